@@ -1,0 +1,16 @@
+"""Train and judge GANs: ``python cli.py fit --config wgan_gp.yaml``."""
+
+from collections.abc import Sequence
+
+import datamodules  # noqa: F401  (importing them makes their short names known)
+import gan_modules.networks  # noqa: F401
+from gan_modules.command_line import GANCLI, run
+
+
+def main(args: Sequence[str] | None = None) -> GANCLI:
+    """Run one command; ``args`` is the command line, by default the process's own."""
+    return run(args)
+
+
+if __name__ == "__main__":
+    main()

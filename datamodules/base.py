@@ -1,0 +1,229 @@
+"""Images held in memory as uint8, shuffled in an order that a resumed run can re-enter."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torchvision.transforms.v2 import functional as F
+
+__all__ = ["ImageDataModule", "ImageTensorDataset", "IterationSampler", "Split"]
+
+Split = Literal["train", "val", "test"]
+
+
+class ImageTensorDataset(Dataset[tuple[Tensor, Tensor]]):
+    """All images and labels of one split; indexed by a whole batch of indices at once.
+
+    Args:
+        images: uint8, shape ``(N, C, H, W)``.
+        labels: integer classes, shape ``(N,)``.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor) -> None:
+        self.images = images
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.images[indices], self.labels[indices]
+
+
+class IterationSampler(DistributedSampler[Any]):
+    """Batches of indices, each a function of (seed, number of the batch) and nothing else.
+
+    Epoch ``e`` is the permutation drawn from ``seed + e``, cut into batches, the rest left out.
+    Iterating starts at the batch that the trainer has come to, so that a run resumed in the middle
+    of an epoch sees what an uninterrupted one would have seen. Lightning replaces any sampler it
+    does not know to be distributed; this one shards itself, every rank taking each
+    ``num_replicas``-th index of a global batch.
+
+    Args:
+        dataset: only its length is used.
+        batch_size: indices per batch and rank.
+        seed: of the permutations.
+        num_replicas: number of ranks.
+        rank: of this process.
+        trainer: whose progress decides where to start; None starts at the beginning.
+
+    Raises:
+        ValueError: if the data set is smaller than one batch on every rank.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageTensorDataset,
+        batch_size: int,
+        seed: int = 0,
+        num_replicas: int = 1,
+        rank: int = 0,
+        trainer: Trainer | None = None,
+    ) -> None:
+        super().__init__(dataset, num_replicas, rank, shuffle=True, seed=seed, drop_last=True)
+        self.batch_size = batch_size
+        self.trainer = trainer
+        self.length = len(dataset) // (batch_size * num_replicas)
+        if self.length == 0:
+            raise ValueError(
+                f"one training iteration takes {batch_size * num_replicas} images (n_critic x "
+                f"batch_size x processes), but the data set has {len(dataset)}: lower batch_size"
+            )
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Tensor]:
+        start = 0
+        if self.trainer is not None:
+            start = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        epoch, order = -1, torch.empty(0)
+        for number in range(start, start + self.length):
+            if number // self.length != epoch:
+                epoch = number // self.length
+                order = self._permutation(epoch)
+            first = (number % self.length) * self.batch_size * self.num_replicas
+            block = order[first : first + self.batch_size * self.num_replicas]
+            yield block[self.rank :: self.num_replicas]
+
+    def _permutation(self, epoch: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed + epoch)
+        return torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
+
+
+class _InOrderSampler(DistributedSampler[Any]):
+    """Batches of indices in order, every image once, each rank taking each ``replicas``-th."""
+
+    def __init__(
+        self, dataset: ImageTensorDataset, batch_size: int, num_replicas: int, rank: int
+    ) -> None:
+        super().__init__(dataset, num_replicas, rank, shuffle=False)
+        self.batches = torch.arange(rank, len(dataset), num_replicas).split(batch_size)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.batches)
+
+
+class _ResumableLoader(DataLoader[Any]):
+    """A loader whose sampler finds its own place; these two methods tell Lightning so."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        pass
+
+
+class ImageDataModule(LightningDataModule, ABC):
+    """Base of the data sets that fit in memory: a subclass says how to :meth:`load` a split.
+
+    Batches are ``(images, labels)``: float in [-1, 1] of shape ``(N, C, S, S)``, and integer
+    classes. They leave the loader as uint8 and are converted on the device. A training batch holds
+    ``n_critic x batch_size`` images, all that one iteration of the model takes.
+
+    Args:
+        image_size: side S of the images, to which they are resized.
+        batch_size: images per update and process.
+        num_workers: processes that index the images; 0 is fastest for images in memory.
+        seed: of the order of the training images.
+
+    Raises:
+        ValueError: if an option is out of its range.
+    """
+
+    channels: int
+    num_classes: int
+
+    def __init__(
+        self, *, image_size: int, batch_size: int = 64, num_workers: int = 0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("image_size", image_size, 1),
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+        ):
+            if value < least:
+                raise ValueError(f"{name}={value} must be at least {least}")
+        # the loggers' hyper-parameters are the model's: one key with two values is an error
+        self.save_hyperparameters(logger=False)
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.splits: dict[Split, ImageTensorDataset] = {}
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape ``(C, S, S)`` of one image."""
+        return self.channels, self.image_size, self.image_size
+
+    @abstractmethod
+    def load(self, split: Split) -> tuple[Tensor, Tensor]:
+        """All images of a split, uint8 ``(N, C, H, W)``, and their labels, ``(N,)``."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and resize the splits that a stage needs, once."""
+        needed: dict[str | None, tuple[Split, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": (),
+            None: ("train", "val", "test"),
+        }
+        for split in needed[stage]:
+            if split not in self.splits:
+                images, labels = self.load(split)
+                size = [self.image_size, self.image_size]
+                images = F.resize(images, size, antialias=True).contiguous()
+                self.splits[split] = ImageTensorDataset(images, labels.long())
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Shuffled batches of ``n_critic x batch_size`` images."""
+        trainer = self.trainer
+        n_critic = getattr(trainer.lightning_module, "n_critic", 1) if trainer else 1
+        dataset = self.splits["train"]
+        sampler = IterationSampler(
+            dataset, n_critic * self.batch_size, self.seed, *self._ranks(), trainer
+        )
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The validation split in order."""
+        return self._in_order("val")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """The test split in order."""
+        return self._in_order("test")
+
+    def _in_order(self, split: Split) -> DataLoader[Any]:
+        dataset = self.splits[split]
+        return self._loader(dataset, _InOrderSampler(dataset, self.batch_size, *self._ranks()))
+
+    def _ranks(self) -> tuple[int, int]:
+        """Number of processes and the number of this one."""
+        trainer = self.trainer
+        return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
+
+    def _loader(self, dataset: ImageTensorDataset, sampler: Any) -> DataLoader[Any]:
+        # without a batch size the loader passes each item of the sampler, a whole batch of indices
+        return _ResumableLoader(
+            dataset,
+            batch_size=None,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Convert uint8 images to float in [-1, 1], on the device."""
+        images, labels = batch
+        return images.float().div_(127.5).sub_(1.0), labels

@@ -1,0 +1,50 @@
+"""The handwritten digits that scikit-learn carries: real images that need no download."""
+
+from typing import Any
+
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from datamodules.base import ImageDataModule, Split
+
+__all__ = ["DigitsDataModule"]
+
+
+class DigitsDataModule(ImageDataModule):
+    """1,797 real handwritten digits of 8x8 pixels, enlarged bilinearly.
+
+    They are the test set of the Optical Recognition of Handwritten Digits data (Alpaydin & Kaynak
+    1998, UCI). Split with every class in proportion: 1,437 for training, 180 for validation, 180
+    for test.
+
+    Args:
+        image_size: side of the images, 16 or 32.
+        **kwargs: options of :class:`ImageDataModule`.
+
+    Raises:
+        ValueError: if an option is out of its range.
+    """
+
+    channels = 1
+    num_classes = 10
+
+    def __init__(self, *, image_size: int = 16, **kwargs: Any) -> None:
+        if image_size not in (16, 32):
+            raise ValueError(f"image_size={image_size} must be 16 or 32 for DigitsDataModule")
+        super().__init__(image_size=image_size, **kwargs)
+
+    def load(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Images ``(N, 1, 8, 8)`` and labels of one split, the same at every call."""
+        digits = load_digits()
+        train, held_out = train_test_split(
+            range(len(digits.target)), test_size=360, stratify=digits.target, random_state=0
+        )
+        val, test = train_test_split(
+            held_out, test_size=180, stratify=digits.target[held_out], random_state=0
+        )
+        indices = {"train": train, "val": val, "test": test}[split]
+        # grey values are 0 to 16
+        images = torch.from_numpy(digits.images[indices] * (255 / 16)).round().to(torch.uint8)
+        return images.unsqueeze(1), torch.from_numpy(digits.target[indices])

@@ -1,0 +1,201 @@
+"""``GANCLI``: LightningCLI for adversarial training."""
+
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import ActionConfigFile
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from gan_modules.base import GANModule
+from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid, StepCheckpoint
+from gan_modules.command_line.messages import (
+    explain_exception,
+    explain_parser_error,
+    suggestion,
+)
+from gan_modules.command_line.runs import RunConfig, new_run_folder, run_loggers
+
+__all__ = ["GANCLI", "run"]
+
+
+def config_folders() -> list[Path]:
+    """Where a bare config name is looked up, in this order."""
+    main = Path(getattr(sys.modules.get("__main__"), "__file__", None) or ".").resolve().parent
+    return [Path(), Path("configs"), main / "configs", Path(str(files("gan_modules") / "configs"))]
+
+
+class ConfigFile(ActionConfigFile):  # type: ignore[misc]
+    """``--config`` that also finds the shipped recipes by their bare name."""
+
+    def __call__(self, parser: Any, cfg: Any, values: str, option_string: Any = None) -> None:
+        super().__call__(parser, cfg, self.find(parser, values), option_string)
+
+    @staticmethod
+    def find(parser: LightningArgumentParser, name: str) -> str:
+        """Path of a config, or one line that names the nearest ones there are."""
+        looks_like_a_name = re.fullmatch(r"[^\n:{}]+", name) is not None
+        for folder in config_folders():
+            if looks_like_a_name and (folder / name).is_file():
+                return str(folder / name)
+        if looks_like_a_name:
+            known = [
+                str(path.relative_to(folder))
+                for folder in config_folders()
+                for path in folder.glob("*.y*ml" if folder == Path() else "**/*.y*ml")
+            ]
+            parser.error(f"there is no config {name!r}{suggestion(name, known)}")
+        return name
+
+
+class GANArgumentParser(LightningArgumentParser):
+    """Reports any wrong input in one line and exits with status 2."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print one line; raise instead where a caller asked for that."""
+        if not self.exit_on_error:
+            super().error(message, ex)
+        options = {option for parser in _with_subparsers(self) for option in _options(parser)}
+        print(f"error: {explain_parser_error(message, options, sys.argv[1:])}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class GANCLI(LightningCLI):
+    """Fit, validate and test GANs from config files and options.
+
+    Fitting makes a run folder ``runs/<config name>/<version>/`` with ``config.yaml``,
+    ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png`` and the loggers' files; with
+    ``--trainer.default_root_dir`` it lies there instead of in ``runs``. The shape of the images
+    and the number of classes go from the data to the model.
+
+    Args:
+        args: the command line; by default the process's own.
+        **kwargs: options of ``LightningCLI``.
+    """
+
+    def __init__(self, args: Sequence[str] | None = None, **kwargs: Any) -> None:
+        super().__init__(
+            **{
+                "model_class": GANModule,
+                "datamodule_class": LightningDataModule,
+                "subclass_mode_model": True,
+                "subclass_mode_data": True,
+                "save_config_callback": RunConfig,
+                "save_config_kwargs": {"save_to_log_dir": False},
+                "parser_class": GANArgumentParser,
+                "auto_configure_optimizers": False,
+                "args": args,
+                **kwargs,
+            }
+        )
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """The trainer's methods that are commands, and their arguments that are not options."""
+        commands = LightningCLI.subcommands()
+        return {name: commands[name] for name in ("fit", "validate", "test")}
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        """Make a parser whose ``--config`` finds bare names."""
+        parser = self.parser_class(**kwargs)
+        parser.add_argument(
+            "-c",
+            "--config",
+            action=ConfigFile,
+            help="Config file, or the bare name of one here or in configs/.",
+        )
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add this project's callbacks, and let the data tell the model about the images."""
+        parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(SampleGrid, "samples")
+        parser.add_lightning_class_args(LossPlot, "loss_plot")
+        for name in ("image_shape", "num_classes"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Give a fit its run folder; other commands write nothing."""
+        chosen = self._get(self.config_init, "trainer")
+        callbacks = list(chosen["callbacks"] or [])
+        has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+        if chosen["enable_progress_bar"] is not False and not has_bar:
+            callbacks.append(GANProgressBar())
+        kwargs["callbacks"] = callbacks
+        if self.subcommand == "fit" and not chosen["fast_dev_run"]:
+            root = Path(chosen["default_root_dir"] or "runs")
+            self.run_folder = new_run_folder(root, self.run_name())
+            kwargs["default_root_dir"] = self.run_folder
+            kwargs["logger"] = run_loggers(chosen["logger"], self.run_folder)
+        elif chosen["logger"] is None:
+            kwargs["logger"] = False
+        return super().instantiate_trainer(**kwargs)
+
+    def run_name(self) -> str:
+        """Name of the last config file, or of the model where there is none."""
+        configs = self._get(self.config, "config")
+        if not configs:
+            return type(self.model).__name__
+        path = Path(str(configs[-1]))
+        # the resolved config of an earlier run: runs/<name>/<version>/config.yaml
+        return path.stem if path.stem != "config" else path.resolve().parent.parent.name
+
+    def before_validate(self) -> None:
+        """Refuse to judge untrained weights."""
+        self._require_checkpoint()
+
+    def before_test(self) -> None:
+        """Refuse to judge untrained weights."""
+        self._require_checkpoint()
+
+    def _require_checkpoint(self) -> None:
+        if self._get(self.config, "ckpt_path") is None:
+            raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to judge")
+
+    def after_fit(self) -> None:
+        """Say where everything is."""
+        if self.trainer.is_global_zero and hasattr(self, "run_folder"):
+            print(f"Run folder: {self.run_folder}")
+
+
+def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI:
+    """Run the command line, and report input that cannot work in one line, with status 1."""
+    _quieten()
+    try:
+        return GANCLI(args, **kwargs)
+    except Exception as error:
+        line = explain_exception(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _quieten() -> None:
+    """Drop what Lightning says that does not concern the user of a GAN."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+        logging.getLogger(name).addFilter(lambda record: "Tip:" not in record.getMessage())
+    # images in memory are indexed in the main process, faster than any worker could
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # validation is counted in generator updates, not epochs; small data sets have short epochs
+    warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+    warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
+
+
+def _with_subparsers(parser: Any) -> list[Any]:
+    found = [parser]
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            found += [sub for sub in action.choices.values() if hasattr(sub, "_actions")]
+    return found
+
+
+def _options(parser: Any) -> list[str]:
+    return [option for action in parser._actions for option in action.option_strings]

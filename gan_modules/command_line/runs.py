@@ -1,0 +1,112 @@
+"""A run is one folder."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+
+import gan_modules
+
+__all__ = ["MetricsFile", "RunConfig", "new_run_folder", "run_loggers"]
+
+
+def new_run_folder(root: Path, name: str) -> Path:
+    """Create ``root/name/<version>``, the first number above all that exist, and return it.
+
+    Two runs started at the same moment get two folders. Only the first process of a run creates
+    one; the others are told where it is by what writes into it.
+    """
+    parent = root / name
+    if rank_zero_only.rank != 0:
+        return parent / "unused"
+    parent.mkdir(parents=True, exist_ok=True)
+    version = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdecimal()), default=-1)
+    while True:
+        folder = parent / str(version)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            version += 1
+        else:
+            return folder
+
+
+class MetricsFile(CSVLogger):
+    """``metrics.csv`` in the run's folder; the hyper-parameters are in ``config.yaml``."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder.parent, name="", version=folder.name)
+
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Leave them to ``config.yaml``."""
+
+
+def run_loggers(chosen: Logger | list[Logger] | bool | None, folder: Path) -> list[Logger]:
+    """The loggers of a run: Weights & Biases, what the user chose, or none; always metrics.csv."""
+    if chosen is None or chosen is True:
+        loggers: list[Logger] = [_wandb_logger(folder)]
+    elif chosen is False:
+        loggers = []
+    else:
+        loggers = chosen if isinstance(chosen, list) else [chosen]
+    return [*loggers, MetricsFile(folder)]
+
+
+def _wandb_logger(folder: Path) -> WandbLogger:
+    """Online if the user is logged in, otherwise offline, with a line that says how to sync."""
+    name = folder.parent.name
+    mode = os.environ.get("WANDB_MODE", "online")
+    if mode == "online" and rank_zero_only.rank == 0:
+        import wandb
+
+        try:
+            reason = None if wandb.login(prompt=False) else "you are not logged in"
+        except wandb.Error as error:
+            reason = str(error).splitlines()[0]
+        if reason is not None:
+            mode = "offline"
+            rank_zero_info(
+                f"W&B: {reason}, so this run is logged offline; to upload it: "
+                f"wandb login && wandb sync {folder}/wandb/offline-run-*"
+            )
+    return WandbLogger(
+        name=f"{name}/{folder.name}",
+        project=os.environ.get("WANDB_PROJECT", "gan_modules"),
+        group=name,
+        save_dir=folder,
+        mode=mode,
+    )
+
+
+class RunConfig(SaveConfigCallback):
+    """Write the resolved ``config.yaml`` into the run's folder and send it to the loggers.
+
+    With it go the versions of this package, torch and Lightning; W&B adds the git commit.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Save when fitting; other commands leave no run."""
+        if stage == "fit":
+            super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file and log its contents."""
+        import lightning
+        import yaml
+
+        self.parser.save(
+            self.config, Path(trainer.default_root_dir, "config.yaml"), skip_none=False
+        )
+        versions = {
+            "gan_modules": gan_modules.__version__,
+            "lightning": lightning.__version__,
+            "torch": torch.__version__,
+        }
+        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        for logger in trainer.loggers:
+            logger.log_hyperparams({"config": config, "versions": versions})

@@ -1,0 +1,20 @@
+"""Network architectures, without any training logic.
+
+Every generator is built as ``Generator(image_shape, latent_dim, num_classes=0, ...)`` and called
+as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
+``Discriminator(image_shape, num_classes=0, ...)``, ``discriminator(images)`` or
+``discriminator(images, labels)``.
+"""
+
+from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
+from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
+
+__all__ = [
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "MLPDiscriminator",
+    "MLPGenerator",
+    "ResNetDiscriminator",
+    "ResNetGenerator",
+]

@@ -1,0 +1,30 @@
+"""How labels enter the networks of this package."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["append_labels"]
+
+
+def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
+    """Append the one-hot labels to ``x`` as channels (Mirza & Osindero 2014, arXiv:1411.1784).
+
+    Args:
+        x: latents ``(N, D)`` or images ``(N, C, H, W)``.
+        labels: integer classes ``(N,)`` in ``[0, num_classes)``.
+        num_classes: 0 for an unconditional network, which returns ``x`` untouched.
+
+    Returns:
+        ``(N, D + num_classes)`` or ``(N, C + num_classes, H, W)``.
+
+    Raises:
+        ValueError: if labels are missing where ``num_classes`` asks for them.
+    """
+    if num_classes == 0:
+        return x
+    if labels is None:
+        raise ValueError(f"a network built with num_classes={num_classes} must be given labels")
+    one_hot = F.one_hot(labels, num_classes).to(x.dtype)
+    one_hot = one_hot.reshape(*one_hot.shape, *(1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, one_hot], dim=1)

@@ -1,0 +1,86 @@
+"""Fully connected generator and discriminator, for small images."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from gan_modules.networks.conditioning import append_labels
+
+__all__ = ["MLPDiscriminator", "MLPGenerator"]
+
+
+class MLPGenerator(nn.Module):
+    """Latent to image through ReLU layers and a final tanh.
+
+    Args:
+        image_shape: ``(C, H, W)`` of the images made.
+        latent_dim: size of the latent vector.
+        num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
+        hidden: widths of the hidden layers.
+        batch_norm: normalise every hidden layer over the batch.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_dim: int,
+        num_classes: int = 0,
+        hidden: Sequence[int] = (512, 512, 512),
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        layers: list[nn.Module] = []
+        width = latent_dim + num_classes
+        for features in hidden:
+            layers.append(nn.Linear(width, features))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(features))
+            layers.append(nn.ReLU())
+            width = features
+        layers += [nn.Linear(width, math.prod(image_shape)), nn.Tanh()]
+        layers.append(nn.Unflatten(1, tuple(image_shape)))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
+        images: Tensor = self.layers(append_labels(z, labels, self.num_classes))
+        return images
+
+
+class MLPDiscriminator(nn.Module):
+    """Image to one logit through LeakyReLU(0.2) layers.
+
+    Args:
+        image_shape: ``(C, H, W)`` of the images judged.
+        num_classes: 0 for an unconditional network; otherwise labels are appended to the pixels.
+        hidden: widths of the hidden layers.
+        norm: ``"layer"`` normalises every hidden layer per sample, ``"none"`` does not.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        num_classes: int = 0,
+        hidden: Sequence[int] = (512, 512, 512),
+        norm: Literal["none", "layer"] = "none",
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        layers: list[nn.Module] = []
+        width = math.prod(image_shape) + num_classes
+        for features in hidden:
+            layers.append(nn.Linear(width, features))
+            if norm == "layer":
+                layers.append(nn.LayerNorm(features))
+            layers.append(nn.LeakyReLU(0.2))
+            width = features
+        layers.append(nn.Linear(width, 1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map images ``(N, C, H, W)`` to logits ``(N,)``."""
+        logits: Tensor = self.layers(append_labels(images.flatten(1), labels, self.num_classes))
+        return logits.squeeze(1)

@@ -1,0 +1,151 @@
+"""The residual networks of WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028, appendix, table 3)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from gan_modules.networks.blocks import ConvNorm, doublings, make_norm
+from gan_modules.networks.conditioning import append_labels
+
+__all__ = ["ResNetDiscriminator", "ResNetGenerator"]
+
+
+def _conv(in_channels: int, out_channels: int, kernel: int, *, he: bool = True) -> nn.Conv2d:
+    """Convolution of unchanged size with He initialisation, or Glorot's where ``he`` is false.
+
+    As in the official code, the shortcuts and the generator's output layer take Glorot's.
+    """
+    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+    if he:
+        nn.init.kaiming_uniform_(conv.weight, nonlinearity="relu")
+    else:
+        nn.init.xavier_uniform_(conv.weight)
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+class _ResidualBlock(nn.Module):
+    """Pre-activation residual block: norm, ReLU, 3x3, norm, ReLU, 3x3, plus a shortcut.
+
+    A critic's first block (``first``) has no activation ahead of it: its input is the image.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: ConvNorm,
+        resample: Literal["up", "down", "none"],
+        first: bool = False,
+    ) -> None:
+        super().__init__()
+        up = [nn.Upsample(scale_factor=2)] if resample == "up" else []
+        down = [nn.AvgPool2d(2)] if resample == "down" else []
+        before = [] if first else [make_norm(norm, in_channels), nn.ReLU()]
+        self.residual = nn.Sequential(
+            *before,
+            *up,
+            _conv(in_channels, out_channels, 3),
+            make_norm(norm, out_channels),
+            nn.ReLU(),
+            _conv(out_channels, out_channels, 3),
+            *down,
+        )
+        shortcut: list[nn.Module] = []
+        if resample != "none" or in_channels != out_channels:
+            shortcut = [_conv(in_channels, out_channels, 1, he=False)]
+        # a 1x1 convolution commutes with both resamplings: it runs on the smaller map
+        self.shortcut = nn.Sequential(*down, *shortcut, *up)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.residual(x) + self.shortcut(x)
+        return out
+
+
+class ResNetGenerator(nn.Module):
+    """Latent to 4x4 map, then one upsampling residual block per doubling, then tanh.
+
+    The paper's CIFAR-10 generator is ``width=128`` at 32x32.
+
+    Args:
+        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        latent_dim: size of the latent vector; 128 in the paper.
+        num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
+        width: channels of every block.
+        norm: normalisation of the hidden layers; the paper's is ``"batch"``.
+
+    Raises:
+        ValueError: for any other image shape.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_dim: int,
+        num_classes: int = 0,
+        width: int = 128,
+        norm: ConvNorm = "batch",
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        times = doublings(image_shape, type(self).__name__)
+        self.layers = nn.Sequential(
+            nn.Linear(latent_dim + num_classes, width * 4 * 4),
+            nn.Unflatten(1, (width, 4, 4)),
+            *(_ResidualBlock(width, width, norm, "up") for _ in range(times)),
+            make_norm(norm, width),
+            nn.ReLU(),
+            _conv(width, image_shape[0], 3, he=False),
+            nn.Tanh(),
+        )
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        images: Tensor = self.layers(append_labels(z, labels, self.num_classes))
+        return images
+
+
+class ResNetDiscriminator(nn.Module):
+    """Downsampling residual blocks to 8x8, two more blocks, mean over the map, one logit.
+
+    The paper's CIFAR-10 critic is ``width=128, norm="none"`` at 32x32; larger images take one
+    more downsampling block per doubling.
+
+    Args:
+        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        num_classes: 0 for an unconditional network; otherwise labels are appended as channels.
+        width: channels of every block.
+        norm: normalisation of the hidden layers; ``"none"`` or ``"layer"`` in a WGAN-GP critic.
+
+    Raises:
+        ValueError: for any other image shape.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        num_classes: int = 0,
+        width: int = 128,
+        norm: ConvNorm = "none",
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
+        self.layers = nn.Sequential(
+            _ResidualBlock(image_shape[0] + num_classes, width, norm, "down", first=True),
+            *(_ResidualBlock(width, width, norm, "down") for _ in range(halvings - 1)),
+            _ResidualBlock(width, width, norm, "none"),
+            _ResidualBlock(width, width, norm, "none"),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(width, 1),
+            nn.Flatten(0),
+        )
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map images ``(N, C, S, S)`` to logits ``(N,)``."""
+        logits: Tensor = self.layers(append_labels(images, labels, self.num_classes))
+        return logits
