@@ -80,7 +80,7 @@ def train_classifier(images: Tensor, labels: Tensor, epochs: int = 30) -> DigitC
 def frechet_distance(model: DigitClassifier, reference: Tensor, images: Tensor) -> float:
     """Distance between the feature Gaussians of two sets of images."""
     metric = FrechetInceptionDistance(
-        feature=model, normalize=True, input_img_size=tuple(images.shape[1:])
+        feature=model, normalize=True, input_img_size=(1, *images.shape[2:])
     )
     metric.update(reference, real=True)
     metric.update(images, real=False)

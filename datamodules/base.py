@@ -80,7 +80,8 @@ class IterationSampler(DistributedSampler[Any]):
     def __iter__(self) -> Iterator[Tensor]:
         start = 0
         if self.trainer is not None:
-            start = self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+            progress = self.trainer.fit_loop.epoch_loop.batch_progress.total
+            start = progress.processed  # type: ignore[attr-defined]
         epoch, order = -1, torch.empty(0)
         for number in range(start, start + self.length):
             if number // self.length != epoch:

@@ -1,17 +1,14 @@
 """The adversarial training loop, written once for every variant."""
 
 import hashlib
-import inspect
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
-from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, cast
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -19,15 +16,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-__all__ = [
-    "Batch",
-    "DiscriminatorFactory",
-    "GANModule",
-    "GeneratorFactory",
-    "NoiseGAN",
-    "OptimizerFactory",
-    "SchedulerFactory",
-]
+from gan_modules.reloadable import ReloadableModule
+
+__all__ = ["Batch", "GANModule", "OptimizerFactory", "SchedulerFactory", "require"]
 
 Batch = tuple[Tensor, Tensor | None]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -35,21 +26,7 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 Player = Literal["generator", "discriminator"]
 
 
-class GeneratorFactory(Protocol):
-    """A class or function that builds a generator; ``num_classes`` is passed if conditional."""
-
-    def __call__(
-        self, *, image_shape: tuple[int, ...], latent_dim: int, num_classes: int = 0
-    ) -> nn.Module: ...
-
-
-class DiscriminatorFactory(Protocol):
-    """A class or function that builds a discriminator; ``num_classes`` is passed if conditional."""
-
-    def __call__(self, *, image_shape: tuple[int, ...], num_classes: int = 0) -> nn.Module: ...
-
-
-class GANModule(LightningModule, ABC):
+class GANModule(ReloadableModule, ABC):
     """One generator against one discriminator, trained with manual optimization.
 
     A variant calls :meth:`set_networks` at the end of its ``__init__`` and answers four questions:
@@ -61,7 +38,7 @@ class GANModule(LightningModule, ABC):
     and is cut into ``n_critic`` equal parts. Steps, schedules, intervals and the x-axis of every
     logger therefore count generator updates.
 
-    Batches are ``(images, labels)``, or images alone; images are float in [-1, 1], ``(N, C, H, W)``.
+    Batches are ``(images, labels)``, or images alone: float in [-1, 1], shape ``(N, C, H, W)``.
 
     Logged every ``log_every_n_steps`` generator updates: each term of the objective as
     ``d/<term>`` and ``g/<term>``, and the sums ``d/loss`` and ``g/loss``; during validation and
@@ -75,9 +52,10 @@ class GANModule(LightningModule, ABC):
             never changes the training itself.
         generator_optimizer: called with the generator's parameters.
         discriminator_optimizer: called with the discriminator's parameters.
-        generator_scheduler: called with the generator's optimizer; stepped once per generator update.
-        discriminator_scheduler: called with the discriminator's optimizer; also stepped once per
-            generator update.
+        generator_scheduler: called with the generator's optimizer; stepped once per generator
+            update.
+        discriminator_scheduler: called with the discriminator's optimizer; stepped once per
+            generator update, too.
         generator_gradient_clip_val: largest norm of the generator's gradient.
         discriminator_gradient_clip_val: largest norm of the discriminator's gradient.
         generator_accumulate_grad_batches: compute each generator update in that many equal pieces,
@@ -109,9 +87,9 @@ class GANModule(LightningModule, ABC):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self._given_in_python = self._save_plain_hyperparameters()
-        _require(n_critic >= 1, "n_critic", n_critic, "at least 1")
-        _require(0 <= ema_decay < 1, "ema_decay", ema_decay, "in [0, 1)")
+        self.save_plain_hyperparameters()
+        require(n_critic >= 1, "n_critic", n_critic, "at least 1")
+        require(0 <= ema_decay < 1, "ema_decay", ema_decay, "in [0, 1)")
         self.n_critic = n_critic
         self.ema_decay = ema_decay
         self._optimizer_factory: dict[Player, OptimizerFactory] = {
@@ -132,9 +110,9 @@ class GANModule(LightningModule, ABC):
         }
         for player, clip in self._clip.items():
             name = f"{player}_gradient_clip_val"
-            _require(clip is None or clip > 0, name, clip, "positive, or null for no clipping")
+            require(clip is None or clip > 0, name, clip, "positive, or null for no clipping")
         for player, pieces in self._pieces.items():
-            _require(pieces >= 1, f"{player}_accumulate_grad_batches", pieces, "at least 1")
+            require(pieces >= 1, f"{player}_accumulate_grad_batches", pieces, "at least 1")
         self._noise_seed: int | None = None
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
         self._held_out: list[tuple[int, dict[str, Tensor]]] = []
@@ -195,14 +173,14 @@ class GANModule(LightningModule, ABC):
             if factory is not None:
                 scheduler = factory(optimizer)
                 plateau = isinstance(scheduler, ReduceLROnPlateau)
-                _require(
+                require(
                     not plateau,
                     f"{player}_scheduler",
                     "ReduceLROnPlateau",
                     "a scheduler without a metric: adversarial losses have no plateau to wait for",
                 )
                 configured[-1]["lr_scheduler"] = scheduler
-        return configured
+        return cast(OptimizerLRScheduler, configured)
 
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
@@ -226,7 +204,7 @@ class GANModule(LightningModule, ABC):
             generator_terms = self._update("generator", parts[-1])
         self._update_average()
         self._step_schedulers()
-        if self.global_step % self.trainer.log_every_n_steps == 0:
+        if self.global_step % log_interval(self.trainer) == 0:
             self._report("", discriminator_terms, generator_terms)
 
     def _update(self, player: Player, batch: Batch) -> dict[str, Tensor]:
@@ -413,263 +391,29 @@ class GANModule(LightningModule, ABC):
     # ---- checkpoints ---------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what reloading and exact resuming need; plain values only."""
-        checkpoint["gan_modules"] = {
-            "class": f"{type(self).__module__}.{type(self).__qualname__}",
-            "given_in_python": self._given_in_python,
-            "noise_seed": self._noise_seed,
-        }
+        """Save the seed of the noise, for exact resuming."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["noise_seed"] = self._noise_seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the checkpoint's sequence of noise."""
-        self._noise_seed = checkpoint["gan_modules"]["noise_seed"]
-
-    @classmethod
-    def load_from_checkpoint(  # type: ignore[override]
-        cls,
-        checkpoint_path: str | Path,
-        map_location: Any = None,
-        hparams_file: str | Path | None = None,
-        strict: bool | None = None,
-        weights_only: bool = True,
-        **kwargs: Any,
-    ) -> Self:
-        """Rebuild a model from its checkpoint; ``GANModule.load_from_checkpoint`` finds its class.
-
-        The class is looked for among those already imported: loading never imports or runs code
-        that the checkpoint names.
-
-        Args:
-            checkpoint_path: a ``.ckpt`` file.
-            map_location: device to load onto.
-            hparams_file: YAML file that replaces the saved hyper-parameters.
-            strict: whether every weight must match.
-            weights_only: refuse files that hold anything but tensors and plain values.
-            **kwargs: hyper-parameters to replace, and networks that were passed in Python.
-
-        Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if the class is not imported, or a network must be passed again.
-        """
-        checkpoint = torch.load(checkpoint_path, "cpu", weights_only=weights_only, mmap=True)
-        ours = checkpoint.get("gan_modules")
-        if ours is None:
-            raise ValueError(f"{checkpoint_path} was not saved by a GANModule")
-        for network in ("generator", "discriminator"):
-            if network in ours["given_in_python"] and network not in kwargs:
-                raise ValueError(
-                    f"{checkpoint_path} was trained with a {network} passed in Python: "
-                    f"pass it again, load_from_checkpoint(path, {network}=...)"
-                )
-        target = cls._imported_class(ours["class"]) if inspect.isabstract(cls) else cls
-        load = super(GANModule, target).load_from_checkpoint
-        model: Self = load(
-            checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
-        )
-        return model
-
-    @classmethod
-    def _imported_class(cls, path: str) -> type[Self]:
-        """Find a concrete subclass by its path, or by its name where a script has moved."""
-        known = list(_concrete_subclasses(cls))
-        exact = [c for c in known if f"{c.__module__}.{c.__qualname__}" == path]
-        named = [c for c in known if c.__qualname__ == path.rsplit(".", 1)[-1]]
-        found = exact or named
-        if len(found) != 1:
-            raise ValueError(
-                f"the checkpoint holds a {path}, which is not imported: import it first, "
-                "or call load_from_checkpoint on that class"
-            )
-        return found[0]
-
-    def _save_plain_hyperparameters(self) -> list[str]:
-        """Keep every argument of every ``__init__`` that a checkpoint can hold; name the rest.
-
-        From the command line networks and optimizers arrive as plain descriptions and are kept.
-        From Python they are objects, which would make the checkpoint unreadable.
-        """
-        frame = inspect.currentframe()
-        assert frame is not None and frame.f_back is not None
-        self.save_hyperparameters(frame=frame.f_back)
-        objects = [name for name, value in self.hparams.items() if callable(value)]
-        if objects:
-            for name in objects:
-                del self.hparams[name]
-            self.save_hyperparameters(ignore=objects, frame=frame.f_back)
-        return objects
+        super().on_load_checkpoint(checkpoint)
+        self._noise_seed = checkpoint["noise_seed"]
 
 
-class NoiseGAN(GANModule):
-    """A GAN whose generator maps a random latent vector to an image.
-
-    Args:
-        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
-        latent_dim: size of the latent vector.
-        num_classes: number of classes in the data; from the command line it comes with the data.
-            The attribute of this name is 0 unless the model is conditional.
-        conditional: give both networks the labels of the images.
-        generator: a generator, or a class or function that builds one, in place of the paper's.
-        discriminator: a discriminator, or a class or function that builds one, likewise.
-        **kwargs: options of :class:`GANModule`.
-
-    Raises:
-        ValueError: if an option is out of its range or a network does not fit ``image_shape``.
-    """
-
-    def __init__(
-        self,
-        *,
-        image_shape: Sequence[int],
-        latent_dim: int,
-        num_classes: int = 0,
-        conditional: bool = False,
-        generator: GeneratorFactory | None = None,
-        discriminator: DiscriminatorFactory | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        positive = all(side >= 1 for side in image_shape)
-        _require(
-            len(image_shape) == 3 and positive, "image_shape", tuple(image_shape), "(C, H, W)"
-        )
-        _require(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
-        _require(
-            num_classes >= 2 or not conditional, "num_classes", num_classes, "at least 2 if conditional"
-        )
-        self.image_shape = tuple(image_shape)
-        self.latent_dim = latent_dim
-        self.num_classes = num_classes if conditional else 0
-        classes = {"num_classes": num_classes} if conditional else {}
-        self.set_networks(
-            _build(
-                generator,
-                self.build_generator,
-                image_shape=self.image_shape,
-                latent_dim=latent_dim,
-                **classes,
-            ),
-            _build(
-                discriminator, self.build_discriminator, image_shape=self.image_shape, **classes
-            ),
-        )
-
-    def sample_noise(self, n: int) -> Tensor:
-        """Draw ``n`` latents from N(0, 1), shape ``(n, latent_dim)``."""
-        return torch.randn(n, self.latent_dim, device=self.device)
-
-    def generate(self, batch: Batch) -> Tensor:
-        """As many fakes as the batch has images, with its labels if the model is conditional."""
-        images, labels = batch
-        fakes: Tensor = self.generator(self.sample_noise(len(images)), *self.condition(labels))
-        return fakes
-
-    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits ``(N,)`` of the images, given their labels if the model is conditional."""
-        logits: Tensor = self.discriminator(images, *self.condition(labels))
-        return logits
-
-    def discriminate_together(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Logits of both in one forward pass, for discriminators without batch statistics."""
-        both = [condition.repeat(2) for condition in self.condition(labels)]
-        real_logits, fake_logits = self.discriminator(torch.cat([real, fake]), *both).chunk(2)
-        return real_logits, fake_logits
-
-    def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """What follows the input of both networks: the labels if the model is conditional.
-
-        Raises:
-            ValueError: if the model is conditional and the batch has no labels.
-        """
-        if not self.num_classes:
-            return ()
-        if labels is None:
-            raise ValueError(
-                f"{type(self).__name__} is conditional: its DataLoader must give (images, labels)"
-            )
-        return (labels,)
-
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images in [-1, 1] with the averaged generator."""
-        images: Tensor = self.sampler(z, *self.condition(labels))
-        return images
-
-    @torch.no_grad()
-    def sample(
-        self, n: int, labels: Tensor | Sequence[int] | None = None, seed: int | None = None
-    ) -> Tensor:
-        """Draw ``n`` images from the averaged generator, in evaluation mode.
-
-        Args:
-            n: number of images.
-            labels: ``n`` classes, for a conditional model; by default 0, 1, 2, ... in turn.
-            seed: makes the images repeatable on this device and leaves the global random state
-                alone; by default the global random state is used.
-
-        Returns:
-            Float images in [-1, 1], shape ``(n, C, H, W)``, on the model's device.
-
-        Raises:
-            ValueError: if ``n`` is not positive, or labels are given to an unconditional model,
-                or are not ``n`` integers in ``[0, num_classes)``.
-        """
-        _require(n >= 1, "n", n, "at least 1")
-        if labels is not None and not self.num_classes:
-            raise ValueError(f"{type(self).__name__} is not conditional: it takes no labels")
-        if labels is None:
-            labels = torch.arange(n) % max(self.num_classes, 1)
-        labels = torch.as_tensor(labels, dtype=torch.long)
-        in_range = bool(((labels >= 0) & (labels < max(self.num_classes, 1))).all())
-        if labels.shape != (n,) or not in_range:
-            raise ValueError(
-                f"labels={labels.tolist()} must be {n} integers in [0, {self.num_classes - 1}]"
-            )
-        cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda, enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
-            z = self.sample_noise(n)
-        modes = [(module, module.training) for module in self.sampler.modules()]
-        self.sampler.eval()
-        images = self(z, labels.to(self.device))
-        for module, training in modes:
-            module.training = training
-        return images
-
-    def check_batch(self, batch: Batch) -> None:
-        """Check the range of the images, their shape, and the range of the labels."""
-        super().check_batch(batch)
-        images, labels = batch
-        if tuple(images.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"the DataLoader gives images of shape {tuple(images.shape[1:])}, "
-                f"but the model was built with image_shape={self.image_shape}"
-            )
-        for chosen in self.condition(labels):
-            low, high = int(chosen.min()), int(chosen.max())
-            if low < 0 or high >= self.num_classes:
-                raise ValueError(
-                    f"the DataLoader gives labels from {low} to {high}, "
-                    f"but num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
-                )
-
-
-def _require(condition: bool, name: str, value: object, right: str) -> None:
+def require(condition: bool, name: str, value: object, right: str) -> None:
+    """Raise one line naming an argument, its value and what would be right."""
     if not condition:
         raise ValueError(f"{name}={value!r} must be {right}")
 
 
-def _build(given: Any, default: Callable[[], nn.Module], **arguments: Any) -> nn.Module:
-    """A network passed as a module, built by what was passed, or the paper's."""
-    if given is None:
-        return default()
-    network: nn.Module = given if isinstance(given, nn.Module) else given(**arguments)
-    return network
-
-
 def _with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
     return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+
+def log_interval(trainer: Trainer) -> int:
+    """Generator updates between two entries in the logs."""
+    return cast(int, trainer.log_every_n_steps)  # type: ignore[attr-defined]
 
 
 def _split(batch: Batch, parts: int, name: str) -> list[Batch]:
@@ -700,10 +444,3 @@ def _floats(network: nn.Module) -> list[Tensor]:
 
 def _no_closure() -> None:
     """Gradients are computed before the optimizer is called."""
-
-
-def _concrete_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
-    for subclass in cls.__subclasses__():
-        if not inspect.isabstract(subclass):
-            yield subclass
-        yield from _concrete_subclasses(subclass)

@@ -45,4 +45,5 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         interpolated = torch.lerp(fake, real, position)
         gradients = torch.func.grad(lambda x: critic(x).sum())(interpolated)
         norms = torch.linalg.vector_norm(gradients.flatten(1), dim=1)
-        return (norms - 1).square().mean()
+        penalty: Tensor = (norms - 1).square().mean()
+        return penalty

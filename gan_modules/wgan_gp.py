@@ -6,9 +6,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_modules.base import Batch, NoiseGAN, OptimizerFactory
+from gan_modules.base import Batch, OptimizerFactory
 from gan_modules.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
+from gan_modules.noise_gan import NoiseGAN
 from gan_modules.penalties import gradient_penalty
 
 __all__ = ["WGANGP"]
@@ -62,7 +63,9 @@ class WGANGP(NoiseGAN):
         )
         if gp_weight < 0:
             raise ValueError(f"gp_weight={gp_weight} must not be negative")
-        if any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.discriminator.modules()):
+        if any(
+            isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.discriminator.modules()
+        ):
             raise ValueError(
                 "discriminator has batch normalisation, under which the gradient penalty of one "
                 "sample depends on the others: give it norm=layer or norm=none"
@@ -70,12 +73,15 @@ class WGANGP(NoiseGAN):
         self.gp_weight = gp_weight
 
     def build_generator(self) -> nn.Module:
+        """The residual generator of table 3."""
         return ResNetGenerator(self.image_shape, self.latent_dim, self.num_classes)
 
     def build_discriminator(self) -> nn.Module:
+        """The residual critic of table 3."""
         return ResNetDiscriminator(self.image_shape, self.num_classes)
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """``E[D(G(z))] - E[D(x)] + gp_weight E[(||grad D(x_hat)|| - 1)^2]``, equation 3."""
         real, labels = batch
         fake = self.generate(batch)
         real_scores, fake_scores = self.discriminate_together(real, fake, labels)
@@ -86,5 +92,6 @@ class WGANGP(NoiseGAN):
         }
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """``-E[D(G(z))]``, line 12 of algorithm 1."""
         fake_scores = self.discriminate(self.generate(batch), batch[1])
         return {"adversarial": wasserstein_generator_loss(fake_scores)}

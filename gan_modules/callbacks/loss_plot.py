@@ -6,6 +6,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
+from gan_modules.base import log_interval
 from gan_modules.callbacks.paths import unused
 
 __all__ = ["LossPlot"]
@@ -35,7 +36,7 @@ class LossPlot(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the losses where they were logged."""
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        if trainer.global_step % log_interval(trainer) == 0:
             self._note(trainer, ("d/", "g/"))
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer)

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
-from gan_modules.base import NoiseGAN
 from gan_modules.callbacks.paths import unused
+from gan_modules.noise_gan import NoiseGAN
 
 __all__ = ["SampleGrid"]
 
@@ -87,4 +87,5 @@ class SampleGrid(Callback):
         columns = math.ceil(math.sqrt(len(images)))
         factor = max(1, round(self.width / (columns * images.shape[-1])))
         images = F.interpolate(images.float().cpu(), scale_factor=factor)
-        return make_grid(images, columns, padding=2, normalize=True, value_range=(-1, 1))
+        grid: Tensor = make_grid(images, columns, padding=2, normalize=True, value_range=(-1, 1))
+        return grid

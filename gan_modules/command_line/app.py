@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -32,10 +32,11 @@ def config_folders() -> list[Path]:
     return [Path(), Path("configs"), main / "configs", Path(str(files("gan_modules") / "configs"))]
 
 
-class ConfigFile(ActionConfigFile):  # type: ignore[misc]
+class ConfigFile(ActionConfigFile):
     """``--config`` that also finds the shipped recipes by their bare name."""
 
-    def __call__(self, parser: Any, cfg: Any, values: str, option_string: Any = None) -> None:
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+        """Apply the file."""
         super().__call__(parser, cfg, self.find(parser, values), option_string)
 
     @staticmethod

@@ -154,5 +154,5 @@ def _parameters() -> set[str]:
         for subclass in _subclasses(CLASSES[key]):
             if subclass.__name__ in wanted:
                 for ancestor in subclass.__mro__[:-1]:
-                    names |= set(signature(ancestor.__init__).parameters)
+                    names |= set(signature(ancestor).parameters)
     return names - {"self", "args", "kwargs"}

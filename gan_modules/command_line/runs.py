@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -15,6 +15,11 @@ import gan_modules
 __all__ = ["MetricsFile", "RunConfig", "new_run_folder", "run_loggers"]
 
 
+def _rank() -> int:
+    """Rank of this process as the launcher's environment gives it, before any process group."""
+    return cast(int, rank_zero_only.rank)  # type: ignore[attr-defined]
+
+
 def new_run_folder(root: Path, name: str) -> Path:
     """Create ``root/name/<version>``, the first number above all that exist, and return it.
 
@@ -22,7 +27,7 @@ def new_run_folder(root: Path, name: str) -> Path:
     one; the others are told where it is by what writes into it.
     """
     parent = root / name
-    if rank_zero_only.rank != 0:
+    if _rank() != 0:
         return parent / "unused"
     parent.mkdir(parents=True, exist_ok=True)
     version = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdecimal()), default=-1)
@@ -61,7 +66,7 @@ def _wandb_logger(folder: Path) -> WandbLogger:
     """Online if the user is logged in, otherwise offline, with a line that says how to sync."""
     name = folder.parent.name
     mode = os.environ.get("WANDB_MODE", "online")
-    if mode == "online" and rank_zero_only.rank == 0:
+    if mode == "online" and _rank() == 0:
         import wandb
 
         try:

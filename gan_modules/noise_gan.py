@@ -1,0 +1,194 @@
+"""The family of GANs whose generator maps a random latent vector to an image."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from gan_modules.base import Batch, GANModule, require
+
+__all__ = ["DiscriminatorFactory", "GeneratorFactory", "NoiseGAN"]
+
+
+class GeneratorFactory(Protocol):
+    """A class or function that builds a generator; ``num_classes`` is passed if conditional."""
+
+    def __call__(
+        self, *, image_shape: tuple[int, ...], latent_dim: int, num_classes: int = 0
+    ) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class DiscriminatorFactory(Protocol):
+    """A class or function that builds a discriminator; ``num_classes`` is passed if conditional."""
+
+    def __call__(self, *, image_shape: tuple[int, ...], num_classes: int = 0) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class NoiseGAN(GANModule):
+    """A GAN whose generator maps a random latent vector to an image.
+
+    Args:
+        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
+        latent_dim: size of the latent vector.
+        num_classes: number of classes in the data; from the command line it comes with the data.
+            The attribute of this name is 0 unless the model is conditional.
+        conditional: give both networks the labels of the images.
+        generator: a generator, or a class or function that builds one, in place of the paper's.
+        discriminator: a discriminator, or a class or function that builds one, likewise.
+        **kwargs: options of :class:`GANModule`.
+
+    Raises:
+        ValueError: if an option is out of its range or a network does not fit ``image_shape``.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int],
+        latent_dim: int,
+        num_classes: int = 0,
+        conditional: bool = False,
+        generator: GeneratorFactory | None = None,
+        discriminator: DiscriminatorFactory | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        positive = all(side >= 1 for side in image_shape)
+        require(len(image_shape) == 3 and positive, "image_shape", tuple(image_shape), "(C, H, W)")
+        require(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
+        require(
+            num_classes >= 2 or not conditional,
+            "num_classes",
+            num_classes,
+            "at least 2 if conditional",
+        )
+        self.image_shape = tuple(image_shape)
+        self.latent_dim = latent_dim
+        self.num_classes = num_classes if conditional else 0
+        classes = {"num_classes": num_classes} if conditional else {}
+        self.set_networks(
+            _build(
+                generator,
+                self.build_generator,
+                image_shape=self.image_shape,
+                latent_dim=latent_dim,
+                **classes,
+            ),
+            _build(
+                discriminator, self.build_discriminator, image_shape=self.image_shape, **classes
+            ),
+        )
+
+    def sample_noise(self, n: int) -> Tensor:
+        """Draw ``n`` latents from N(0, 1), shape ``(n, latent_dim)``."""
+        return torch.randn(n, self.latent_dim, device=self.device)
+
+    def generate(self, batch: Batch) -> Tensor:
+        """As many fakes as the batch has images, with its labels if the model is conditional."""
+        images, labels = batch
+        fakes: Tensor = self.generator(self.sample_noise(len(images)), *self.condition(labels))
+        return fakes
+
+    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Logits ``(N,)`` of the images, given their labels if the model is conditional."""
+        logits: Tensor = self.discriminator(images, *self.condition(labels))
+        return logits
+
+    def discriminate_together(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of both in one forward pass, for discriminators without batch statistics."""
+        both = [condition.repeat(2) for condition in self.condition(labels)]
+        real_logits, fake_logits = self.discriminator(torch.cat([real, fake]), *both).chunk(2)
+        return real_logits, fake_logits
+
+    def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """What follows the input of both networks: the labels if the model is conditional.
+
+        Raises:
+            ValueError: if the model is conditional and the batch has no labels.
+        """
+        if not self.num_classes:
+            return ()
+        if labels is None:
+            raise ValueError(
+                f"{type(self).__name__} is conditional: its DataLoader must give (images, labels)"
+            )
+        return (labels,)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents ``(N, latent_dim)`` to images in [-1, 1] with the averaged generator."""
+        images: Tensor = self.sampler(z, *self.condition(labels))
+        return images
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, labels: Tensor | Sequence[int] | None = None, seed: int | None = None
+    ) -> Tensor:
+        """Draw ``n`` images from the averaged generator, in evaluation mode.
+
+        Args:
+            n: number of images.
+            labels: ``n`` classes, for a conditional model; by default 0, 1, 2, ... in turn.
+            seed: makes the images repeatable on this device and leaves the global random state
+                alone; by default the global random state is used.
+
+        Returns:
+            Float images in [-1, 1], shape ``(n, C, H, W)``, on the model's device.
+
+        Raises:
+            ValueError: if ``n`` is not positive, or labels are given to an unconditional model,
+                or are not ``n`` integers in ``[0, num_classes)``.
+        """
+        require(n >= 1, "n", n, "at least 1")
+        if labels is not None and not self.num_classes:
+            raise ValueError(f"{type(self).__name__} is not conditional: it takes no labels")
+        if labels is None:
+            labels = torch.arange(n) % max(self.num_classes, 1)
+        labels = torch.as_tensor(labels, dtype=torch.long)
+        in_range = bool(((labels >= 0) & (labels < max(self.num_classes, 1))).all())
+        if labels.shape != (n,) or not in_range:
+            raise ValueError(
+                f"labels={labels.tolist()} must be {n} integers in [0, {self.num_classes - 1}]"
+            )
+        cuda = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda, enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            z = self.sample_noise(n)
+        modes = [(module, module.training) for module in self.sampler.modules()]
+        self.sampler.eval()
+        images: Tensor = self(z, labels.to(self.device))
+        for module, training in modes:
+            module.training = training
+        return images
+
+    def check_batch(self, batch: Batch) -> None:
+        """Check the range of the images, their shape, and the range of the labels."""
+        super().check_batch(batch)
+        images, labels = batch
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"the DataLoader gives images of shape {tuple(images.shape[1:])}, "
+                f"but the model was built with image_shape={self.image_shape}"
+            )
+        for chosen in self.condition(labels):
+            low, high = int(chosen.min()), int(chosen.max())
+            if low < 0 or high >= self.num_classes:
+                raise ValueError(
+                    f"the DataLoader gives labels from {low} to {high}, "
+                    f"but num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
+                )
+
+
+def _build(given: Any, default: Callable[[], nn.Module], **arguments: Any) -> nn.Module:
+    """A network passed as a module, built by what was passed, or the paper's."""
+    if given is None:
+        return default()
+    network: nn.Module = given if isinstance(given, nn.Module) else given(**arguments)
+    return network

@@ -1,0 +1,110 @@
+"""Modules rebuilt from checkpoints that hold plain values only."""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from lightning.pytorch import LightningModule
+
+__all__ = ["ReloadableModule"]
+
+
+class ReloadableModule(LightningModule):
+    """A ``LightningModule`` that takes networks and optimizers and stays reloadable.
+
+    From the command line, networks and optimizers arrive as plain descriptions, which a checkpoint
+    can hold. From Python they are objects, which would make it unreadable with
+    ``weights_only=True``: their names are kept in their place.
+    """
+
+    def save_plain_hyperparameters(self) -> None:
+        """Keep every argument of every ``__init__`` above the caller that a checkpoint can hold."""
+        frame = inspect.currentframe()
+        assert frame is not None
+        self.save_hyperparameters(frame=frame.f_back)
+        self._given_in_python = [name for name, value in self.hparams.items() if callable(value)]
+        if self._given_in_python:
+            for name in self._given_in_python:
+                del self.hparams[name]
+            self.save_hyperparameters(ignore=self._given_in_python, frame=frame.f_back)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the name of the class, and of the arguments that the checkpoint lacks."""
+        checkpoint["class"] = f"{type(self).__module__}.{type(self).__qualname__}"
+        checkpoint["given_in_python"] = self._given_in_python
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = None,
+        hparams_file: str | Path | None = None,
+        strict: bool | None = None,
+        weights_only: bool = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Rebuild a model from its checkpoint; on an abstract class, find the right one first.
+
+        The class is looked for among those already imported: the checkpoint decides neither what
+        is imported nor what is run.
+
+        Args:
+            checkpoint_path: a ``.ckpt`` file.
+            map_location: device to load onto.
+            hparams_file: YAML file that replaces the saved hyper-parameters.
+            strict: whether every weight must match.
+            weights_only: refuse files that hold anything but tensors and plain values.
+            **kwargs: hyper-parameters to replace, and networks that were passed in Python.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is not such a checkpoint, its class is not imported, or a
+                network must be passed again.
+        """
+        checkpoint = torch.load(checkpoint_path, "cpu", weights_only=weights_only, mmap=True)
+        if "given_in_python" not in checkpoint:
+            raise ValueError(f"{checkpoint_path} was not saved by a {cls.__name__}")
+        for network in ("generator", "discriminator"):
+            if network in checkpoint["given_in_python"] and network not in kwargs:
+                raise ValueError(
+                    f"{checkpoint_path} was trained with a {network} passed in Python: "
+                    f"pass it again, load_from_checkpoint(path, {network}=...)"
+                )
+        if inspect.isabstract(cls):
+            found: type[Self] = _imported_subclass(cls, checkpoint["class"])
+            return found.load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
+            )
+        model: Self = super().load_from_checkpoint(
+            checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
+        )
+        # what was described by plain values before is so described again, not an object
+        plain = {name: value for name, value in kwargs.items() if not callable(value)}
+        described = {**checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY], **plain}
+        given = {*checkpoint["given_in_python"], *(kwargs.keys() - plain.keys())}
+        model.save_hyperparameters({k: v for k, v in described.items() if k not in given})
+        model._given_in_python = sorted(given)
+        return model
+
+
+def _imported_subclass(cls: type[Any], path: str) -> type[Any]:
+    """Find a concrete subclass by its path, or by its name alone where a script has moved."""
+    known = list(_concrete_subclasses(cls))
+    exact = [c for c in known if f"{c.__module__}.{c.__qualname__}" == path]
+    named = [c for c in known if c.__qualname__ == path.rsplit(".", 1)[-1]]
+    found = exact or named
+    if len(found) != 1:
+        raise ValueError(
+            f"the checkpoint holds a {path}, which is not imported: import it first, "
+            "or call load_from_checkpoint on that class"
+        )
+    return found[0]
+
+
+def _concrete_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
+    for subclass in cls.__subclasses__():
+        if not inspect.isabstract(subclass):
+            yield subclass
+        yield from _concrete_subclasses(subclass)
