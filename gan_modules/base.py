@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -217,7 +218,7 @@ class GANModule(ReloadableModule, ABC):
             with self._without_ddp_hooks():
                 self.manual_backward(terms["loss"] / pieces if pieces > 1 else terms["loss"])
             for name, term in terms.items():
-                share = term.detach() / pieces
+                share = term.detach() if pieces == 1 else term.detach() / pieces
                 total[name] = total[name] + share if name in total else share
         self._average_gradients_over_ranks(player)
         generator, discriminator = self._lightning_optimizers()
@@ -237,7 +238,8 @@ class GANModule(ReloadableModule, ABC):
         player: Player = (
             "generator" if stepped is self._parameters_of["generator"][0] else "discriminator"
         )
-        self.clip_gradients(optimizer, self._clip[player], "norm")
+        if self._clip[player] is not None:
+            self.clip_gradients(optimizer, self._clip[player], "norm")
 
     def _lightning_optimizers(self) -> Any:
         optimizers = self.optimizers()
@@ -311,7 +313,7 @@ class GANModule(ReloadableModule, ABC):
 
     def _as_batch(self, batch: Any) -> Batch:
         """Accept ``(images, labels)`` or bare images; check the first training batch."""
-        images, labels = batch if isinstance(batch, (tuple, list)) else (batch, None)
+        images, labels = (batch, None) if isinstance(batch, Tensor) else (*batch, None)[:2]
         if self.trainer.training and not self._batch_is_checked:
             self.check_batch((images, labels))
             self._batch_is_checked = True
@@ -339,16 +341,18 @@ class GANModule(ReloadableModule, ABC):
     ) -> None:
         """Send terms to the loggers, at the number of generator updates, and to callbacks.
 
-        Loggers are called directly: ``self.log`` would count from zero, and cost more.
+        While fitting, loggers are called directly: ``self.log`` would count from zero, and cost
+        more. ``trainer.validate`` and ``trainer.test`` show and return what ``self.log`` is given.
         """
         terms = {f"{prefix}d/{name}": term for name, term in discriminator.items()}
         terms |= {f"{prefix}g/{name}": term for name, term in generator.items()}
         stacked = torch.stack([term.float() for term in terms.values()])
         stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
         values = dict(zip(terms, stacked.tolist(), strict=True))
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
         for name, value in values.items():
-            self.log(name, value, logger=False, prog_bar=name in ("d/loss", "g/loss"))
-        for logger in self.loggers:
+            self.log(name, value, logger=not fitting, prog_bar=name in ("d/loss", "g/loss"))
+        for logger in self.loggers if fitting else ():
             logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -408,7 +412,7 @@ def require(condition: bool, name: str, value: object, right: str) -> None:
 
 
 def _with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+    return {**terms, "loss": torch.stack(list(terms.values())).sum()}
 
 
 def log_interval(trainer: Trainer) -> int:

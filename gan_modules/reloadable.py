@@ -1,6 +1,7 @@
 """Modules rebuilt from checkpoints that hold plain values only."""
 
 import inspect
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -23,7 +24,10 @@ class ReloadableModule(LightningModule):
         """Keep every argument of every ``__init__`` above the caller that a checkpoint can hold."""
         frame = inspect.currentframe()
         assert frame is not None
-        self.save_hyperparameters(frame=frame.f_back)
+        with warnings.catch_warnings():
+            # Lightning warns of networks among them, which are taken out right below
+            warnings.simplefilter("ignore")
+            self.save_hyperparameters(frame=frame.f_back)
         self._given_in_python = [name for name, value in self.hparams.items() if callable(value)]
         if self._given_in_python:
             for name in self._given_in_python:

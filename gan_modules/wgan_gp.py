@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_modules.base import Batch, OptimizerFactory
+from gan_modules.base import Batch, OptimizerFactory, require
 from gan_modules.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
 from gan_modules.noise_gan import NoiseGAN
@@ -61,8 +61,7 @@ class WGANGP(NoiseGAN):
             discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
-        if gp_weight < 0:
-            raise ValueError(f"gp_weight={gp_weight} must not be negative")
+        require(gp_weight >= 0, "gp_weight", gp_weight, "at least 0")
         if any(
             isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.discriminator.modules()
         ):

@@ -37,7 +37,8 @@ class ConfigFile(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
         """Apply the file."""
-        super().__call__(parser, cfg, self.find(parser, values), option_string)
+        path = self.find(parser, values)
+        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
 
     @staticmethod
     def find(parser: LightningArgumentParser, name: str) -> str:

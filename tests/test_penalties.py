@@ -1,0 +1,79 @@
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from gan_modules.penalties import gradient_penalty
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5), (1, 4, 4), (3, 2, 2)])
+def test_linear_critic_has_a_closed_form(shape: tuple[int, ...]) -> None:
+    # D(x) = w.x has gradient w everywhere, so the penalty is (||w|| - 1)^2
+    weight = torch.randn(shape, dtype=torch.float64)
+    real, fake = torch.randn(2, 7, *shape, dtype=torch.float64)
+    penalty = gradient_penalty(lambda x: (x * weight).flatten(1).sum(1), real, fake)
+    assert_close(penalty, (weight.norm() - 1) ** 2)
+
+
+def test_gradient_of_the_penalty_reaches_the_critic() -> None:
+    # d/dw (||w|| - 1)^2 = 2 (||w|| - 1) w / ||w||, with w = (3, 4): 2 * 4 * (0.6, 0.8)
+    critic = nn.Linear(2, 1, bias=False)
+    nn.init.constant_(critic.weight, 0)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([[3.0, 4.0]]))
+    penalty = gradient_penalty(lambda x: critic(x).squeeze(1), torch.randn(5, 2), torch.randn(5, 2))
+    penalty.backward()
+    assert_close(penalty, torch.tensor(16.0))
+    assert_close(critic.weight.grad, torch.tensor([[4.8, 6.4]]))
+
+
+def test_norm_is_per_sample_and_position_lies_between_the_pair() -> None:
+    # D(x) = ||x||^2 / 2 has gradient x: the penalty is the mean of (||x_hat|| - 1)^2
+    real, fake = torch.randn(2, 6, 1, 2, 2, dtype=torch.float64)
+    torch.manual_seed(3)
+    penalty = gradient_penalty(lambda x: x.square().flatten(1).sum(1) / 2, real, fake)
+    torch.manual_seed(3)
+    position = torch.rand(6, 1, 1, 1, dtype=torch.float64)
+    expected = 0.0
+    for n in range(6):
+        point = position[n] * real[n] + (1 - position[n]) * fake[n]
+        expected += (point.square().sum().sqrt().item() - 1) ** 2 / 6
+    assert_close(penalty.item(), expected)
+
+
+def test_agrees_with_autograd_on_a_network(double: None) -> None:
+    critic = nn.Sequential(nn.Linear(3, 16), nn.Tanh(), nn.Linear(16, 1))
+    real, fake = torch.randn(2, 5, 3)
+    torch.manual_seed(3)
+    penalty = gradient_penalty(lambda x: critic(x).squeeze(1), real, fake)
+    ours = torch.autograd.grad(penalty, critic[0].weight)[0]
+    torch.manual_seed(3)
+    position = torch.rand(5, 1)
+    x = (fake + position * (real - fake)).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    expected = ((gradient.norm(dim=1) - 1) ** 2).mean()
+    assert_close(penalty, expected)
+    assert_close(ours, torch.autograd.grad(expected, critic[0].weight)[0])
+
+
+def test_autocast_does_not_reach_the_penalty() -> None:
+    critic = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+    real, fake = torch.randn(2, 16, 8)
+    torch.manual_seed(3)
+    expected = gradient_penalty(lambda x: critic(x).squeeze(1), real, fake)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.manual_seed(3)
+        penalty = gradient_penalty(lambda x: critic(x).squeeze(1), real, fake)
+    assert penalty.dtype == torch.float32
+    assert_close(penalty, expected, rtol=0, atol=0)
+
+
+def test_works_in_inference_mode() -> None:
+    with torch.inference_mode():
+        penalty = gradient_penalty(lambda x: x.sum(1), torch.zeros(3, 4), torch.ones(3, 4))
+    assert_close(penalty.clone(), torch.tensor((4**0.5 - 1.0) ** 2))
+
+
+def test_unequal_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be equal, not \(4, 2\) and \(3, 2\)"):
+        gradient_penalty(lambda x: x.sum(1), torch.zeros(4, 2), torch.zeros(3, 2))
