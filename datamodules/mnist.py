@@ -41,8 +41,9 @@ class MNISTDataModule(ImageDataModule):
             MNIST(self.root, download=True)
         except (OSError, RuntimeError) as error:
             files = ", ".join(Path(name).name for name, _ in MNIST.resources)
+            reason = " ".join(str(error).split())[:200]
             raise FileNotFoundError(
-                f"MNIST is not in root={self.root!r} and cannot be downloaded ({error}): "
+                f"MNIST is not in root={self.root!r} and cannot be downloaded ({reason}): "
                 f"put {files} into {Path(self.root, 'MNIST', 'raw')}"
             ) from error
 

@@ -351,7 +351,12 @@ class GANModule(ReloadableModule, ABC):
         values = dict(zip(terms, stacked.tolist(), strict=True))
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         for name, value in values.items():
-            self.log(name, value, logger=not fitting, prog_bar=name in ("d/loss", "g/loss"))
+            self.log(
+                name,
+                value,
+                logger=False if fitting else None,
+                prog_bar=name in ("d/loss", "g/loss"),
+            )
         for logger in self.loggers if fitting else ():
             logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
 

@@ -1,5 +1,6 @@
 """Checkpoints counted and named by generator updates."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +44,16 @@ class StepCheckpoint(ModelCheckpoint):
         if self.dirpath is None:
             self.dirpath = str(Path(trainer.default_root_dir, "checkpoints"))
         super().setup(trainer, pl_module, stage)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save when it is due."""
+        if trainer.global_step % self._every_n_train_steps == 0:
+            with warnings.catch_warnings():
+                # Lightning supposes that manual optimization wants the state before the step
+                warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
+                super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Start afresh: a resumed run is a new folder and leaves the old one's files alone."""

@@ -1,0 +1,125 @@
+"""Saving, reloading without knowing the class, and resuming exactly."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch.testing import assert_close
+
+from datamodules import DigitsDataModule
+from gan_modules import WGANGP, GANModule, NoiseGAN
+from gan_modules.callbacks import StepCheckpoint
+from gan_modules.networks import MLPDiscriminator, MLPGenerator
+
+
+class SmallWGANGP(WGANGP):
+    """Networks by overriding, so that a checkpoint describes the whole model."""
+
+    def __init__(self, width: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    def build_generator(self) -> MLPGenerator:
+        return MLPGenerator(self.image_shape, self.latent_dim, hidden=(self.hparams["width"],))
+
+    def build_discriminator(self) -> MLPDiscriminator:
+        return MLPDiscriminator(self.image_shape, hidden=(self.hparams["width"],))
+
+
+def trained(make_trainer: Any, make_loader: Any, model: WGANGP) -> Path:
+    trainer = make_trainer(max_steps=2)
+    trainer.fit(model, make_loader(model.n_critic * 2))
+    trainer.save_checkpoint("model.ckpt")
+    return Path("model.ckpt")
+
+
+@pytest.mark.parametrize("cls", [GANModule, NoiseGAN, SmallWGANGP])
+def test_round_trip(cls: Any, make_trainer: Any, make_loader: Any) -> None:
+    model = SmallWGANGP(width=6, image_shape=(1, 8, 8), latent_dim=3, n_critic=2)
+    path = trained(make_trainer, make_loader, model)
+    again = cls.load_from_checkpoint(path)
+    assert type(again) is SmallWGANGP
+    assert (again.latent_dim, again.n_critic, again.hparams["width"]) == (3, 2, 6)
+    assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+    assert_close(again.sample(4, seed=0), model.sample(4, seed=0), rtol=0, atol=0)
+
+
+def test_networks_passed_in_python_must_be_passed_again(
+    make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    model = make_model()
+    path = trained(make_trainer, make_loader, model)
+    with pytest.raises(ValueError, match=r"a generator passed in Python: pass it again"):
+        GANModule.load_from_checkpoint(path)
+    again = GANModule.load_from_checkpoint(
+        path,
+        generator=partial(MLPGenerator, hidden=(8,)),
+        discriminator=partial(MLPDiscriminator, hidden=(8,)),
+    )
+    assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+    second = trained(make_trainer, make_loader, again)
+    with pytest.raises(ValueError, match="pass it again"):
+        GANModule.load_from_checkpoint(second)
+
+
+def test_a_class_that_is_not_imported_is_named(make_trainer: Any, make_loader: Any) -> None:
+    class Passing(SmallWGANGP):
+        pass
+
+    path = trained(make_trainer, make_loader, Passing(image_shape=(1, 8, 8), n_critic=1))
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["class"] = "elsewhere.Unknown"
+    torch.save(checkpoint, path)
+    with pytest.raises(ValueError, match=r"holds a elsewhere.Unknown, which is not imported"):
+        GANModule.load_from_checkpoint(path)
+
+
+def test_foreign_files_are_named() -> None:
+    torch.save({"state_dict": {}}, "other.ckpt")
+    with pytest.raises(ValueError, match=r"other.ckpt was not saved by a GANModule"):
+        GANModule.load_from_checkpoint("other.ckpt")
+
+
+def fit_digits(steps: int, ckpt_path: str | None = None, workers: int = 0) -> Any:
+    torch.manual_seed(0)
+    model = SmallWGANGP(image_shape=(1, 16, 16), latent_dim=3, n_critic=2)
+    trainer = Trainer(
+        accelerator="cpu", max_steps=steps, logger=False, enable_progress_bar=False,
+        enable_model_summary=False, limit_val_batches=0, callbacks=[
+            StepCheckpoint(every_n_train_steps=1, dirpath="saved")
+        ],
+    )  # fmt: skip
+    # 1,437 images make 11 iterations of 2 x 64
+    trainer.fit(model, DigitsDataModule(num_workers=workers), ckpt_path=ckpt_path)
+    return trainer, model
+
+
+@pytest.mark.parametrize(("saved_at", "workers"), [(4, 0), (11, 0), (15, 0), (15, 2)])
+@pytest.mark.filterwarnings("ignore:.*directory .* exists and is not empty")
+@pytest.mark.filterwarnings("ignore:.*use_fork_safe|.*multi-threaded, use of fork")
+def test_resume_is_bitwise(saved_at: int, workers: int) -> None:
+    trainer, model = fit_digits(25)
+    resumed_trainer, resumed = fit_digits(25, f"saved/step_{saved_at:06d}.ckpt", workers)
+    assert resumed_trainer.global_step == 25
+    assert_close(resumed.state_dict(), model.state_dict(), rtol=0, atol=0)
+    for ours, theirs in zip(resumed_trainer.optimizers, trainer.optimizers, strict=True):
+        assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+
+
+def test_step_checkpoint_names_and_keeps(make_trainer: Any, make_loader: Any) -> None:
+    def saved(save_top_k: Any, folder: str) -> list[str]:
+        model = SmallWGANGP(image_shape=(1, 8, 8), n_critic=1)
+        callback = StepCheckpoint(2, save_top_k=save_top_k)
+        trainer = make_trainer(
+            max_steps=5, callbacks=[callback], enable_checkpointing=True, default_root_dir=folder
+        )
+        trainer.fit(model, make_loader(2))
+        last = Path(folder, "checkpoints", "last.ckpt")
+        assert torch.load(last, weights_only=True)["global_step"] == 5
+        return sorted(path.name for path in last.parent.iterdir())
+
+    names = [f"step_{n:06d}.ckpt" for n in (2, 4, 5)]
+    assert saved(-1, "all") == ["last.ckpt", *names]
+    assert saved(1, "one") == ["last.ckpt", names[-1]]

@@ -1,0 +1,186 @@
+import gzip
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch.testing import assert_close
+from torchvision.datasets import MNIST
+
+from datamodules import DigitsDataModule, ImageDataModule, MNISTDataModule
+from datamodules.base import ImageTensorDataset, IterationSampler
+
+
+def sampler(n: int, batch_size: int, processed: int = 0, **kwargs: Any) -> IterationSampler:
+    dataset = ImageTensorDataset(torch.empty(n), torch.empty(n))
+    total = SimpleNamespace(processed=processed)
+    epoch_loop = SimpleNamespace(batch_progress=SimpleNamespace(total=total))
+    trainer: Any = SimpleNamespace(fit_loop=SimpleNamespace(epoch_loop=epoch_loop))
+    return IterationSampler(dataset, batch_size, trainer=trainer, **kwargs)
+
+
+def test_an_epoch_is_a_permutation_without_its_rest() -> None:
+    batches = list(sampler(10, 3, seed=4))
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(4))
+    assert [batch.tolist() for batch in batches] == order[:9].reshape(3, 3).tolist()
+    again = list(sampler(10, 3, processed=3, seed=4))
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(5))
+    assert [batch.tolist() for batch in again] == order[:9].reshape(3, 3).tolist()
+
+
+@pytest.mark.parametrize("processed", range(7))
+def test_starting_anywhere_continues_the_same_stream(processed: int) -> None:
+    stream = [batch for epoch in range(4) for batch in sampler(10, 3, processed=3 * epoch)]
+    started = list(sampler(10, 3, processed=processed))
+    assert_close(started, stream[processed : processed + 3])
+
+
+def test_ranks_share_every_global_batch() -> None:
+    whole = list(sampler(20, 6))
+    ranks = [list(sampler(20, 3, num_replicas=2, rank=rank)) for rank in range(2)]
+    for batch, first, second in zip(whole, *ranks, strict=True):
+        assert_close(torch.stack([first, second], dim=1).flatten(), batch)
+
+
+def test_too_little_data_is_named() -> None:
+    with pytest.raises(ValueError, match=r"one training iteration takes 12 images .* has 10"):
+        sampler(10, 6, num_replicas=2)
+
+
+def test_digits_are_scikit_learns() -> None:
+    data = DigitsDataModule(image_size=16)
+    data.setup()
+    sizes = {name: len(split) for name, split in data.splits.items()}
+    assert sizes == {"train": 1437, "val": 180, "test": 180}
+    # the splits together are the 1,797 images, each once
+    parts = [data.load(split) for split in ("train", "val", "test")]
+    images = torch.cat([images for images, _ in parts]).flatten(1)
+    labels = torch.cat([labels for _, labels in parts])
+    digits = load_digits()
+    expected = (torch.from_numpy(digits.data) * 255 / 16).round().to(torch.uint8)
+    key = images.double() @ torch.arange(1.0, 65.0, dtype=torch.float64).pow(2)
+    other = expected.double() @ torch.arange(1.0, 65.0, dtype=torch.float64).pow(2)
+    assert_close(images[key.argsort()], expected[other.argsort()])
+    assert_close(labels.bincount(), torch.from_numpy(digits.target).bincount())
+    shares = data.splits["val"].labels.bincount()
+    assert shares.min() >= 17
+    assert shares.max() <= 19
+
+
+@pytest.mark.parametrize("image_size", [16, 32])
+def test_digits_batches(image_size: int, make_model: Any, make_trainer: Any) -> None:
+    data = DigitsDataModule(image_size=image_size, batch_size=10)
+    assert data.image_shape == (1, image_size, image_size)
+    trainer = make_trainer(max_steps=1)
+    model = make_model(image_shape=data.image_shape, n_critic=3)
+    trainer.fit(model, data)
+    batch = next(iter(trainer.train_dataloader))
+    assert batch[0].dtype == torch.uint8
+    images, labels = data.on_after_batch_transfer(batch, 0)
+    assert images.shape == (30, 1, image_size, image_size)
+    assert images.dtype == torch.float32
+    assert images.min() == -1
+    assert images.max() <= 1
+    assert labels.shape == (30,)
+    assert_close(data.on_after_batch_transfer((torch.tensor([0, 51, 255]), None), 0)[0],
+                 torch.tensor([-1.0, -0.6, 1.0]))  # fmt: skip
+
+
+def test_evaluation_sees_every_image_once(make_model: Any, make_trainer: Any) -> None:
+    data = DigitsDataModule(batch_size=50)
+    data.setup()
+    loader = data.val_dataloader()
+    assert len(loader) == 4
+    labels = torch.cat([labels for _, labels in loader])
+    assert_close(labels, data.splits["val"].labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"image_size": 28}, "image_size=28 must be 16 or 32"),
+        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"num_workers": -1}, "num_workers=-1 must be at least 0"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        DigitsDataModule(**options)
+
+
+def write_mnist(root: Path, train: int = 5_020, test: int = 12) -> None:
+    """Files in MNIST's own format: image n is filled with n % 256, its label is n % 10."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix, n in (("train", train), ("t10k", test)):
+        pixels = bytes(value for i in range(n) for value in bytes([i % 256]) * 784)
+        header = struct.pack(">IIII", 2051, n, 28, 28)
+        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + pixels)
+        header = struct.pack(">II", 2049, n)
+        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(header + bytes(i % 10 for i in range(n)))
+
+
+@pytest.mark.parametrize("image_size", [16, 28, 32])
+def test_mnist(image_size: int, tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    data = MNISTDataModule(root=str(tmp_path), image_size=image_size)
+    data.prepare_data()
+    data.setup()
+    assert {name: len(split) for name, split in data.splits.items()} == {
+        "train": 20,
+        "val": 5_000,
+        "test": 12,
+    }
+    images, labels = data.splits["val"][torch.tensor([0, 3])]
+    assert images.shape == (2, 1, image_size, image_size)
+    assert images.dtype == torch.uint8
+    assert images[1].unique().tolist() == [23]
+    assert labels.tolist() == [0, 3]
+
+
+def test_a_failed_download_says_which_files_to_put_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a file of the local disk stands for a server that has nothing
+    monkeypatch.setattr(MNIST, "mirrors", [f"file://{tmp_path}/nowhere/"])
+    data = MNISTDataModule(root="missing")
+    with pytest.raises(FileNotFoundError) as caught:
+        data.prepare_data()
+    line = str(caught.value)
+    assert "\n" not in line
+    for word in ("root='missing'", "train-images-idx3-ubyte.gz", "missing/MNIST/raw"):
+        assert word in line
+
+
+def test_archives_already_there_are_unpacked_without_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mnist(tmp_path)
+    raw = tmp_path / "MNIST" / "raw"
+    for path in list(raw.iterdir()):
+        with gzip.open(f"{path}.gz", "wb") as archive:
+            archive.write(path.read_bytes())
+        path.unlink()
+    monkeypatch.setattr(MNIST, "mirrors", [f"file://{tmp_path}/nowhere/"])
+    # these archives are not the real ones: any checksum will do
+    monkeypatch.setattr(MNIST, "resources", [(name, None) for name, _ in MNIST.resources])
+    MNISTDataModule(root=str(tmp_path)).prepare_data()
+    assert (raw / "train-images-idx3-ubyte").is_file()
+
+
+def test_a_data_module_of_ones_own_is_a_dozen_lines(make_model: Any, make_trainer: Any) -> None:
+    class Squares(ImageDataModule):
+        channels = 1
+        num_classes = 2
+
+        def load(self, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+            images = torch.zeros(40, 1, 8, 8, dtype=torch.uint8)
+            images[::2, :, 2:6, 2:6] = 255
+            return images, torch.arange(40) % 2
+
+    trainer = make_trainer(max_steps=3, limit_val_batches=None)
+    trainer.fit(make_model(n_critic=2), Squares(image_size=8, batch_size=10))
+    assert trainer.global_step == 3
