@@ -43,8 +43,8 @@ class MNISTDataModule(ImageDataModule):
             files = ", ".join(Path(name).name for name, _ in MNIST.resources)
             reason = " ".join(str(error).split())[:200]
             raise FileNotFoundError(
-                f"MNIST is not in root={self.root!r} and cannot be downloaded ({reason}): "
-                f"put {files} into {Path(self.root, 'MNIST', 'raw')}"
+                f"MNIST is not in root={self.root!r} and cannot be downloaded: put {files} "
+                f"into {Path(self.root, 'MNIST', 'raw')} ({reason})"
             ) from error
 
     def load(self, split: Split) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,12 @@ from gan_modules.command_line.messages import (
     explain_parser_error,
     suggestion,
 )
-from gan_modules.command_line.runs import RunConfig, new_run_folder, run_loggers
+from gan_modules.command_line.runs import (
+    RunConfig,
+    new_run_folder,
+    remove_empty_run_folders,
+    run_loggers,
+)
 
 __all__ = ["GANCLI", "run"]
 
@@ -30,6 +35,20 @@ def config_folders() -> list[Path]:
     """Where a bare config name is looked up, in this order."""
     main = Path(getattr(sys.modules.get("__main__"), "__file__", None) or ".").resolve().parent
     return [Path(), Path("configs"), main / "configs", Path(str(files("gan_modules") / "configs"))]
+
+
+# what Lightning takes in place of a path
+CHECKPOINT_WORDS = ("last", "best", "hpc")
+COMMANDS = {
+    "fit": "Train a model; everything it makes goes into one new folder under runs/.",
+    "validate": "Evaluate a checkpoint's objective on the validation images.",
+    "test": "Evaluate a checkpoint's objective on the test images.",
+}
+HINT = """
+What a class takes: --model.help WGANGP, --data.help DigitsDataModule,
+--model.generator.help MLPGenerator, --model.generator_optimizer.help Adam.
+The options as a file: --print_config.
+"""
 
 
 class ConfigFile(ActionConfigFile):
@@ -92,6 +111,8 @@ class GANCLI(LightningCLI):
                 "save_config_callback": RunConfig,
                 "save_config_kwargs": {"save_to_log_dir": False},
                 "parser_class": GANArgumentParser,
+                "parser_kwargs": _descriptions(),
+                "seed_everything_default": 0,
                 "auto_configure_optimizers": False,
                 "args": args,
                 **kwargs,
@@ -114,6 +135,14 @@ class GANCLI(LightningCLI):
             help="Config file, or the bare name of one here or in configs/.",
         )
         return parser
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add model and data ahead of the trainer, whose help fills pages."""
+        parser.add_lightning_class_args(self._model_class, "model", subclass_mode=True)
+        parser.add_lightning_class_args(self._datamodule_class, "data", subclass_mode=True)
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        defaults = {f"trainer.{key}": value for key, value in self.trainer_defaults.items()}
+        parser.set_defaults(defaults)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add this project's callbacks, and let the data tell the model about the images."""
@@ -149,17 +178,19 @@ class GANCLI(LightningCLI):
         # the resolved config of an earlier run: runs/<name>/<version>/config.yaml
         return path.stem if path.stem != "config" else path.resolve().parent.parent.name
 
-    def before_validate(self) -> None:
-        """Refuse to judge untrained weights."""
-        self._require_checkpoint()
-
-    def before_test(self) -> None:
-        """Refuse to judge untrained weights."""
-        self._require_checkpoint()
-
-    def _require_checkpoint(self) -> None:
-        if self._get(self.config, "ckpt_path") is None:
+    def before_instantiate_classes(self) -> None:
+        """Check what depends on the command, before anything is built."""
+        path = self._get(self.config, "ckpt_path")
+        if path is None and self.subcommand != "fit":
             raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to judge")
+        if path is not None and path not in CHECKPOINT_WORDS and not Path(path).is_file():
+            raise ValueError(f"ckpt_path={path} must be a checkpoint file")
+        for option in ("gradient_clip_val", "accumulate_grad_batches"):
+            if self._get(self.config, "trainer")[option] not in (None, 1):
+                raise ValueError(
+                    f"trainer.{option} knows one optimizer, a GAN has two: set "
+                    f"model.generator_{option} and model.discriminator_{option}"
+                )
 
     def after_fit(self) -> None:
         """Say where everything is."""
@@ -173,6 +204,7 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI:
     try:
         return GANCLI(args, **kwargs)
     except Exception as error:
+        remove_empty_run_folders()
         line = explain_exception(error)
         if line is None:
             raise
@@ -189,6 +221,18 @@ def _quieten() -> None:
     # validation is counted in generator updates, not epochs; small data sets have short epochs
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
+
+
+def _descriptions() -> dict[str, Any]:
+    """What ``--help`` says first, of the program and of each command."""
+    commands = {
+        name: {
+            "description": description + HINT,
+            "usage": "%(prog)s --config NAME [--model CLASS] [--data CLASS] [options]",
+        }
+        for name, description in COMMANDS.items()
+    }
+    return {"description": "Train and judge GANs.", **commands}
 
 
 def _with_subparsers(parser: Any) -> list[Any]:

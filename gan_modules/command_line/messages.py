@@ -60,6 +60,9 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
         word = found[1].rsplit(".", 1)[-1]
         written = [a.split("=")[0] for a in arguments if re.match(rf"--[\w.]*\b{word}\b", a)]
         name = written[0] if written else repr(found[1])
+        if word in _parameters():
+            owner = name.rpartition(".")[0] or "this"
+            return f"there is no option {name} yet: name the class first, as in {owner} CLASS"
         return f"there is no option {name}{suggestion(word, _parameters())}"
     if found := re.search(r"Expected a dot import path string: (\S+)", message):
         return f"{key} has no class {found[1]!r}{suggestion(found[1], _class_names(key))}"

@@ -1,10 +1,12 @@
 """A run is one folder."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
@@ -12,7 +14,16 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_modules
 
-__all__ = ["MetricsFile", "RunConfig", "new_run_folder", "run_loggers"]
+__all__ = [
+    "MetricsFile",
+    "RunConfig",
+    "new_run_folder",
+    "remove_empty_run_folders",
+    "run_loggers",
+]
+
+
+_created: list[Path] = []
 
 
 def _rank() -> int:
@@ -38,7 +49,15 @@ def new_run_folder(root: Path, name: str) -> Path:
         except FileExistsError:
             version += 1
         else:
+            _created.append(folder)
             return folder
+
+
+def remove_empty_run_folders() -> None:
+    """Take back the folder of a run that failed before it wrote anything."""
+    for folder in _created:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 class MetricsFile(CSVLogger):
@@ -46,6 +65,14 @@ class MetricsFile(CSVLogger):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder.parent, name="", version=folder.name)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The writer; its folder is new, but the run's config may be in it already."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Experiment logs directory .* exists")
+            return super().experiment
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Leave them to ``config.yaml``."""
