@@ -5,7 +5,6 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,9 +31,9 @@ __all__ = ["GANCLI", "run"]
 
 
 def config_folders() -> list[Path]:
-    """Where a bare config name is looked up, in this order."""
-    main = Path(getattr(sys.modules.get("__main__"), "__file__", None) or ".").resolve().parent
-    return [Path(), Path("configs"), main / "configs", Path(str(files("gan_modules") / "configs"))]
+    """Where a bare config name is looked up, in this order: here, the checkout, the wheel."""
+    package = Path(__file__).parents[1]
+    return [Path(), Path("configs"), package.parent / "configs", package / "configs"]
 
 
 # what Lightning takes in place of a path
@@ -79,12 +78,14 @@ class ConfigFile(ActionConfigFile):
 class GANArgumentParser(LightningArgumentParser):
     """Reports any wrong input in one line and exits with status 2."""
 
+    arguments: Sequence[str] = ()
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line; raise instead where a caller asked for that."""
         if not self.exit_on_error:
             super().error(message, ex)
         options = {option for parser in _with_subparsers(self) for option in _options(parser)}
-        print(f"error: {explain_parser_error(message, options, sys.argv[1:])}", file=sys.stderr)
+        print(f"error: {explain_parser_error(message, options, self.arguments)}", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -136,6 +137,12 @@ class GANCLI(LightningCLI):
         )
         return parser
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Keep the command line, so that errors can quote it."""
+        for known in _with_subparsers(parser):
+            known.arguments = sys.argv[1:] if args is None else args
+        super().parse_arguments(parser, args)
+
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add model and data ahead of the trainer, whose help fills pages."""
         parser.add_lightning_class_args(self._model_class, "model", subclass_mode=True)
@@ -185,8 +192,8 @@ class GANCLI(LightningCLI):
             raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to judge")
         if path is not None and path not in CHECKPOINT_WORDS and not Path(path).is_file():
             raise ValueError(f"ckpt_path={path} must be a checkpoint file")
-        for option in ("gradient_clip_val", "accumulate_grad_batches"):
-            if self._get(self.config, "trainer")[option] not in (None, 1):
+        for option, neutral in (("gradient_clip_val", None), ("accumulate_grad_batches", 1)):
+            if self._get(self.config, "trainer")[option] != neutral:
                 raise ValueError(
                     f"trainer.{option} knows one optimizer, a GAN has two: set "
                     f"model.generator_{option} and model.discriminator_{option}"

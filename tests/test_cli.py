@@ -1,0 +1,327 @@
+"""The command line as a user types it, in this process."""
+
+import csv
+import json
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch.testing import assert_close
+
+import cli
+from gan_modules import GANModule
+from gan_modules.command_line.messages import explain_exception, suggestion
+from gan_modules.command_line.runs import new_run_folder
+
+CONFIG = """
+trainer: {max_steps: 20, log_every_n_steps: 5, accelerator: cpu, num_sanity_val_steps: 0,
+          check_val_every_n_epoch: null, val_check_interval: 10, enable_progress_bar: false,
+          enable_model_summary: false}
+model:
+  class_path: WGANGP
+  init_args:
+    latent_dim: 4
+    n_critic: 5
+    generator: {class_path: MLPGenerator, init_args: {hidden: [8]}}
+    discriminator: {class_path: MLPDiscriminator, init_args: {hidden: [8]}}
+data: {class_path: DigitsDataModule, init_args: {batch_size: 8}}
+checkpoint: {every_n_train_steps: 8}
+samples: {every_n_steps: 8, n: 9, width: 96}
+"""
+
+pytestmark = [
+    # W&B opens files and connections that live until the process ends
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _config(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("small.yaml").write_text(CONFIG)
+    # LightningCLI warns if the process has arguments of its own
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+
+
+def fit(*options: str, config: str = "small.yaml") -> Any:
+    return cli.main(["fit", "--config", config, *options])
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fails(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """The one line that a wrong command line ends in."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(args)
+    assert caught.value.code in (1, 2)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0].removeprefix("error: ")
+
+
+def test_a_run_is_one_folder_that_no_other_run_touches() -> None:
+    done = fit("--trainer.logger", "false")
+    run = Path("runs/small/0")
+    assert done.trainer.global_step == 20
+    assert names(run) == ["checkpoints", "config.yaml", "losses.png", "metrics.csv", "samples"]
+    assert names(run / "checkpoints") == [
+        "last.ckpt", "step_000008.ckpt", "step_000016.ckpt", "step_000020.ckpt",
+    ]  # fmt: skip
+    assert names(run / "samples") == [f"step_{n:06d}.png" for n in (8, 16, 20)]
+    # three columns and rows of 16 pixels, enlarged twice, with a frame of two pixels
+    with Image.open(run / "samples" / "step_000020.png") as grid:
+        assert grid.size == (3 * 34 + 2, 3 * 34 + 2)
+    trained = [row for row in rows(run) if row["d/loss"]]
+    held_out = [row for row in rows(run) if row["val/d/loss"]]
+    assert [row["step"] for row in trained] == ["5", "10", "15", "20"]
+    assert [row["step"] for row in held_out] == ["10", "20"]
+
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    fit("--trainer.logger", "false", config=str(run / "config.yaml"))
+    again = Path("runs/small/1")
+    assert names(again) == names(run)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    # the resolved config repeats the run exactly
+    assert rows(again) == rows(run)
+
+
+def test_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = {"generator": 0, "discriminator": 0}
+    original = GANModule.on_before_optimizer_step
+
+    def count(self: Any, optimizer: Any) -> None:
+        first = optimizer.param_groups[0]["params"][0]
+        ours = any(first is parameter for parameter in self.generator.parameters())
+        steps["generator" if ours else "discriminator"] += 1
+        original(self, optimizer)
+
+    monkeypatch.setattr(GANModule, "on_before_optimizer_step", count)
+    done = fit(
+        "--trainer.max_steps", "200", "--trainer.logger", "false", "--data.batch_size", "4",
+        "--trainer.val_check_interval", "100", "--trainer.log_every_n_steps", "50",
+    )  # fmt: skip
+    assert steps == {"generator": 200, "discriminator": 1000}
+    assert done.trainer.global_step == 200
+    assert "step_000200.ckpt" in names(Path("runs/small/0/checkpoints"))
+    assert rows(Path("runs/small/0"))[-1]["step"] == "200"
+
+
+def records(path: Path) -> Iterator[bytes]:
+    """Records of a W&B file: LevelDB's log format behind a header of seven bytes."""
+    data, whole = path.read_bytes(), b""
+    block, position = 32768, 7
+    while position + 7 <= len(data):
+        if block - position % block < 7:
+            position += block - position % block
+            continue
+        length, kind = struct.unpack_from("<HB", data, position + 4)
+        whole += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # whole in one piece, or the last piece
+            yield whole
+            whole = b""
+
+
+def exit_is_written(run: Path) -> bool:
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = run.glob("wandb/offline-run-*/run-*.wandb")
+    kinds = set()
+    for data in records(path):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        kinds.add(record.WhichOneof("record_type"))
+    return "exit" in kinds
+
+
+def offline_history(run: Path) -> tuple[list[dict[str, Any]], dict[str, Any], set[str]]:
+    """History rows, config and media files of an offline W&B run, from the file it leaves."""
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = run.glob("wandb/offline-run-*/run-*.wandb")
+    history: list[dict[str, Any]] = []
+    config: dict[str, Any] = {}
+    for data in records(path):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(data)
+        if record.WhichOneof("record_type") == "history":
+            history.append(
+                {
+                    item.key or "/".join(item.nested_key): json.loads(item.value_json)
+                    for item in record.history.item
+                }
+            )
+        for update in (*record.config.update, *record.run.config.update):
+            config[update.key or "/".join(update.nested_key)] = json.loads(update.value_json)
+    media = {path.name for path in path.parent.glob("files/media/images/*.png")}
+    return history, config, media
+
+
+def test_wandb_offline_run_holds_losses_images_config_and_versions() -> None:
+    import wandb
+
+    fit()
+    wandb.finish()
+    run = Path("runs/small/0")
+    deadline = time.monotonic() + 60
+    while not exit_is_written(run) and time.monotonic() < deadline:
+        time.sleep(0.1)  # on a busy machine W&B's own process may still be writing
+    history, config, media = offline_history(run)
+    losses = [row for row in history if "d/loss" in row]
+    assert [row["trainer/global_step"] for row in losses] == [5, 10, 15, 20]
+    for ours, theirs in zip(losses, [r for r in rows(run) if r["d/loss"]], strict=True):
+        assert ours["d/loss"] == pytest.approx(float(theirs["d/loss"]))
+        assert ours["g/loss"] == pytest.approx(float(theirs["g/loss"]))
+    grids = [row for row in history if any(key.startswith("samples") for key in row)]
+    assert [row["trainer/global_step"] for row in grids] == [8, 16, 20]
+    assert len(media) == 3
+    assert config["config"]["model"]["init_args"]["latent_dim"] == 4
+    assert config["versions"]["torch"] == torch.__version__
+    assert config["versions"]["gan_modules"]
+
+
+def test_any_other_logger_works() -> None:
+    fit("--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "board")
+    assert list(Path("board").rglob("events.out.tfevents.*"))
+    assert (Path("runs/small/0/metrics.csv")).is_file()
+    assert not Path("runs/small/0/wandb").exists()
+
+
+def test_checkpoint_reloads_validates_tests_and_resumes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = fit("--trainer.logger", "false").model
+    checkpoint = "runs/small/0/checkpoints/step_000008.ckpt"
+    model = GANModule.load_from_checkpoint(checkpoint)
+    assert model.generator.layers[0].out_features == 8  # type: ignore[index,union-attr]
+    assert model.sample(3).shape == (3, 1, 16, 16)  # type: ignore[operator]
+    # reloaded in Python and saved again, it is still a description
+    assert model.hparams["generator"]["class_path"] == "gan_modules.networks.MLPGenerator"
+
+    for command in ("validate", "test"):
+        before = names(Path("runs/small"))
+        cli.main([command, "--config", "small.yaml", "--ckpt_path", checkpoint])
+        assert f"{command[:3]}" in capsys.readouterr().out
+        assert names(Path("runs/small")) == before
+
+    resumed = fit("--trainer.logger", "false", "--ckpt_path", checkpoint).model
+    assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
+    assert names(Path("runs/small/1/checkpoints"))[1:] == ["step_000016.ckpt", "step_000020.ckpt"]
+
+
+def test_shape_and_classes_come_from_the_data() -> None:
+    model = fit(
+        "--trainer.logger", "false", "--trainer.max_steps", "1", "--data.image_size", "32",
+        "--model.conditional", "true",
+    ).model  # fmt: skip
+    assert (model.image_shape, model.num_classes) == ((1, 32, 32), 10)
+    assert model.sample(10).shape == (10, 1, 32, 32)
+
+
+def test_bare_names_are_looked_up_here_and_in_configs() -> None:
+    Path("configs").mkdir()
+    text = yaml.safe_load(CONFIG)
+    text["trainer"]["max_steps"] = 2
+    Path("configs/other.yaml").write_text(yaml.safe_dump(text))
+    assert fit("--trainer.logger", "false", config="other.yaml").trainer.global_step == 2
+    assert Path("runs/other/0/metrics.csv").parent.is_dir()
+    # the recipes that ship with the package are found from anywhere
+    assert "WGANGP" in shown_config("wgan_gp.yaml")
+
+
+def shown_config(name: str) -> str:
+    import contextlib
+    import io
+
+    out = io.StringIO()
+    with pytest.raises(SystemExit), contextlib.redirect_stdout(out):
+        cli.main(["fit", "--config", name, "--print_config"])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"]])
+def test_help_is_short_enough_to_read(command: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main([*command, "--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert out.index("options:") < 1000
+    if command:
+        assert out.index("--model") < out.index("--data") < out.index("--trainer")
+
+
+NAMED = ["fit", "--model", "WGANGP", "--data", "DigitsDataModule"]
+
+
+WRONG = {
+    "": "a command is missing; choose from: fit, validate, test",
+    "fitt": "there is no command 'fitt'; choose from: fit, validate, test",
+    "fit --config smal.yaml": "there is no config 'smal.yaml'; nearest: small.yaml",
+    "fit --config wgan-gp.yaml": "there is no config 'wgan-gp.yaml'; nearest: wgan_gp.yaml",
+    "fit --model WGANPG --data DigitsDataModule": "model has no class 'WGANPG'; nearest: WGANGP",
+    "fit --model WGANGP --data MNISTData": "data has no class 'MNISTData'; nearest: MNISTData",
+    "fit --model WGANGP": "--data is missing, one of: DigitsDataModule, MNISTDataModule",
+    "NAMED --model.generator MLPGen": "generator has no class 'MLPGen'; nearest: MLPGenerator",
+    "NAMED --model.latent_dimm 3": "there is no option --model.latent_dimm; nearest: latent_dim",
+    "NAMED --trainer.max_stepz=3": "there is no option --trainer.max_stepz; nearest: --trainer.max",
+    "NAMED --model.generator_optimizer.lr 1": (
+        "there is no option --model.generator_optimizer.lr yet: name the class first"
+    ),
+    "NAMED --model.latent_dim abc": "latent_dim=abc must be of type int",
+    "NAMED --model.latent_dim 0": "latent_dim=0 must be at least 1",
+    "NAMED --data.image_size 20": "image_size=20 must be 16 or 32",
+    "NAMED --model.discriminator DCGANDiscriminator": "discriminator has batch normalisation",
+    "NAMED --trainer.gradient_clip_val 1": "trainer.gradient_clip_val knows one optimizer",
+    "NAMED --trainer.accumulate_grad_batches 2": "trainer.accumulate_grad_batches knows one",
+    "NAMED --trainer.accelerator abacus": "You selected an invalid accelerator name",
+    "test --config small.yaml": "test needs --ckpt_path",
+    "test --config small.yaml --ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file",
+    "fit --config small.yaml --data.batch_size 900 --trainer.logger false": (
+        "one training iteration takes 4500 images"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_wrong_input_ends_in_one_line(command: str, capsys: Any) -> None:
+    args = command.replace("NAMED", " ".join(NAMED)).split()
+    assert fails(capsys, *args).startswith(WRONG[command])
+
+
+def test_an_error_in_the_users_own_code_keeps_its_traceback() -> None:
+    with pytest.raises(ValueError, match="mine") as caught:
+        raise ValueError("mine")
+    assert explain_exception(caught.value) is None
+
+
+def test_suggestions() -> None:
+    assert suggestion("wgan", ["WGANGP", "DCGAN"]) == "; nearest: WGANGP, DCGAN"
+    assert suggestion("xyz", ["b", "a"]) == "; choose from: a, b"
+    assert suggestion("xyz", []) == ""
+
+
+def test_run_folders_are_numbered_and_never_reused() -> None:
+    root = Path("runs")
+    assert new_run_folder(root, "a") == root / "a" / "0"
+    assert new_run_folder(root, "a") == root / "a" / "1"
+    (root / "a" / "7").mkdir()
+    (root / "a" / "notes").mkdir()
+    assert new_run_folder(root, "a") == root / "a" / "8"
+
+
+def test_a_failed_start_leaves_no_folder(capsys: Any) -> None:
+    fails(capsys, *NAMED, "--trainer.accelerator", "abacus")
+    assert not list(Path("runs").rglob("0"))
