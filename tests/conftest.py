@@ -1,3 +1,4 @@
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,3 +87,17 @@ def double() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def mnist_root(tmp_path: Path) -> Path:
+    """Files in MNIST's own format: image n is filled with n % 256, its label is n % 10."""
+    raw = tmp_path / "mnist" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix, n in (("train", 5_020), ("t10k", 12)):
+        pixels = bytes(value for i in range(n) for value in bytes([i % 256]) * 784)
+        header = struct.pack(">IIII", 2051, n, 28, 28)
+        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + pixels)
+        header = struct.pack(">II", 2049, n)
+        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(header + bytes(i % 10 for i in range(n)))
+    return tmp_path / "mnist"

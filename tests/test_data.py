@@ -1,5 +1,4 @@
 import gzip
-import struct
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,22 +110,9 @@ def test_wrong_options(options: dict[str, Any], line: str) -> None:
         DigitsDataModule(**options)
 
 
-def write_mnist(root: Path, train: int = 5_020, test: int = 12) -> None:
-    """Files in MNIST's own format: image n is filled with n % 256, its label is n % 10."""
-    raw = root / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for prefix, n in (("train", train), ("t10k", test)):
-        pixels = bytes(value for i in range(n) for value in bytes([i % 256]) * 784)
-        header = struct.pack(">IIII", 2051, n, 28, 28)
-        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + pixels)
-        header = struct.pack(">II", 2049, n)
-        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(header + bytes(i % 10 for i in range(n)))
-
-
 @pytest.mark.parametrize("image_size", [16, 28, 32])
-def test_mnist(image_size: int, tmp_path: Path) -> None:
-    write_mnist(tmp_path)
-    data = MNISTDataModule(root=str(tmp_path), image_size=image_size)
+def test_mnist(image_size: int, mnist_root: Path) -> None:
+    data = MNISTDataModule(root=str(mnist_root), image_size=image_size)
     data.prepare_data()
     data.setup()
     assert {name: len(split) for name, split in data.splits.items()} == {
@@ -156,10 +142,9 @@ def test_a_failed_download_says_which_files_to_put_where(
 
 
 def test_archives_already_there_are_unpacked_without_a_download(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mnist_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_mnist(tmp_path)
-    raw = tmp_path / "MNIST" / "raw"
+    raw = mnist_root / "MNIST" / "raw"
     for path in list(raw.iterdir()):
         with gzip.open(f"{path}.gz", "wb") as archive:
             archive.write(path.read_bytes())
@@ -167,7 +152,7 @@ def test_archives_already_there_are_unpacked_without_a_download(
     monkeypatch.setattr(MNIST, "mirrors", [f"file://{tmp_path}/nowhere/"])
     # these archives are not the real ones: any checksum will do
     monkeypatch.setattr(MNIST, "resources", [(name, None) for name, _ in MNIST.resources])
-    MNISTDataModule(root=str(tmp_path)).prepare_data()
+    MNISTDataModule(root=str(mnist_root)).prepare_data()
     assert (raw / "train-images-idx3-ubyte").is_file()
 
 
