@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
+from torchvision.datasets.utils import extract_archive
 
 from datamodules.base import ImageDataModule, Split
 
@@ -36,7 +37,13 @@ class MNISTDataModule(ImageDataModule):
         self.root = root
 
     def prepare_data(self) -> None:
-        """Download or unpack the files if they are missing."""
+        """Unpack archives that are there already; download only what is missing."""
+        raw = Path(self.root, "MNIST", "raw")
+        for name, _ in MNIST.resources:
+            archive = raw / name
+            if archive.is_file() and not archive.with_suffix("").is_file():
+                # as torchvision would, were the archive packed exactly as the one it knows
+                extract_archive(str(archive), str(raw))
         try:
             MNIST(self.root, download=True)
         except (OSError, RuntimeError) as error:
@@ -44,7 +51,7 @@ class MNISTDataModule(ImageDataModule):
             reason = " ".join(str(error).split())[:200]
             raise FileNotFoundError(
                 f"MNIST is not in root={self.root!r} and cannot be downloaded: put {files} "
-                f"into {Path(self.root, 'MNIST', 'raw')} ({reason})"
+                f"into {raw} ({reason})"
             ) from error
 
     def load(self, split: Split) -> tuple[Tensor, Tensor]:

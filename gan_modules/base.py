@@ -185,8 +185,6 @@ class GANModule(ReloadableModule, ABC):
 
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
-        if self._noise_seed is None:
-            self._noise_seed = self.trainer.strategy.broadcast(torch.initial_seed())
         generator, discriminator = self._lightning_optimizers()
         self._parameters_of = {
             "generator": _parameters(generator),
@@ -301,6 +299,8 @@ class GANModule(ReloadableModule, ABC):
         Lightning seeds all ranks alike, and they would all draw the same noise. Knowing the
         iteration makes a resumed run draw what an uninterrupted one would have drawn.
         """
+        if self._noise_seed is None:
+            self._noise_seed = self.trainer.strategy.broadcast(torch.initial_seed())
         key = f"{self._noise_seed}/{self.global_rank}/{self.global_step}".encode()
         digest = hashlib.blake2b(key, digest_size=8).digest()
         seed = int.from_bytes(digest, "big", signed=True)
@@ -359,6 +359,14 @@ class GANModule(ReloadableModule, ABC):
             )
         for logger in self.loggers if fitting else ():
             logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
+
+    def on_validation_epoch_start(self) -> None:
+        """Draw noise of its own on every rank."""
+        self._seed_noise()
+
+    def on_test_epoch_start(self) -> None:
+        """Draw noise of its own on every rank."""
+        self._seed_noise()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Evaluate the objective on held-out images."""

@@ -12,7 +12,7 @@ __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
 def _dcgan_init(module: nn.Module) -> None:
     """Initialise weights from N(0, 0.02), as section 4 of the paper asks."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         # dcgan.torch draws the scale around one; around zero it would switch the layer off
@@ -48,8 +48,10 @@ class DCGANGenerator(nn.Module):
         # with a norm behind it a bias is cancelled
         bias = norm == "none"
         layers: list[nn.Module] = [
-            nn.Unflatten(1, (latent_dim + num_classes, 1, 1)),
-            nn.ConvTranspose2d(latent_dim + num_classes, channels, 4, 1, 0, bias=bias),
+            # "project and reshape": the transposed convolution of a 1x1 map, written as the matrix
+            # product it is
+            nn.Linear(latent_dim + num_classes, channels * 4 * 4, bias=bias),
+            nn.Unflatten(1, (channels, 4, 4)),
             make_norm(norm, channels),
             nn.ReLU(inplace=True),
         ]
