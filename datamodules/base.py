@@ -1,16 +1,17 @@
 """Images held in memory as uint8, shuffled in an order that a resumed run can re-enter."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional as F
 
-__all__ = ["ImageDataModule", "ImageTensorDataset", "IterationSampler", "Split"]
+from datamodules.sampling import InOrderSampler, IterationSampler
+
+__all__ = ["ImageDataModule", "ImageTensorDataset", "Split"]
 
 Split = Literal["train", "val", "test"]
 
@@ -32,84 +33,6 @@ class ImageTensorDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         return self.images[indices], self.labels[indices]
-
-
-class IterationSampler(DistributedSampler[Any]):
-    """Batches of indices, each a function of (seed, number of the batch) and nothing else.
-
-    Epoch ``e`` is the permutation drawn from ``seed + e``, cut into batches, the rest left out.
-    Iterating starts at the batch that the trainer has come to, so that a run resumed in the middle
-    of an epoch sees what an uninterrupted one would have seen. Lightning replaces any sampler it
-    does not know to be distributed; this one shards itself, every rank taking each
-    ``num_replicas``-th index of a global batch.
-
-    Args:
-        dataset: only its length is used.
-        batch_size: indices per batch and rank.
-        seed: of the permutations.
-        num_replicas: number of ranks.
-        rank: of this process.
-        trainer: whose progress decides where to start; None starts at the beginning.
-
-    Raises:
-        ValueError: if the data set is smaller than one batch on every rank.
-    """
-
-    def __init__(
-        self,
-        dataset: ImageTensorDataset,
-        batch_size: int,
-        seed: int = 0,
-        num_replicas: int = 1,
-        rank: int = 0,
-        trainer: Trainer | None = None,
-    ) -> None:
-        super().__init__(dataset, num_replicas, rank, shuffle=True, seed=seed, drop_last=True)
-        self.batch_size = batch_size
-        self.trainer = trainer
-        self.length = len(dataset) // (batch_size * num_replicas)
-        if self.length == 0:
-            raise ValueError(
-                f"one training iteration takes {batch_size * num_replicas} images (n_critic x "
-                f"batch_size x processes), but the data set has {len(dataset)}: lower batch_size"
-            )
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[Tensor]:
-        start = 0
-        if self.trainer is not None:
-            progress = self.trainer.fit_loop.epoch_loop.batch_progress.total
-            start = progress.processed  # type: ignore[attr-defined]
-        epoch, order = -1, torch.empty(0)
-        for number in range(start, start + self.length):
-            if number // self.length != epoch:
-                epoch = number // self.length
-                order = self._permutation(epoch)
-            first = (number % self.length) * self.batch_size * self.num_replicas
-            block = order[first : first + self.batch_size * self.num_replicas]
-            yield block[self.rank :: self.num_replicas]
-
-    def _permutation(self, epoch: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self.seed + epoch)
-        return torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
-
-
-class _InOrderSampler(DistributedSampler[Any]):
-    """Batches of indices in order, every image once, each rank taking each ``replicas``-th."""
-
-    def __init__(
-        self, dataset: ImageTensorDataset, batch_size: int, num_replicas: int, rank: int
-    ) -> None:
-        super().__init__(dataset, num_replicas, rank, shuffle=False)
-        self.batches = torch.arange(rank, len(dataset), num_replicas).split(batch_size)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.batches)
 
 
 class _ResumableLoader(DataLoader[Any]):
@@ -206,7 +129,7 @@ class ImageDataModule(LightningDataModule, ABC):
 
     def _in_order(self, split: Split) -> DataLoader[Any]:
         dataset = self.splits[split]
-        return self._loader(dataset, _InOrderSampler(dataset, self.batch_size, *self._ranks()))
+        return self._loader(dataset, InOrderSampler(dataset, self.batch_size, *self._ranks()))
 
     def _ranks(self) -> tuple[int, int]:
         """Number of processes and the number of this one."""

@@ -10,7 +10,8 @@ from torch.testing import assert_close
 from torchvision.datasets import MNIST
 
 from datamodules import DigitsDataModule, ImageDataModule, MNISTDataModule
-from datamodules.base import ImageTensorDataset, IterationSampler
+from datamodules.base import ImageTensorDataset
+from datamodules.sampling import IterationSampler
 
 
 def sampler(n: int, batch_size: int, processed: int = 0, **kwargs: Any) -> IterationSampler:
