@@ -105,13 +105,31 @@ class ImageDataModule(LightningDataModule, ABC):
         for split in needed[stage]:
             if split not in self.splits:
                 images, labels = self.load(split)
+                self._check(split, images, labels)
                 size = [self.image_size, self.image_size]
                 images = F.resize(images, size, antialias=True).contiguous()
                 self.splits[split] = ImageTensorDataset(images, labels.long())
 
+    def _check(self, split: Split, images: Tensor, labels: Tensor) -> None:
+        shape = tuple(images.shape)
+        if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] != self.channels:
+            raise ValueError(
+                f"{type(self).__name__}.load({split!r}) gives {images.dtype} images of shape "
+                f"{shape}: they must be torch.uint8 of shape (N, {self.channels}, H, W)"
+            )
+        if labels.shape != (len(images),):
+            raise ValueError(
+                f"{type(self).__name__}.load({split!r}) gives labels of shape "
+                f"{tuple(labels.shape)} for {len(images)} images"
+            )
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of ``n_critic x batch_size`` images."""
         trainer = self.trainer
+        if trainer is not None and getattr(trainer, "overfit_batches", 0):
+            raise ValueError(
+                "overfit_batches replaces the order of the images: use limit_train_batches"
+            )
         n_critic = getattr(trainer.lightning_module, "n_critic", 1) if trainer else 1
         dataset = self.splits["train"]
         sampler = IterationSampler(

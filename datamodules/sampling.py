@@ -78,6 +78,8 @@ class InOrderSampler(DistributedSampler[Any]):
 
     def __init__(self, dataset: Sized, batch_size: int, num_replicas: int, rank: int) -> None:
         super().__init__(dataset, num_replicas, rank, shuffle=False)  # type: ignore[arg-type]
+        if len(dataset) < num_replicas:
+            raise ValueError(f"{len(dataset)} images cannot be shared by {num_replicas} processes")
         self.batches = torch.arange(rank, len(dataset), num_replicas).split(batch_size)
 
     def __len__(self) -> int:

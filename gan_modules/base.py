@@ -25,6 +25,7 @@ Batch = tuple[Tensor, Tensor | None]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 Player = Literal["generator", "discriminator"]
+PLAYERS: tuple[Player, ...] = ("generator", "discriminator")
 
 
 class GANModule(ReloadableModule, ABC):
@@ -165,6 +166,7 @@ class GANModule(ReloadableModule, ABC):
             "generator": self.generator,
             "discriminator": self.discriminator,
         }
+        self.require_given_again("optimizer", "scheduler")
         for player, network in players.items():
             optimizer = self._optimizer_factory[player](
                 [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -191,6 +193,18 @@ class GANModule(ReloadableModule, ABC):
             "discriminator": _parameters(discriminator),
         }
         self._batch_is_checked = False
+        clipped = [p for p in self._clip if self._clip[p] is not None]
+        if self.trainer.precision == "16-mixed" and clipped:
+            fused = [
+                p
+                for p, o in zip(PLAYERS, (generator, discriminator), strict=True)
+                if p in clipped and o.optimizer.defaults.get("fused")
+            ]
+            for player in fused:
+                raise ValueError(
+                    f"{player}_gradient_clip_val cannot be used with precision=16-mixed and a "
+                    f"fused optimizer, which unscales after clipping: set its fused to false"
+                )
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run ``n_critic`` discriminator updates and one generator update."""
@@ -203,7 +217,7 @@ class GANModule(ReloadableModule, ABC):
             generator_terms = self._update("generator", parts[-1])
         self._update_average()
         self._step_schedulers()
-        if self.global_step % log_interval(self.trainer) == 0:
+        if logging_is_due(self.trainer):
             self._report("", discriminator_terms, generator_terms)
 
     def _update(self, player: Player, batch: Batch) -> dict[str, Tensor]:
@@ -236,8 +250,9 @@ class GANModule(ReloadableModule, ABC):
         player: Player = (
             "generator" if stepped is self._parameters_of["generator"][0] else "discriminator"
         )
-        if self._clip[player] is not None:
-            self.clip_gradients(optimizer, self._clip[player], "norm")
+        clip = self._clip[player]
+        if clip is not None:
+            nn.utils.clip_grad_norm_(self._parameters_of[player], clip)
 
     def _lightning_optimizers(self) -> Any:
         optimizers = self.optimizers()
@@ -306,8 +321,8 @@ class GANModule(ReloadableModule, ABC):
         seed = int.from_bytes(digest, "big", signed=True)
         # torch.manual_seed would also queue the seed for every backend this process never starts
         torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     # ---- batches -------------------------------------------------------------------------------
 
@@ -317,7 +332,7 @@ class GANModule(ReloadableModule, ABC):
         if self.trainer.training and not self._batch_is_checked:
             self.check_batch((images, labels))
             self._batch_is_checked = True
-        return images, labels
+        return images.to(self.dtype), labels
 
     def check_batch(self, batch: Batch) -> None:
         """Raise ``ValueError`` if the first training batch is not what the networks expect."""
@@ -359,6 +374,8 @@ class GANModule(ReloadableModule, ABC):
             )
         for logger in self.loggers if fitting else ():
             logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
+            # a killed run keeps what it has logged
+            logger.save()
 
     def on_validation_epoch_start(self) -> None:
         """Draw noise of its own on every rank."""
@@ -391,14 +408,18 @@ class GANModule(ReloadableModule, ABC):
         self._held_out.append((len(pair[0]), terms))
 
     def _report_held_out(self, prefix: str) -> None:
+        """Report the mean over all images of all ranks."""
         held_out, self._held_out = self._held_out, []
         if self.trainer.sanity_checking or not held_out:
             return
-        images = sum(n for n, _ in held_out)
-        mean = {
-            name: torch.stack([terms[name].float() * n / images for n, terms in held_out]).sum()
-            for name in held_out[0][1]
-        }
+        names = list(held_out[0][1])
+        weighted = [
+            torch.stack([terms[name].float() * n for name in names]) for n, terms in held_out
+        ]
+        images = torch.full((1,), sum(n for n, _ in held_out), device=self.device)
+        sums = torch.cat([torch.stack(weighted).sum(0), images])
+        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        mean = dict(zip(names, sums[:-1] / sums[-1], strict=True))
         players = [
             {name[2:]: value for name, value in mean.items() if name.startswith(start)}
             for start in ("d/", "g/")
@@ -425,12 +446,19 @@ def require(condition: bool, name: str, value: object, right: str) -> None:
 
 
 def _with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    for name, term in terms.items():
+        if term.ndim or name == "loss":
+            raise ValueError(
+                f"term {name!r} of shape {tuple(term.shape)} must be a scalar, under any name but "
+                "'loss', which is that of the sum"
+            )
     return {**terms, "loss": torch.stack(list(terms.values())).sum()}
 
 
-def log_interval(trainer: Trainer) -> int:
-    """Generator updates between two entries in the logs."""
-    return cast(int, trainer.log_every_n_steps)  # type: ignore[attr-defined]
+def logging_is_due(trainer: Trainer) -> bool:
+    """Whether the generator update just made is one to log; an interval of 0 is never."""
+    interval = cast(int, trainer.log_every_n_steps)  # type: ignore[attr-defined]
+    return interval > 0 and trainer.global_step % interval == 0
 
 
 def _split(batch: Batch, parts: int, name: str) -> list[Batch]:

@@ -1,7 +1,7 @@
 """The family of GANs whose generator maps a random latent vector to an image."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -84,9 +84,17 @@ class NoiseGAN(GANModule):
             ),
         )
 
-    def sample_noise(self, n: int) -> Tensor:
-        """Draw ``n`` latents from N(0, 1), shape ``(n, latent_dim)``."""
-        return torch.randn(n, self.latent_dim, device=self.device)
+    def sample_noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw ``n`` latents from N(0, 1), shape ``(n, latent_dim)``.
+
+        Args:
+            n: number of latents.
+            generator: where the randomness comes from; by default the device's own.
+        """
+        device = self.device if generator is None else generator.device
+        dtype = cast(torch.dtype, self.dtype)
+        z = torch.randn(n, self.latent_dim, device=device, dtype=dtype, generator=generator)
+        return z.to(self.device)
 
     def generate(self, batch: Batch) -> Tensor:
         """As many fakes as the batch has images, with its labels if the model is conditional."""
@@ -135,7 +143,7 @@ class NoiseGAN(GANModule):
         Args:
             n: number of images.
             labels: ``n`` classes, for a conditional model; by default 0, 1, 2, ... in turn.
-            seed: makes the images repeatable on this device and leaves the global random state
+            seed: fixes the latents, on every device the same, and leaves the global random state
                 alone; by default the global random state is used.
 
         Returns:
@@ -150,20 +158,17 @@ class NoiseGAN(GANModule):
             raise ValueError(f"{type(self).__name__} is not conditional: it takes no labels")
         if labels is None:
             labels = torch.arange(n) % max(self.num_classes, 1)
-        labels = torch.as_tensor(labels, dtype=torch.long)
+        labels = torch.as_tensor(labels)
         in_range = bool(((labels >= 0) & (labels < max(self.num_classes, 1))).all())
-        if labels.shape != (n,) or not in_range:
+        if labels.shape != (n,) or labels.is_floating_point() or not in_range:
             raise ValueError(
                 f"labels={labels.tolist()} must be {n} integers in [0, {self.num_classes - 1}]"
             )
-        cuda = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda, enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
-            z = self.sample_noise(n)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        z = self.sample_noise(n, generator)
         modes = [(module, module.training) for module in self.sampler.modules()]
         self.sampler.eval()
-        images: Tensor = self(z, labels.to(self.device))
+        images: Tensor = self(z, labels.long().to(self.device))
         for module, training in modes:
             module.training = training
         return images

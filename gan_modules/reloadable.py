@@ -4,12 +4,13 @@ import inspect
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Self
 
 import torch
 from lightning.pytorch import LightningModule
 
-__all__ = ["ReloadableModule"]
+__all__ = ["ReloadableModule", "read_checkpoint"]
 
 
 class ReloadableModule(LightningModule):
@@ -28,11 +29,27 @@ class ReloadableModule(LightningModule):
             # Lightning warns of networks among them, which are taken out right below
             warnings.simplefilter("ignore")
             self.save_hyperparameters(frame=frame.f_back)
-        self._given_in_python = [name for name, value in self.hparams.items() if callable(value)]
-        if self._given_in_python:
-            for name in self._given_in_python:
+        objects = {name: value for name, value in self.hparams.items() if callable(value)}
+        if objects:
+            for name in objects:
                 del self.hparams[name]
-            self.save_hyperparameters(ignore=self._given_in_python, frame=frame.f_back)
+            self.save_hyperparameters(ignore=list(objects), frame=frame.f_back)
+        defaults = _defaults(type(self))
+        self._given_in_python = [n for n, v in objects.items() if v is not defaults.get(n)]
+        self._to_be_given_again: set[str] = set()
+
+    def require_given_again(self, *kinds: str) -> None:
+        """Raise ``ValueError`` if the checkpoint lacked such an argument and it was not given.
+
+        Args:
+            *kinds: how the names of the arguments end.
+        """
+        for name in sorted(self._to_be_given_again):
+            if name.endswith(kinds):
+                raise ValueError(
+                    f"the checkpoint was trained with a {name} passed in Python: to train on, pass "
+                    f"it again, load_from_checkpoint(path, {name}=...)"
+                )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the name of the class, and of the arguments that the checkpoint lacks."""
@@ -60,16 +77,15 @@ class ReloadableModule(LightningModule):
             hparams_file: YAML file that replaces the saved hyper-parameters.
             strict: whether every weight must match.
             weights_only: refuse files that hold anything but tensors and plain values.
-            **kwargs: hyper-parameters to replace, and networks that were passed in Python.
+            **kwargs: hyper-parameters to replace, and what was passed in Python: networks always,
+                optimizers and schedulers to train on.
 
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if the file is not such a checkpoint, its class is not imported, or a
                 network must be passed again.
         """
-        checkpoint = torch.load(checkpoint_path, "cpu", weights_only=weights_only, mmap=True)
-        if "given_in_python" not in checkpoint:
-            raise ValueError(f"{checkpoint_path} was not saved by a {cls.__name__}")
+        checkpoint = read_checkpoint(checkpoint_path, weights_only)
         for network in ("generator", "discriminator"):
             if network in checkpoint["given_in_python"] and network not in kwargs:
                 raise ValueError(
@@ -90,7 +106,33 @@ class ReloadableModule(LightningModule):
         given = {*checkpoint["given_in_python"], *(kwargs.keys() - plain.keys())}
         model.save_hyperparameters({k: v for k, v in described.items() if k not in given})
         model._given_in_python = sorted(given)
+        model._to_be_given_again = given - kwargs.keys()
         return model
+
+
+def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, Any]:
+    """Read a checkpoint of a :class:`ReloadableModule`, without running anything it names.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no such checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, "cpu", weights_only=weights_only, mmap=True)
+    except (RuntimeError, UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is not a readable checkpoint") from error
+    if not isinstance(checkpoint, dict) or "given_in_python" not in checkpoint:
+        raise ValueError(f"{path} was not saved by a module of this package")
+    return checkpoint
+
+
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """Default of every argument of the class and its ancestors; the nearest definition counts."""
+    found: dict[str, Any] = {}
+    for ancestor in reversed(cls.__mro__[:-1]):
+        parameters = inspect.signature(ancestor).parameters
+        found |= {name: parameter.default for name, parameter in parameters.items()}
+    return found
 
 
 def _imported_subclass(cls: type[Any], path: str) -> type[Any]:

@@ -78,7 +78,7 @@ def test_a_class_that_is_not_imported_is_named(make_trainer: Any, make_loader: A
 
 def test_foreign_files_are_named() -> None:
     torch.save({"state_dict": {}}, "other.ckpt")
-    with pytest.raises(ValueError, match=r"other.ckpt was not saved by a GANModule"):
+    with pytest.raises(ValueError, match=r"other.ckpt was not saved by a module of this package"):
         GANModule.load_from_checkpoint("other.ckpt")
 
 

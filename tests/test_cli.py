@@ -301,6 +301,25 @@ def test_wrong_input_ends_in_one_line(command: str, capsys: Any) -> None:
     assert fails(capsys, *args).startswith(WRONG[command])
 
 
+WRONG_CONFIGS = {
+    "model: {class_path: WGANPG}": "model has no class 'WGANPG'; nearest: WGANGP",
+    "modle: {class_path: WGANGP}": "there is no option 'modle'; nearest: --model",
+    "trainer: {max_stepz: 3}": "there is no option 'trainer.max_stepz'; nearest: --trainer.max_st",
+    "model: {class_path: WGANGP, init_args: {latent_dimm: 3}}": (
+        "there is no option 'latent_dimm'; nearest: latent_dim"
+    ),
+    "model: {class_path: WGANGP, init_args: {n_critic: many}}": "n_critic=many must be of type int",
+    "data: {class_path: DigitsData}": "data has no class 'DigitsData'; nearest: DigitsDataModule",
+    "model: {class_path": "Problems parsing config: ",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_CONFIGS)
+def test_wrong_config_ends_in_one_line(text: str, capsys: Any) -> None:
+    Path("wrong.yaml").write_text(text)
+    assert fails(capsys, "fit", "--config", "wrong.yaml").startswith(WRONG_CONFIGS[text])
+
+
 def test_an_error_in_the_users_own_code_keeps_its_traceback() -> None:
     with pytest.raises(ValueError, match="mine") as caught:
         raise ValueError("mine")

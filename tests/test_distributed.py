@@ -24,7 +24,7 @@ class SharedNoise(WGANGP):
     # half way between real and fake, because its positions cannot be shared the same way
     draws = 0
 
-    def sample_noise(self, n):
+    def sample_noise(self, n, generator=None):
         own.append(super().sample_noise(n))
         ranks, self.draws = self.trainer.world_size, self.draws + 1
         generator = torch.Generator().manual_seed(self.draws)

@@ -268,7 +268,7 @@ def test_clipping_is_per_network(make_model: Any, make_trainer: Any, make_loader
 class Deterministic(WGANGP):
     """Noise and penalty positions that do not depend on how a batch is cut."""
 
-    def sample_noise(self, n: int) -> Tensor:
+    def sample_noise(self, n: int, generator: Any = None) -> Tensor:
         return torch.ones(n, self.latent_dim)
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -306,7 +306,7 @@ def test_noise_is_a_function_of_seed_rank_and_step(
     drawn: dict[int, Tensor] = {}
 
     class Noise(WGANGP):
-        def sample_noise(self, n: int) -> Tensor:
+        def sample_noise(self, n: int, generator: Any = None) -> Tensor:
             z = super().sample_noise(n)
             drawn.setdefault(self.global_step, z)
             return z

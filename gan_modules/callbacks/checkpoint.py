@@ -7,6 +7,8 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from gan_modules.callbacks.paths import unused
+
 __all__ = ["StepCheckpoint"]
 
 
@@ -19,7 +21,8 @@ class StepCheckpoint(ModelCheckpoint):
     Args:
         every_n_train_steps: generator updates between two checkpoints.
         save_top_k: -1 keeps all of them, 1 only the newest.
-        dirpath: folder; by default ``checkpoints`` in the trainer's ``default_root_dir``.
+        dirpath: folder; by default ``checkpoints`` in the trainer's ``default_root_dir``. Where it
+            exists, ``-v1`` and so on is appended.
     """
 
     def __init__(
@@ -38,11 +41,14 @@ class StepCheckpoint(ModelCheckpoint):
             save_top_k=save_top_k,
             save_last="link",
         )
+        self._settled = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Settle the folder."""
-        if self.dirpath is None:
-            self.dirpath = str(Path(trainer.default_root_dir, "checkpoints"))
+        """Settle the folder: one that no other training has written to."""
+        if stage == "fit" and not self._settled:
+            folder = Path(self.dirpath or Path(trainer.default_root_dir, "checkpoints"))
+            self.dirpath = str(unused(folder))
+            self._settled = True
         super().setup(trainer, pl_module, stage)
 
     def on_train_batch_end(

@@ -6,8 +6,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
-from gan_modules.base import log_interval
-from gan_modules.callbacks.paths import unused
+from gan_modules.base import logging_is_due
+from gan_modules.callbacks.paths import is_trial, unused
 
 __all__ = ["LossPlot"]
 
@@ -17,8 +17,8 @@ class LossPlot(Callback):
 
     Args:
         every_n_steps: generator updates between two drawings; the end is always drawn.
-        path: file; by default ``losses.png`` in the trainer's ``default_root_dir``, or
-            ``losses-v1.png`` and so on where that exists.
+        path: file; by default ``losses.png`` in the trainer's ``default_root_dir``. Where it
+            exists, ``-v1`` and so on is appended to the name.
     """
 
     def __init__(self, every_n_steps: int = 1000, path: str | None = None) -> None:
@@ -30,13 +30,13 @@ class LossPlot(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the file."""
-        self._file = Path(self.path or unused(Path(trainer.default_root_dir, "losses.png")))
+        self._file = unused(Path(self.path or Path(trainer.default_root_dir, "losses.png")))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the losses where they were logged."""
-        if trainer.global_step % log_interval(trainer) == 0:
+        if logging_is_due(trainer):
             self._note(trainer, ("d/", "g/"))
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer)
@@ -65,7 +65,7 @@ class LossPlot(Callback):
                 values.append(value.item())
 
     def _draw(self, trainer: Trainer) -> None:
-        if not trainer.is_global_zero or not self._curves:
+        if not trainer.is_global_zero or is_trial(trainer) or not self._curves:
             return
         figure = Figure(figsize=(9, 7), layout="constrained")
         axes = figure.subplots(2, 1, sharex=True)

@@ -1,9 +1,16 @@
-"""Where callbacks write."""
+"""Where callbacks write, and whether they do."""
 
 from itertools import count
 from pathlib import Path
 
-__all__ = ["unused"]
+from lightning.pytorch import Trainer
+
+__all__ = ["is_trial", "unused"]
+
+
+def is_trial(trainer: Trainer) -> bool:
+    """Whether this is a ``fast_dev_run``, which leaves nothing behind."""
+    return bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
 
 
 def unused(path: Path) -> Path:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
-from gan_modules.callbacks.paths import unused
+from gan_modules.callbacks.paths import is_trial, unused
 from gan_modules.noise_gan import NoiseGAN
 
 __all__ = ["SampleGrid"]
@@ -26,8 +26,8 @@ class SampleGrid(Callback):
         n: images in a grid, as close to a square as they go.
         seed: of the latents.
         width: images are enlarged by a whole factor until the grid has about this many pixels.
-        dirpath: folder; by default ``samples`` in the trainer's ``default_root_dir``, or
-            ``samples-v1`` and so on where that exists.
+        dirpath: folder; by default ``samples`` in the trainer's ``default_root_dir``. Where it
+            exists, ``-v1`` and so on is appended.
     """
 
     def __init__(
@@ -52,8 +52,7 @@ class SampleGrid(Callback):
         """Settle the folder."""
         if not isinstance(pl_module, NoiseGAN):
             raise ValueError(f"SampleGrid draws from a NoiseGAN, not a {type(pl_module).__name__}")
-        folder = self.dirpath or unused(Path(trainer.default_root_dir, "samples"))
-        self._folder = Path(folder)
+        self._folder = unused(Path(self.dirpath or Path(trainer.default_root_dir, "samples")))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -68,7 +67,7 @@ class SampleGrid(Callback):
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = trainer.global_step
-        if not trainer.is_global_zero or step == self._drawn:
+        if not trainer.is_global_zero or is_trial(trainer) or step == self._drawn:
             return
         assert isinstance(pl_module, NoiseGAN)
         grid = self.grid(pl_module.sample(self.n, seed=self.seed))

@@ -1,5 +1,6 @@
 """``GANCLI``: LightningCLI for adversarial training."""
 
+import json
 import logging
 import re
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from jsonargparse import ActionConfigFile
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -26,6 +27,7 @@ from gan_modules.command_line.runs import (
     remove_empty_run_folders,
     run_loggers,
 )
+from gan_modules.reloadable import read_checkpoint
 
 __all__ = ["GANCLI", "run"]
 
@@ -36,8 +38,6 @@ def config_folders() -> list[Path]:
     return [Path(), Path("configs"), package.parent / "configs", package / "configs"]
 
 
-# what Lightning takes in place of a path
-CHECKPOINT_WORDS = ("last", "best", "hpc")
 COMMANDS = {
     "fit": "Train a model; everything it makes goes into one new folder under runs/.",
     "validate": "Evaluate a checkpoint's objective on the validation images.",
@@ -161,42 +161,80 @@ class GANCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Give a fit its run folder; other commands write nothing."""
+        self._check_checkpoint()
         chosen = self._get(self.config_init, "trainer")
-        callbacks = list(chosen["callbacks"] or [])
+        callbacks = chosen["callbacks"] or []
+        callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
         if chosen["enable_progress_bar"] is not False and not has_bar:
             callbacks.append(GANProgressBar())
-        kwargs["callbacks"] = callbacks
+        kwargs |= {"callbacks": callbacks, "logger": False}
         if self.subcommand == "fit" and not chosen["fast_dev_run"]:
-            root = Path(chosen["default_root_dir"] or "runs")
-            self.run_folder = new_run_folder(root, self.run_name())
+            root, name = Path(chosen["default_root_dir"] or "runs"), self.run_name()
+            self.run_folder = new_run_folder(root, name)
             kwargs["default_root_dir"] = self.run_folder
-            kwargs["logger"] = run_loggers(chosen["logger"], self.run_folder)
-        elif chosen["logger"] is None:
-            kwargs["logger"] = False
+            kwargs["logger"] = run_loggers(chosen["logger"], self.run_folder, name)
         return super().instantiate_trainer(**kwargs)
 
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        """Leave our checkpoints out where they are switched off."""
+        if config["enable_checkpointing"] is False:
+            callbacks = [c for c in callbacks if not isinstance(c, StepCheckpoint)]
+        return super()._instantiate_trainer(config, callbacks)
+
     def run_name(self) -> str:
-        """Name of the last config file, or of the model where there is none."""
-        configs = self._get(self.config, "config")
-        if not configs:
+        """Name of the last config file, or of the model where there is none.
+
+        A recipe in a folder of ``configs/`` keeps the folder, and the resolved config of an
+        earlier run, ``runs/<name>/<version>/config.yaml``, goes by that run's name.
+        """
+        configs = [str(config) for config in self._get(self.config, "config") or ()]
+        if not configs or not Path(configs[-1]).is_file():
             return type(self.model).__name__
-        path = Path(str(configs[-1]))
-        # the resolved config of an earlier run: runs/<name>/<version>/config.yaml
-        return path.stem if path.stem != "config" else path.resolve().parent.parent.name
+        path = Path(configs[-1]).resolve()
+        if path.name == "config.yaml" and path.parent.name.isdecimal():
+            return path.parent.parent.name
+        for folder in config_folders()[1:]:
+            if path.is_relative_to(folder.resolve()):
+                return path.relative_to(folder.resolve()).with_suffix("").as_posix()
+        return path.stem
 
     def before_instantiate_classes(self) -> None:
         """Check what depends on the command, before anything is built."""
         path = self._get(self.config, "ckpt_path")
         if path is None and self.subcommand != "fit":
             raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to judge")
-        if path is not None and path not in CHECKPOINT_WORDS and not Path(path).is_file():
+        if path is not None and not Path(path).is_file():
             raise ValueError(f"ckpt_path={path} must be a checkpoint file")
-        for option, neutral in (("gradient_clip_val", None), ("accumulate_grad_batches", 1)):
-            if self._get(self.config, "trainer")[option] != neutral:
+        neutral = {"gradient_clip_val": None, "accumulate_grad_batches": 1}
+        for option, value in neutral.items():
+            if self._get(self.config, "trainer")[option] != value:
                 raise ValueError(
                     f"trainer.{option} knows one optimizer, a GAN has two: set "
                     f"model.generator_{option} and model.discriminator_{option}"
+                )
+        if self._get(self.config, "trainer")["gradient_clip_algorithm"] is not None:
+            raise ValueError("trainer.gradient_clip_algorithm must be left out: norms are clipped")
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the options as given: LightningCLI would replace them by the checkpoint's."""
+
+    def _check_checkpoint(self) -> None:
+        """Refuse a checkpoint that was trained with other options than those given now."""
+        path = self._get(self.config, "ckpt_path")
+        if path is None:
+            return
+        checkpoint = read_checkpoint(path)
+        then = checkpoint[type(self.model).CHECKPOINT_HYPER_PARAMS_KEY]
+        then = {"class": checkpoint["class"], **then}
+        now = {**self.model.hparams}
+        now["class"] = f"{type(self.model).__module__}.{type(self.model).__qualname__}"
+        for name in sorted(then.keys() & now.keys()):
+            before, after = (json.dumps(d[name], default=str) for d in (then, now))
+            if before != after and not name.startswith("_"):
+                raise ValueError(
+                    f"{path} was trained with {name}={before}, not {after}: give the options it "
+                    "was trained with, or train anew"
                 )
 
     def after_fit(self) -> None:

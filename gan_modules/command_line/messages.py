@@ -56,6 +56,9 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     if found := re.search(r"unrecognized arguments: (\S+)", message):
         word = found[1].split("=")[0]
         return f"there is no option {word}{suggestion(word, options)}"
+    if found := re.search(r"does not accept option '([\w.]+)'", message):
+        key = re.split(r"\.(class_path|init_args)", found[1])[0]
+        return f"there is no option {key!r}{suggestion(f'--{key}', options)}"
     if found := re.search(r"Option '([\w.]+)' is not accepted", message):
         word = found[1].rsplit(".", 1)[-1]
         written = [a.split("=")[0] for a in arguments if re.match(rf"--[\w.]*\b{word}\b", a)]
@@ -90,6 +93,8 @@ def explain_exception(error: BaseException) -> str | None:
     """
     chain = list(_chain(error))
     for link in chain:
+        if isinstance(link, AttributeError) and isinstance(link.obj, LightningDataModule):
+            return f"{type(link.obj).__name__} must have the attribute {link.name}"
         if isinstance(link, (ValueError, OSError)) and _raised_in(link, _own_folders()):
             return _first_line(link)
     cause = chain[-1]

@@ -28,7 +28,9 @@ _created: list[Path] = []
 
 def _rank() -> int:
     """Rank of this process as the launcher's environment gives it, before any process group."""
-    return cast(int, rank_zero_only.rank)  # type: ignore[attr-defined]
+    rank = cast(int, rank_zero_only.rank)  # type: ignore[attr-defined]
+    # Lightning's own launcher gives the first process of every node rank 0 and the node's number
+    return rank or int(os.environ.get("NODE_RANK") or 0)
 
 
 def new_run_folder(root: Path, name: str) -> Path:
@@ -40,7 +42,10 @@ def new_run_folder(root: Path, name: str) -> Path:
     parent = root / name
     if _rank() != 0:
         return parent / "unused"
-    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"no run folder can be made in {parent} ({error.strerror})") from error
     version = 1 + max((int(p.name) for p in parent.iterdir() if p.name.isdecimal()), default=-1)
     while True:
         folder = parent / str(version)
@@ -54,9 +59,11 @@ def new_run_folder(root: Path, name: str) -> Path:
 
 
 def remove_empty_run_folders() -> None:
-    """Take back the folder of a run that failed before it wrote anything."""
+    """Take back the folder of a run that failed before it wrote more than its options."""
     for folder in _created:
-        if folder.is_dir() and not any(folder.iterdir()):
+        config = folder / "config.yaml"
+        if folder.is_dir() and set(folder.iterdir()) <= {config}:
+            config.unlink(missing_ok=True)
             folder.rmdir()
 
 
@@ -78,10 +85,12 @@ class MetricsFile(CSVLogger):
         """Leave them to ``config.yaml``."""
 
 
-def run_loggers(chosen: Logger | list[Logger] | bool | None, folder: Path) -> list[Logger]:
+def run_loggers(
+    chosen: Logger | list[Logger] | bool | None, folder: Path, name: str
+) -> list[Logger]:
     """The loggers of a run: Weights & Biases, what the user chose, or none; always metrics.csv."""
     if chosen is None or chosen is True:
-        loggers: list[Logger] = [_wandb_logger(folder)]
+        loggers: list[Logger] = [_wandb_logger(folder, name)]
     elif chosen is False:
         loggers = []
     else:
@@ -89,9 +98,8 @@ def run_loggers(chosen: Logger | list[Logger] | bool | None, folder: Path) -> li
     return [*loggers, MetricsFile(folder)]
 
 
-def _wandb_logger(folder: Path) -> WandbLogger:
+def _wandb_logger(folder: Path, name: str) -> WandbLogger:
     """Online if the user is logged in, otherwise offline, with a line that says how to sync."""
-    name = folder.parent.name
     mode = os.environ.get("WANDB_MODE", "online")
     if mode == "online" and _rank() == 0:
         import wandb
