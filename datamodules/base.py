@@ -126,7 +126,7 @@ class ImageDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of ``n_critic x batch_size`` images."""
         trainer = self.trainer
-        if trainer is not None and getattr(trainer, "overfit_batches", 0):
+        if trainer is not None and getattr(trainer, "overfit_batches", False):
             raise ValueError(
                 "overfit_batches replaces the order of the images: use limit_train_batches"
             )

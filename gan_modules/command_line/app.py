@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from jsonargparse import ActionConfigFile
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -153,6 +155,12 @@ class GANCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add this project's callbacks, and let the data tell the model about the images."""
+        parser.add_argument(
+            "--torch_threads",
+            type=PositiveInt | None,
+            default=None,
+            help="CPU threads of each process; by default as many as torch likes.",
+        )
         parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.add_lightning_class_args(LossPlot, "loss_plot")
@@ -200,7 +208,10 @@ class GANCLI(LightningCLI):
         return path.stem
 
     def before_instantiate_classes(self) -> None:
-        """Check what depends on the command, before anything is built."""
+        """Settle the threads and check what depends on the command, before anything is built."""
+        threads = self._get(self.config, "torch_threads")
+        if threads is not None:
+            torch.set_num_threads(threads)
         path = self._get(self.config, "ckpt_path")
         if path is None and self.subcommand != "fit":
             raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to judge")
