@@ -123,3 +123,62 @@ def test_step_checkpoint_names_and_keeps(make_trainer: Any, make_loader: Any) ->
     names = [f"step_{n:06d}.ckpt" for n in (2, 4, 5)]
     assert saved(-1, "all") == ["last.ckpt", *names]
     assert saved(1, "one") == ["last.ckpt", names[-1]]
+
+
+def test_a_second_training_in_the_same_folder_leaves_the_first_alone(
+    make_trainer: Any, make_loader: Any
+) -> None:
+    for _ in range(2):
+        trainer = make_trainer(
+            max_steps=2, callbacks=[StepCheckpoint(1)], enable_checkpointing=True
+        )
+        trainer.fit(SmallWGANGP(image_shape=(1, 8, 8), n_critic=1), make_loader(2))
+    for folder in ("checkpoints", "checkpoints-v1"):
+        names = sorted(path.name for path in Path(folder).iterdir())
+        assert names == ["last.ckpt", "step_000001.ckpt", "step_000002.ckpt"]
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
+def test_optimizers_passed_in_python_must_be_passed_again_to_train_on(
+    make_trainer: Any, make_loader: Any
+) -> None:
+    options: dict[str, Any] = {
+        "generator_optimizer": lambda p: torch.optim.SGD(p, lr=0.1),
+        "discriminator_scheduler": lambda o: torch.optim.lr_scheduler.StepLR(o, 1),
+    }
+    model = SmallWGANGP(image_shape=(1, 8, 8), n_critic=1, **options)
+    path = trained(make_trainer, make_loader, model)
+    again = GANModule.load_from_checkpoint(path)
+    assert_close(again.sample(2, seed=0), model.sample(2, seed=0), rtol=0, atol=0)  # type: ignore[operator]
+    with pytest.raises(ValueError, match="trained with a discriminator_scheduler passed in Python"):
+        make_trainer(max_steps=3).fit(again, make_loader(2), ckpt_path=path)
+    again = GANModule.load_from_checkpoint(path, **options)
+    trainer = make_trainer(max_steps=3)
+    trainer.fit(again, make_loader(2), ckpt_path=path)
+    assert isinstance(trainer.optimizers[0], torch.optim.SGD)
+
+
+@pytest.mark.parametrize("content", [b"text", b"", torch.zeros(2)])
+def test_unreadable_files_are_named(content: Any) -> None:
+    if isinstance(content, bytes):
+        Path("bad.ckpt").write_bytes(content)
+    else:
+        torch.save(content, "bad.ckpt")
+    with pytest.raises(
+        ValueError, match=r"bad.ckpt (is not a readable checkpoint|was not saved by)"
+    ):
+        GANModule.load_from_checkpoint("bad.ckpt")
+
+
+class Payload:
+    """A pickle that would create a file when it is read."""
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("executed"),)
+
+
+def test_a_hostile_file_is_not_executed() -> None:
+    torch.save({"given_in_python": [], "payload": Payload()}, "hostile.ckpt")
+    with pytest.raises(ValueError, match=r"hostile.ckpt is not a readable checkpoint"):
+        GANModule.load_from_checkpoint("hostile.ckpt")
+    assert not Path("executed").exists()

@@ -217,9 +217,70 @@ def test_checkpoint_reloads_validates_tests_and_resumes(
         assert f"{command[:3]}" in capsys.readouterr().out
         assert names(Path("runs/small")) == before
 
+    fit("--trainer.logger", "false", "--data.seed", "3")
     resumed = fit("--trainer.logger", "false", "--ckpt_path", checkpoint).model
     assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
-    assert names(Path("runs/small/1/checkpoints"))[1:] == ["step_000016.ckpt", "step_000020.ckpt"]
+    assert names(Path("runs/small/2/checkpoints"))[1:] == ["step_000016.ckpt", "step_000020.ckpt"]
+
+
+def test_a_checkpoint_with_other_options_is_refused(capsys: Any) -> None:
+    fit("--trainer.logger", "false", "--trainer.max_steps", "1")
+    again = ["fit", "--config", "small.yaml", "--trainer.logger", "false", "--ckpt_path"]
+    checkpoint = "runs/small/0/checkpoints/last.ckpt"
+    line = fails(capsys, *again, checkpoint, "--model.gp_weight", "7")
+    assert line.startswith(f"{checkpoint} was trained with gp_weight=10.0, not 7.0")
+    line = fails(capsys, *again, checkpoint, "--data.image_size", "32")
+    assert line.startswith(
+        f"{checkpoint} was trained with image_shape=[1, 16, 16], not [1, 32, 32]"
+    )
+    Path("text.ckpt").write_text("no checkpoint")
+    assert fails(capsys, *again, "text.ckpt") == "text.ckpt is not a readable checkpoint"
+    assert fails(capsys, *again, "last") == "ckpt_path=last must be a checkpoint file"
+    assert names(Path("runs/small")) == ["0"]
+
+
+def test_metrics_are_on_disk_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(self: Any, *args: Any) -> None:
+        if self.global_step == 12:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(GANModule, "on_train_batch_end", killed)
+    with pytest.raises(SystemExit):
+        fit("--trainer.logger", "false")
+    assert [row["step"] for row in rows(Path("runs/small/0"))] == ["5", "10", "10"]
+
+
+def test_what_can_be_switched_off() -> None:
+    fit("--trainer.logger", "false", "--trainer.fast_dev_run", "true")
+    assert names(Path()) == ["small.yaml"]
+    fit("--trainer.logger", "false", "--trainer.enable_checkpointing", "false")
+    assert "checkpoints" not in names(Path("runs/small/0"))
+    assert fit("--trainer.logger", "false", "--torch_threads", "1").trainer.global_step == 20
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(2)
+
+
+def test_callbacks_of_ones_own() -> None:
+    done = fit(
+        "--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "board",
+        "--trainer.callbacks", "LearningRateMonitor",
+    )  # fmt: skip
+    kinds = [type(callback).__name__ for callback in done.trainer.callbacks]
+    assert {"LearningRateMonitor", "StepCheckpoint", "SampleGrid", "LossPlot"} <= set(kinds)
+
+
+def test_run_names() -> None:
+    Path("configs/deep").mkdir(parents=True)
+    options = ["--trainer.logger", "false", "--trainer.max_steps", "1"]
+    for name in ("config.yaml", "configs/deep/own.yaml"):
+        Path(name).write_text(CONFIG)
+    fit(*options, config="config.yaml")
+    fit(*options, config="deep/own.yaml")
+    fit(*options, config="runs/config/0/config.yaml")
+    found = sorted(str(path.parent) for path in Path("runs").rglob("metrics.csv"))
+    assert found == []  # one update is logged nowhere
+    found = sorted(str(path.parent) for path in Path("runs").rglob("config.yaml"))
+    assert found == ["runs/config/0", "runs/config/1", "runs/deep/own/0"]
 
 
 def test_shape_and_classes_come_from_the_data() -> None:
@@ -287,6 +348,8 @@ WRONG = {
     "NAMED --trainer.gradient_clip_val 1": "trainer.gradient_clip_val knows one optimizer",
     "NAMED --trainer.accumulate_grad_batches 2": "trainer.accumulate_grad_batches knows one",
     "NAMED --trainer.accelerator abacus": "You selected an invalid accelerator name",
+    "NAMED --trainer.gradient_clip_algorithm value": "trainer.gradient_clip_algorithm must be left",
+    "NAMED --trainer.default_root_dir small.yaml": "no run folder can be made in small.yaml/WGANGP",
     "test --config small.yaml": "test needs --ckpt_path",
     "test --config small.yaml --ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file",
     "fit --config small.yaml --data.batch_size 900 --trainer.logger false": (

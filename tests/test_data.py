@@ -89,7 +89,7 @@ def test_digits_batches(image_size: int, make_model: Any, make_trainer: Any) -> 
                  torch.tensor([-1.0, -0.6, 1.0]))  # fmt: skip
 
 
-def test_evaluation_sees_every_image_once(make_model: Any, make_trainer: Any) -> None:
+def test_evaluation_sees_every_image_once() -> None:
     data = DigitsDataModule(batch_size=50)
     data.setup()
     loader = data.val_dataloader()
@@ -168,3 +168,31 @@ def test_a_data_module_of_ones_own_is_a_dozen_lines(make_model: Any, make_traine
     trainer = make_trainer(max_steps=3, limit_val_batches=None)
     trainer.fit(make_model(n_critic=2), Squares(image_size=8, batch_size=10))
     assert trainer.global_step == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "line"),
+    [
+        (torch.rand(4, 1, 8, 8), torch.zeros(4), "gives torch.float32 images"),
+        (torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(4), r"shape \(4, 3, 8, 8\)"),
+        (torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.zeros(3), r"shape \(3,\) for 4 images"),
+    ],
+)
+def test_what_a_data_module_loads_is_checked(
+    images: torch.Tensor, labels: torch.Tensor, line: str
+) -> None:
+    class Wrong(ImageDataModule):
+        channels, num_classes = 1, 2
+
+        def load(self, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+            return images, labels
+
+    with pytest.raises(ValueError, match=line):
+        Wrong(image_size=8).setup("fit")
+
+
+@pytest.mark.filterwarnings("ignore:You requested to overfit")
+def test_overfit_batches_is_refused(make_model: Any, make_trainer: Any) -> None:
+    model = make_model(image_shape=(1, 16, 16))
+    with pytest.raises(ValueError, match="overfit_batches replaces the order"):
+        make_trainer(max_steps=1, overfit_batches=1).fit(model, DigitsDataModule())

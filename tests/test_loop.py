@@ -420,3 +420,52 @@ def test_wrong_labels(make_model: Any, make_trainer: Any, make_loader: Any) -> N
     bare = DataLoader(torch.zeros(4, 1, 8, 8), batch_size=4)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"must give \(images, labels\)"):
         make_trainer(max_steps=1).fit(model, bare)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"scores": torch.ones(4)},
+        {"loss": torch.ones(())},
+        {"a": torch.ones(()), "b": torch.ones(1)},
+    ],
+)
+def test_terms_must_be_named_scalars(
+    terms: dict[str, Tensor], make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    class Odd(WGANGP):
+        def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
+            return terms
+
+    with pytest.raises(ValueError, match=r"must be a scalar, under any name but 'loss'"):
+        make_trainer(max_steps=1).fit(make_model(Odd, n_critic=1), make_loader(4))
+
+
+def test_logging_can_be_switched_off(make_model: Any, make_trainer: Any, make_loader: Any) -> None:
+    trainer = make_trainer(max_steps=2, log_every_n_steps=0)
+    trainer.fit(make_model(n_critic=1), make_loader(2))
+    assert trainer.global_step == 2
+    assert trainer.callback_metrics == {}
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_precisions(
+    precision: str, clip: float | None, make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    model = make_model(n_critic=1, generator_gradient_clip_val=clip)
+    trainer = make_trainer(max_steps=2, precision=precision, log_every_n_steps=1)
+    trainer.fit(model, make_loader(4))
+    assert trainer.global_step == 2
+    assert all(value.isfinite() for value in trainer.callback_metrics.values())
+
+
+def test_clipping_a_fused_optimizer_under_a_loss_scaler_is_refused(
+    make_model: Any, make_trainer: Any, make_loader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 16-mixed itself needs a GPU; the check does not
+    monkeypatch.setattr(Trainer, "precision", "16-mixed")
+    model = make_model(n_critic=1, discriminator_gradient_clip_val=1.0)
+    trainer = make_trainer(max_steps=1)
+    with pytest.raises(ValueError, match="discriminator_gradient_clip_val cannot be used with"):
+        trainer.fit(model, make_loader(2))

@@ -72,8 +72,8 @@ def test_dcgan_initialisation_is_the_papers() -> None:
     weights = torch.cat(
         [m.weight.flatten() for m in generator.modules() if isinstance(m, nn.ConvTranspose2d)]
     )
-    # over two million draws: the standard error is 1.4e-5 of the mean, 1e-5 of the deviation
-    assert_close(weights.mean().item(), 0.0, rtol=0, atol=1e-4)
+    # 658,432 draws: the standard error is 2.5e-5 of the mean and 1.7e-5 of the deviation
+    assert_close(weights.mean().item(), 0.0, rtol=0, atol=1.5e-4)
     assert_close(weights.std().item(), 0.02, rtol=0, atol=1e-4)
 
 
