@@ -126,10 +126,6 @@ class ImageDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of ``n_critic x batch_size`` images."""
         trainer = self.trainer
-        if trainer is not None and getattr(trainer, "overfit_batches", False):
-            raise ValueError(
-                "overfit_batches replaces the order of the images: use limit_train_batches"
-            )
         n_critic = getattr(trainer.lightning_module, "n_critic", 1) if trainer else 1
         dataset = self.splits["train"]
         sampler = IterationSampler(
@@ -155,6 +151,10 @@ class ImageDataModule(LightningDataModule, ABC):
         return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
 
     def _loader(self, dataset: ImageTensorDataset, sampler: Any) -> DataLoader[Any]:
+        if getattr(self.trainer, "overfit_batches", False):
+            raise ValueError(
+                "overfit_batches replaces the order of the images: use limit_train_batches"
+            )
         # without a batch size the loader passes each item of the sampler, a whole batch of indices
         return _ResumableLoader(
             dataset,
