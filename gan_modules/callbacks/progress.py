@@ -63,10 +63,12 @@ class GANProgressBar(RichProgressBar):
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """The losses logged last, and images per second."""
+        """The losses logged last and, once known, images per second."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
-        return {**metrics, "images/s": f"{self._images_per_second:,.0f}"}
+        if self._images_per_second:
+            metrics["images/s"] = f"{self._images_per_second:,.0f}"
+        return metrics
 
     def _get_train_description(self, current_epoch: int) -> str:
         if self._whole:

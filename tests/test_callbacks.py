@@ -1,0 +1,106 @@
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+from PIL import Image
+from torch.testing import assert_close
+from torchvision.transforms.v2.functional import pil_to_tensor
+
+from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid
+from gan_modules.callbacks.paths import unused
+
+
+def pixels(path: str) -> torch.Tensor:
+    with Image.open(path) as image:
+        return pil_to_tensor(image)
+
+
+def test_sample_grid_by_hand() -> None:
+    # two by two images of one pixel, enlarged to 3 pixels, in frames of 2: 12 by 12 pixels
+    images = torch.tensor([-1.0, 0.0, 1.0, -1.0]).reshape(4, 1, 1, 1)
+    grid = SampleGrid(width=6).grid(images)
+    assert grid.shape == (3, 12, 12)
+    assert_close(grid[:, 2:5, 2:5], torch.zeros(3, 3, 3))
+    assert_close(grid[:, 2:5, 7:10], torch.full((3, 3, 3), 0.5))
+    assert_close(grid[:, 7:10, 2:5], torch.ones(3, 3, 3))
+
+
+def test_sample_grid_draws_the_same_latents_from_the_averaged_generator(
+    make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    model = make_model(n_critic=1, ema_decay=0.5)
+    callback = SampleGrid(every_n_steps=2, n=4, seed=7, width=16)
+    make_trainer(max_steps=3, callbacks=[callback]).fit(model, make_loader(2))
+    assert sorted(p.name for p in Path("samples").iterdir()) == [
+        "step_000002.png",
+        "step_000003.png",
+    ]
+    expected = callback.grid(model.sample(4, seed=7)).mul(255).add(0.5).clamp(0, 255).byte()
+    assert_close(pixels("samples/step_000003.png"), expected)
+
+
+def test_loss_plot_shows_what_was_logged(
+    make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    plot = LossPlot()
+    trainer = make_trainer(
+        max_steps=6,
+        log_every_n_steps=2,
+        callbacks=[plot],
+        limit_val_batches=1,
+        val_check_interval=3,
+    )
+    trainer.fit(make_model(n_critic=1), make_loader(2), make_loader(2))
+    curves = plot._curves
+    assert curves["d/loss"][0] == curves["g/adversarial"][0] == [2, 4, 6]
+    assert curves["val/d/wasserstein"][0] == [3, 6]
+    assert curves["d/loss"][1][-1] == pytest.approx(trainer.callback_metrics["d/loss"].item())
+    assert pixels("losses.png").shape[0] in (3, 4)
+
+
+def test_progress_bar_counts_updates_and_images(
+    make_model: Any, make_trainer: Any, make_loader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a clock by which every update, of four images, takes a tenth of a second: 40 images/s
+    ticks = count()
+    clock = SimpleNamespace(monotonic=lambda: next(ticks) / 10)
+    monkeypatch.setattr("gan_modules.callbacks.progress.time", clock)
+    bar = GANProgressBar()
+    seen: dict[str, Any] = {}
+
+    class Look(Callback):
+        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+            task = bar.train_progress_bar
+            seen.update(bar.get_metrics(trainer, pl_module), total=task.total, done=task.completed)
+
+    trainer = make_trainer(
+        max_steps=40, log_every_n_steps=10, callbacks=[bar, Look()], enable_progress_bar=True
+    )
+    trainer.fit(make_model(n_critic=2), make_loader(4))
+    assert (seen["total"], seen["done"], seen["images/s"]) == (40, 40, "40")
+    assert {"d/loss", "g/loss"} <= set(seen)
+    assert "v_num" not in seen
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: SampleGrid(every_n_steps=0), "every_n_steps=0 must be at least 1"),
+        (lambda: SampleGrid(n=0), "n=0 must be at least 1"),
+        (lambda: LossPlot(every_n_steps=0), "every_n_steps=0 must be at least 1"),
+    ],
+)
+def test_wrong_options(make: Any, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        make()
+
+
+def test_unused_paths() -> None:
+    assert unused(Path("a.png")) == Path("a.png")
+    Path("a.png").touch()
+    Path("a-v1.png").touch()
+    assert unused(Path("a.png")) == Path("a-v2.png")
