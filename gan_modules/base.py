@@ -187,20 +187,11 @@ class GANModule(ReloadableModule, ABC):
 
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
-        generator, discriminator = self._lightning_optimizers()
-        self._parameters_of = {
-            "generator": _parameters(generator),
-            "discriminator": _parameters(discriminator),
-        }
         self._batch_is_checked = False
-        clipped = [p for p in self._clip if self._clip[p] is not None]
-        if self.trainer.precision == "16-mixed" and clipped:
-            fused = [
-                p
-                for p, o in zip(PLAYERS, (generator, discriminator), strict=True)
-                if p in clipped and o.optimizer.defaults.get("fused")
-            ]
-            for player in fused:
+        for player, optimizer in zip(PLAYERS, self._lightning_optimizers(), strict=True):
+            self._parameters_of[player] = _parameters(optimizer)
+            fused = optimizer.optimizer.defaults.get("fused")
+            if self.trainer.precision == "16-mixed" and fused and self._clip[player] is not None:
                 raise ValueError(
                     f"{player}_gradient_clip_val cannot be used with precision=16-mixed and a "
                     f"fused optimizer, which unscales after clipping: set its fused to false"
