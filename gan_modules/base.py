@@ -117,7 +117,6 @@ class GANModule(ReloadableModule, ABC):
             require(pieces >= 1, f"{player}_accumulate_grad_batches", pieces, "at least 1")
         self._noise_seed: int | None = None
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
-        self._held_out: list[tuple[int, dict[str, Tensor]]] = []
 
     # ---- what a variant answers ----------------------------------------------------------------
 
@@ -162,22 +161,16 @@ class GANModule(ReloadableModule, ABC):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer, and where wanted one scheduler, per network: the generator's first."""
         configured: list[dict[str, Any]] = []
-        players: dict[Player, nn.Module] = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-        }
-        self.require_given_again("optimizer", "scheduler")
-        for player, network in players.items():
-            optimizer = self._optimizer_factory[player](
-                [parameter for parameter in network.parameters() if parameter.requires_grad]
-            )
+        self.require_given_again()
+        for player in PLAYERS:
+            parameters = getattr(self, player).parameters()
+            optimizer = self._optimizer_factory[player]([p for p in parameters if p.requires_grad])
             configured.append({"optimizer": optimizer})
             factory = self._scheduler_factory[player]
             if factory is not None:
                 scheduler = factory(optimizer)
-                plateau = isinstance(scheduler, ReduceLROnPlateau)
                 require(
-                    not plateau,
+                    not isinstance(scheduler, ReduceLROnPlateau),
                     f"{player}_scheduler",
                     "ReduceLROnPlateau",
                     "a scheduler without a metric: adversarial losses have no plateau to wait for",
@@ -196,6 +189,11 @@ class GANModule(ReloadableModule, ABC):
                     f"{player}_gradient_clip_val cannot be used with precision=16-mixed and a "
                     f"fused optimizer, which unscales after clipping: set its fused to false"
                 )
+        # weights and running statistics are averaged, counters of batches are copied
+        pairs = list(zip(_tensors(self.sampler), _tensors(self.generator), strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._averaged_and_live = ([a for a, _ in floats], [live for _, live in floats])
+        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run ``n_critic`` discriminator updates and one generator update."""
@@ -209,7 +207,7 @@ class GANModule(ReloadableModule, ABC):
         self._update_average()
         self._step_schedulers()
         if logging_is_due(self.trainer):
-            self._report("", discriminator_terms, generator_terms)
+            self._report(_named(discriminator_terms, generator_terms))
 
     def _update(self, player: Player, batch: Batch) -> dict[str, Tensor]:
         """Minimise one player's losses by one step; return their terms, without graph."""
@@ -236,14 +234,14 @@ class GANModule(ReloadableModule, ABC):
         return total
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradient of the network about to be stepped, after any unscaling."""
-        stepped = optimizer.param_groups[0]["params"][0]
-        player: Player = (
-            "generator" if stepped is self._parameters_of["generator"][0] else "discriminator"
-        )
-        clip = self._clip[player]
-        if clip is not None:
-            nn.utils.clip_grad_norm_(self._parameters_of[player], clip)
+        """Clip the gradient of the network about to be stepped, after any unscaling.
+
+        An override must call this one.
+        """
+        for player, configured in zip(PLAYERS, self._lightning_optimizers(), strict=True):
+            clip = self._clip[player]
+            if clip is not None and configured.optimizer is optimizer:
+                nn.utils.clip_grad_norm_(self._parameters_of[player], clip)
 
     def _lightning_optimizers(self) -> Any:
         optimizers = self.optimizers()
@@ -284,12 +282,9 @@ class GANModule(ReloadableModule, ABC):
             return
         step = self.global_step
         decay = min(self.ema_decay, (1 + step) / (10 + step))
-        averaged, live = _floats(self.averaged_generator), _floats(self.generator)
-        get_ema_multi_avg_fn(decay)(averaged, live, step)
-        counters = zip(self.averaged_generator.buffers(), self.generator.buffers(), strict=True)
-        for ours, theirs in counters:
-            if not ours.is_floating_point():
-                ours.copy_(theirs)
+        get_ema_multi_avg_fn(decay)(*self._averaged_and_live, step)
+        for averaged, live in self._counters:
+            averaged.copy_(live)
 
     def _step_schedulers(self) -> None:
         schedulers = self.lr_schedulers()
@@ -342,28 +337,20 @@ class GANModule(ReloadableModule, ABC):
 
     # ---- reporting -----------------------------------------------------------------------------
 
-    def _report(
-        self, prefix: str, discriminator: dict[str, Tensor], generator: dict[str, Tensor]
-    ) -> None:
-        """Send terms to the loggers, at the number of generator updates, and to callbacks.
+    def _report(self, terms: dict[str, Tensor]) -> None:
+        """Send training terms to the loggers, at the number of generator updates, and to callbacks.
 
-        While fitting, loggers are called directly: ``self.log`` would count from zero, and cost
-        more. ``trainer.validate`` and ``trainer.test`` show and return what ``self.log`` is given.
+        Loggers are called directly: ``self.log`` would count from zero, and cost more.
         """
-        terms = {f"{prefix}d/{name}": term for name, term in discriminator.items()}
-        terms |= {f"{prefix}g/{name}": term for name, term in generator.items()}
         stacked = torch.stack([term.float() for term in terms.values()])
         stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
         values = dict(zip(terms, stacked.tolist(), strict=True))
-        fitting = self.trainer.state.fn == TrainerFn.FITTING
         for name, value in values.items():
-            self.log(
-                name,
-                value,
-                logger=False if fitting else None,
-                prog_bar=name in ("d/loss", "g/loss"),
-            )
-        for logger in self.loggers if fitting else ():
+            self.log(name, value, logger=False, prog_bar=name in ("d/loss", "g/loss"))
+        self._send_to_loggers(values)
+
+    def _send_to_loggers(self, values: dict[str, float]) -> None:
+        for logger in self.loggers:
             logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
             # a killed run keeps what it has logged
             logger.save()
@@ -377,45 +364,37 @@ class GANModule(ReloadableModule, ABC):
         self._seed_noise()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Evaluate the objective on held-out images."""
-        self._collect_held_out(batch)
+        """Evaluate the objective on held-out images, as ``val/d/...`` and ``val/g/...``."""
+        self._evaluate("val/", batch)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Evaluate the objective on test images."""
-        self._collect_held_out(batch)
+        """Evaluate the objective on test images, as ``test/d/...`` and ``test/g/...``."""
+        self._evaluate("test/", batch)
 
-    def on_validation_epoch_end(self) -> None:
-        """Report the held-out objective as ``val/d/...`` and ``val/g/...``."""
-        self._report_held_out("val/")
-
-    def on_test_epoch_end(self) -> None:
-        """Report the test objective as ``test/d/...`` and ``test/g/...``."""
-        self._report_held_out("test/")
-
-    def _collect_held_out(self, batch: Any) -> None:
+    def _evaluate(self, prefix: str, batch: Any) -> None:
+        """Have Lightning average the terms over all images of all ranks."""
         pair = self._as_batch(batch)
-        terms = {f"d/{k}": v for k, v in _with_sum(self.discriminator_losses(pair)).items()}
-        terms |= {f"g/{k}": v for k, v in _with_sum(self.generator_losses(pair)).items()}
-        self._held_out.append((len(pair[0]), terms))
+        terms = _named(
+            _with_sum(self.discriminator_losses(pair)), _with_sum(self.generator_losses(pair))
+        )
+        self.log_dict(
+            {f"{prefix}{name}": term for name, term in terms.items()},
+            logger=False if self._is_fitting else None,
+            on_epoch=True,
+            batch_size=len(pair[0]),
+            sync_dist=True,
+        )
 
-    def _report_held_out(self, prefix: str) -> None:
-        """Report the mean over all images of all ranks."""
-        held_out, self._held_out = self._held_out, []
-        if self.trainer.sanity_checking or not held_out:
-            return
-        names = list(held_out[0][1])
-        weighted = [
-            torch.stack([terms[name].float() * n for name in names]) for n, terms in held_out
-        ]
-        images = torch.full((1,), sum(n for n, _ in held_out), device=self.device)
-        sums = torch.cat([torch.stack(weighted).sum(0), images])
-        sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
-        mean = dict(zip(names, sums[:-1] / sums[-1], strict=True))
-        players = [
-            {name[2:]: value for name, value in mean.items() if name.startswith(start)}
-            for start in ("d/", "g/")
-        ]
-        self._report(prefix, *players)
+    def on_validation_end(self) -> None:
+        """While fitting, send the held-out terms to the loggers, at the same step as the others."""
+        if self._is_fitting and not self.trainer.sanity_checking:
+            metrics = self.trainer.callback_metrics.items()
+            self._send_to_loggers({k: v.item() for k, v in metrics if k.startswith("val/")})
+
+    @property
+    def _is_fitting(self) -> bool:
+        # trainer.validate and trainer.test return what self.log sends to loggers, fit does not
+        return self.trainer.state.fn == TrainerFn.FITTING
 
     # ---- checkpoints ---------------------------------------------------------------------------
 
@@ -446,6 +425,11 @@ def _with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**terms, "loss": torch.stack(list(terms.values())).sum()}
 
 
+def _named(discriminator: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, Tensor]:
+    players = (("d", discriminator), ("g", generator))
+    return {f"{p}/{name}": term for p, terms in players for name, term in terms.items()}
+
+
 def logging_is_due(trainer: Trainer) -> bool:
     """Whether the generator update just made is one to log; an interval of 0 is never."""
     interval = cast(int, trainer.log_every_n_steps)  # type: ignore[attr-defined]
@@ -473,9 +457,8 @@ def _parameters(optimizer: Any) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def _floats(network: nn.Module) -> list[Tensor]:
-    tensors = [*network.parameters(), *network.buffers()]
-    return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
 
 
 def _no_closure() -> None:

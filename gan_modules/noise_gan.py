@@ -154,24 +154,30 @@ class NoiseGAN(GANModule):
                 or are not ``n`` integers in ``[0, num_classes)``.
         """
         require(n >= 1, "n", n, "at least 1")
-        if labels is not None and not self.num_classes:
-            raise ValueError(f"{type(self).__name__} is not conditional: it takes no labels")
-        if labels is None:
-            labels = torch.arange(n) % max(self.num_classes, 1)
-        labels = torch.as_tensor(labels)
-        in_range = bool(((labels >= 0) & (labels < max(self.num_classes, 1))).all())
-        if labels.shape != (n,) or labels.is_floating_point() or not in_range:
-            raise ValueError(
-                f"labels={labels.tolist()} must be {n} integers in [0, {self.num_classes - 1}]"
-            )
+        chosen = self._sample_labels(n, labels)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         z = self.sample_noise(n, generator)
         modes = [(module, module.training) for module in self.sampler.modules()]
         self.sampler.eval()
-        images: Tensor = self(z, labels.long().to(self.device))
+        images: Tensor = self(z, chosen)
         for module, training in modes:
             module.training = training
         return images
+
+    def _sample_labels(self, n: int, labels: Tensor | Sequence[int] | None) -> Tensor | None:
+        if not self.num_classes:
+            if labels is not None:
+                raise ValueError(f"{type(self).__name__} is not conditional: it takes no labels")
+            return None
+        if labels is None:
+            return torch.arange(n, device=self.device) % self.num_classes
+        chosen = torch.as_tensor(labels)
+        in_range = bool(((chosen >= 0) & (chosen < self.num_classes)).all())
+        if chosen.shape != (n,) or chosen.is_floating_point() or not in_range:
+            raise ValueError(
+                f"labels={chosen.tolist()} must be {n} integers in [0, {self.num_classes - 1}]"
+            )
+        return chosen.long().to(self.device)
 
     def check_batch(self, batch: Batch) -> None:
         """Check the range of the images, their shape, and the range of the labels."""

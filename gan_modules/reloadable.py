@@ -38,18 +38,15 @@ class ReloadableModule(LightningModule):
         self._given_in_python = [n for n, v in objects.items() if v is not defaults.get(n)]
         self._to_be_given_again: set[str] = set()
 
-    def require_given_again(self, *kinds: str) -> None:
-        """Raise ``ValueError`` if the checkpoint lacked such an argument and it was not given.
-
-        Args:
-            *kinds: how the names of the arguments end.
-        """
-        for name in sorted(self._to_be_given_again):
-            if name.endswith(kinds):
-                raise ValueError(
-                    f"the checkpoint was trained with a {name} passed in Python: to train on, pass "
-                    f"it again, load_from_checkpoint(path, {name}=...)"
-                )
+    def require_given_again(self) -> None:
+        """Raise ``ValueError`` if training on needs an optimizer or scheduler to be given again."""
+        if self._to_be_given_again:
+            names = sorted(self._to_be_given_again)
+            again = ", ".join(f"{name}=..." for name in names)
+            raise ValueError(
+                f"the checkpoint was trained with {' and '.join(names)} passed in Python: "
+                f"to train on, pass it again, load_from_checkpoint(path, {again})"
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the name of the class, and of the arguments that the checkpoint lacks."""
@@ -77,21 +74,23 @@ class ReloadableModule(LightningModule):
             hparams_file: YAML file that replaces the saved hyper-parameters.
             strict: whether every weight must match.
             weights_only: refuse files that hold anything but tensors and plain values.
-            **kwargs: hyper-parameters to replace, and what was passed in Python: networks always,
-                optimizers and schedulers to train on.
+            **kwargs: hyper-parameters to replace, and what was passed in Python: optimizers and
+                schedulers only to train on, anything else always.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is not such a checkpoint, its class is not imported, or a
-                network must be passed again.
+            ValueError: if the file is not such a checkpoint, its class is not imported, or
+                something must be passed again.
         """
         checkpoint = read_checkpoint(checkpoint_path, weights_only)
-        for network in ("generator", "discriminator"):
-            if network in checkpoint["given_in_python"] and network not in kwargs:
-                raise ValueError(
-                    f"{checkpoint_path} was trained with a {network} passed in Python: "
-                    f"pass it again, load_from_checkpoint(path, {network}=...)"
-                )
+        missing = {*checkpoint["given_in_python"]} - kwargs.keys()
+        needed = [n for n in sorted(missing) if not n.endswith(("optimizer", "scheduler"))]
+        if needed:
+            again = ", ".join(f"{name}=..." for name in needed)
+            raise ValueError(
+                f"{checkpoint_path} was trained with {' and '.join(needed)} passed in Python: "
+                f"pass it again, load_from_checkpoint(path, {again})"
+            )
         if inspect.isabstract(cls):
             found: type[Self] = _imported_subclass(cls, checkpoint["class"])
             return found.load_from_checkpoint(
@@ -106,7 +105,7 @@ class ReloadableModule(LightningModule):
         given = {*checkpoint["given_in_python"], *(kwargs.keys() - plain.keys())}
         model.save_hyperparameters({k: v for k, v in described.items() if k not in given})
         model._given_in_python = sorted(given)
-        model._to_be_given_again = given - kwargs.keys()
+        model._to_be_given_again = missing
         return model
 
 

@@ -59,7 +59,10 @@ def test_loss_plot_shows_what_was_logged(
     assert curves["d/loss"][0] == curves["g/adversarial"][0] == [2, 4, 6]
     assert curves["val/d/wasserstein"][0] == [3, 6]
     assert curves["d/loss"][1][-1] == pytest.approx(trainer.callback_metrics["d/loss"].item())
-    assert pixels("losses.png").shape[0] in (3, 4)
+    # curves and letters on white, not an empty canvas
+    picture = pixels("losses.png").float()
+    assert picture[:3].mean() < 254
+    assert len(picture[:3].flatten(1).unique(dim=1).T) > 100
 
 
 def test_progress_bar_counts_updates_and_images(

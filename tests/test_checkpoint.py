@@ -51,7 +51,9 @@ def test_networks_passed_in_python_must_be_passed_again(
 ) -> None:
     model = make_model()
     path = trained(make_trainer, make_loader, model)
-    with pytest.raises(ValueError, match=r"a generator passed in Python: pass it again"):
+    with pytest.raises(
+        ValueError, match=r"with discriminator and generator passed in Python: pass"
+    ):
         GANModule.load_from_checkpoint(path)
     again = GANModule.load_from_checkpoint(
         path,
@@ -62,6 +64,22 @@ def test_networks_passed_in_python_must_be_passed_again(
     second = trained(make_trainer, make_loader, again)
     with pytest.raises(ValueError, match="pass it again"):
         GANModule.load_from_checkpoint(second)
+
+
+class Augmented(SmallWGANGP):
+    def __init__(self, augment: Any = torch.neg, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+
+def test_anything_else_passed_in_python_must_be_passed_again_too(
+    make_trainer: Any, make_loader: Any
+) -> None:
+    options: dict[str, Any] = {"image_shape": (1, 8, 8), "n_critic": 1}
+    path = trained(make_trainer, make_loader, Augmented(**options))
+    assert type(GANModule.load_from_checkpoint(path)) is Augmented
+    path = trained(make_trainer, make_loader, Augmented(augment=torch.abs, **options))
+    with pytest.raises(ValueError, match="with augment passed in Python"):
+        GANModule.load_from_checkpoint(path)
 
 
 def test_a_class_that_is_not_imported_is_named(make_trainer: Any, make_loader: Any) -> None:
@@ -151,7 +169,9 @@ def test_optimizers_passed_in_python_must_be_passed_again_to_train_on(
     path = trained(make_trainer, make_loader, model)
     again = GANModule.load_from_checkpoint(path)
     assert_close(again.sample(2, seed=0), model.sample(2, seed=0), rtol=0, atol=0)  # type: ignore[operator]
-    with pytest.raises(ValueError, match="trained with a discriminator_scheduler passed in Python"):
+    with pytest.raises(
+        ValueError, match="with discriminator_scheduler and generator_optimizer passed"
+    ):
         make_trainer(max_steps=3).fit(again, make_loader(2), ckpt_path=path)
     again = GANModule.load_from_checkpoint(path, **options)
     trainer = make_trainer(max_steps=3)

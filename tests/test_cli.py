@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 import torch
+import wandb
 import yaml
+from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.testing import assert_close
 
 import cli
 from gan_modules import GANModule
 from gan_modules.command_line.messages import explain_exception, suggestion
-from gan_modules.command_line.runs import new_run_folder
+from gan_modules.command_line.runs import MetricsFile, new_run_folder, run_loggers
 
 CONFIG = """
 trainer: {max_steps: 20, log_every_n_steps: 5, accelerator: cpu, num_sanity_val_steps: 0,
@@ -171,8 +174,6 @@ def offline_history(run: Path) -> tuple[list[dict[str, Any]], dict[str, Any], se
 
 
 def test_wandb_offline_run_holds_losses_images_config_and_versions() -> None:
-    import wandb
-
     fit()
     wandb.finish()
     run = Path("runs/small/0")
@@ -193,9 +194,41 @@ def test_wandb_offline_run_holds_losses_images_config_and_versions() -> None:
     assert config["versions"]["gan_modules"]
 
 
+@pytest.mark.parametrize(
+    ("login", "mode", "line"),
+    [
+        (True, "online", None),
+        (False, "offline", "W&B: you are not logged in, so this run is logged offline"),
+        (wandb.errors.AuthenticationError("no answer"), "offline", "W&B: no answer, so this run"),
+    ],
+)
+def test_wandb_is_online_only_for_who_is_logged_in(
+    login: Any, mode: str, line: str | None, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    def answer(prompt: bool) -> bool:
+        assert not prompt
+        if isinstance(login, Exception):
+            raise login
+        return bool(login)
+
+    monkeypatch.delenv("WANDB_MODE")
+    monkeypatch.setattr(wandb, "login", answer)
+    logger, metrics = run_loggers(None, Path("runs/a/0"), "a")
+    assert isinstance(logger, WandbLogger)
+    assert isinstance(metrics, MetricsFile)
+    assert logger._wandb_init["mode"] == mode
+    assert (line is None and not caplog.text) or (line or "") in caplog.text
+
+
 def test_any_other_logger_works() -> None:
     fit("--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "board")
-    assert list(Path("board").rglob("events.out.tfevents.*"))
+    (events,) = Path("board").rglob("events.out.tfevents.*")
+    board = EventAccumulator(str(events)).Reload()
+    losses = {event.step: event.value for event in board.Scalars("d/loss")}
+    logged = [row for row in rows(Path("runs/small/0")) if row["d/loss"]]
+    written = {int(row["step"]): float(row["d/loss"]) for row in logged}
+    assert losses == pytest.approx(written)
+    assert [event.step for event in board.Images("samples")] == [8, 16, 20]
     assert (Path("runs/small/0/metrics.csv")).is_file()
     assert not Path("runs/small/0/wandb").exists()
 
@@ -214,7 +247,9 @@ def test_checkpoint_reloads_validates_tests_and_resumes(
     for command in ("validate", "test"):
         before = names(Path("runs/small"))
         cli.main([command, "--config", "small.yaml", "--ckpt_path", checkpoint])
-        assert f"{command[:3]}" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        for term in ("d/wasserstein", "d/gradient_penalty", "g/adversarial"):
+            assert f"{'val' if command == 'validate' else command}/{term}" in out
         assert names(Path("runs/small")) == before
 
     fit("--trainer.logger", "false", "--data.seed", "3")

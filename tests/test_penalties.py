@@ -74,6 +74,22 @@ def test_works_in_inference_mode() -> None:
     assert_close(penalty.clone(), torch.tensor((4**0.5 - 1.0) ** 2))
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_works_inside_a_compiled_loss() -> None:
+    critic = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    real, fake = torch.randn(2, 5, 4)
+
+    def loss(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        return gradient_penalty(lambda x: critic(x).squeeze(1), real, fake)
+
+    gradients = []
+    for function in (loss, torch.compile(loss, backend="aot_eager", fullgraph=True)):
+        torch.manual_seed(3)
+        penalty = function(real, fake)
+        gradients.append([penalty, *torch.autograd.grad(penalty, critic[0].parameters())])
+    assert_close(gradients[1], gradients[0])
+
+
 def test_unequal_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"must be equal, not \(4, 2\) and \(3, 2\)"):
         gradient_penalty(lambda x: x.sum(1), torch.zeros(4, 2), torch.zeros(3, 2))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from gan_modules.base import require
 from gan_modules.callbacks.paths import unused
 
 __all__ = ["StepCheckpoint"]
@@ -31,8 +32,7 @@ class StepCheckpoint(ModelCheckpoint):
         save_top_k: Literal[-1, 1] = -1,
         dirpath: str | None = None,
     ) -> None:
-        if every_n_train_steps < 1:
-            raise ValueError(f"every_n_train_steps={every_n_train_steps} must be at least 1")
+        require(every_n_train_steps >= 1, "every_n_train_steps", every_n_train_steps, "at least 1")
         super().__init__(
             dirpath=dirpath,
             filename="step_{step:06d}",

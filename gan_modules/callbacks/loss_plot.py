@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
-from gan_modules.base import logging_is_due
+from gan_modules.base import logging_is_due, require
 from gan_modules.callbacks.paths import is_trial, unused
 
 __all__ = ["LossPlot"]
@@ -22,14 +22,14 @@ class LossPlot(Callback):
     """
 
     def __init__(self, every_n_steps: int = 1000, path: str | None = None) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"every_n_steps={every_n_steps} must be at least 1")
+        require(every_n_steps >= 1, "every_n_steps", every_n_steps, "at least 1")
         self.every_n_steps = every_n_steps
         self.path = path
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the file."""
+        self._curves = {}
         self._file = unused(Path(self.path or Path(trainer.default_root_dir, "losses.png")))
 
     def on_train_batch_end(

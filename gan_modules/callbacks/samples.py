@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.utils import make_grid, save_image
 
+from gan_modules.base import require
 from gan_modules.callbacks.paths import is_trial, unused
 from gan_modules.noise_gan import NoiseGAN
 
@@ -39,19 +40,18 @@ class SampleGrid(Callback):
         dirpath: str | None = None,
     ) -> None:
         for name, value in (("every_n_steps", every_n_steps), ("n", n), ("width", width)):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
+            require(value >= 1, name, value, "at least 1")
         self.every_n_steps = every_n_steps
         self.n = n
         self.seed = seed
         self.width = width
         self.dirpath = dirpath
-        self._drawn = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the folder."""
         if not isinstance(pl_module, NoiseGAN):
             raise ValueError(f"SampleGrid draws from a NoiseGAN, not a {type(pl_module).__name__}")
+        self._drawn = -1
         self._folder = unused(Path(self.dirpath or Path(trainer.default_root_dir, "samples")))
 
     def on_train_batch_end(

@@ -2,15 +2,13 @@
 
 import json
 import logging
-import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
-from jsonargparse import ActionConfigFile
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
@@ -18,10 +16,12 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from gan_modules.base import GANModule
 from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid, StepCheckpoint
-from gan_modules.command_line.messages import (
-    explain_exception,
-    explain_parser_error,
-    suggestion,
+from gan_modules.command_line.messages import explain_exception
+from gan_modules.command_line.parsing import (
+    ConfigFile,
+    GANArgumentParser,
+    config_folders,
+    with_subparsers,
 )
 from gan_modules.command_line.runs import (
     RunConfig,
@@ -34,12 +34,6 @@ from gan_modules.reloadable import read_checkpoint
 __all__ = ["GANCLI", "run"]
 
 
-def config_folders() -> list[Path]:
-    """Where a bare config name is looked up, in this order: here, the checkout, the wheel."""
-    package = Path(__file__).parents[1]
-    return [Path(), Path("configs"), package.parent / "configs", package / "configs"]
-
-
 COMMANDS = {
     "fit": "Train a model; everything it makes goes into one new folder under runs/.",
     "validate": "Evaluate a checkpoint's objective on the validation images.",
@@ -50,45 +44,6 @@ What a class takes: --model.help WGANGP, --data.help DigitsDataModule,
 --model.generator.help MLPGenerator, --model.generator_optimizer.help Adam.
 The options as a file: --print_config.
 """
-
-
-class ConfigFile(ActionConfigFile):
-    """``--config`` that also finds the shipped recipes by their bare name."""
-
-    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        """Apply the file."""
-        path = self.find(parser, values)
-        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
-
-    @staticmethod
-    def find(parser: LightningArgumentParser, name: str) -> str:
-        """Path of a config, or one line that names the nearest ones there are."""
-        looks_like_a_name = re.fullmatch(r"[^\n:{}]+", name) is not None
-        for folder in config_folders():
-            if looks_like_a_name and (folder / name).is_file():
-                return str(folder / name)
-        if looks_like_a_name:
-            known = [
-                str(path.relative_to(folder))
-                for folder in config_folders()
-                for path in folder.glob("*.y*ml" if folder == Path() else "**/*.y*ml")
-            ]
-            parser.error(f"there is no config {name!r}{suggestion(name, known)}")
-        return name
-
-
-class GANArgumentParser(LightningArgumentParser):
-    """Reports any wrong input in one line and exits with status 2."""
-
-    arguments: Sequence[str] = ()
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print one line; raise instead where a caller asked for that."""
-        if not self.exit_on_error:
-            super().error(message, ex)
-        options = {option for parser in _with_subparsers(self) for option in _options(parser)}
-        print(f"error: {explain_parser_error(message, options, self.arguments)}", file=sys.stderr)
-        raise SystemExit(2)
 
 
 class GANCLI(LightningCLI):
@@ -141,16 +96,20 @@ class GANCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Keep the command line, so that errors can quote it."""
-        for known in _with_subparsers(parser):
+        for known in with_subparsers(parser):
             known.arguments = sys.argv[1:] if args is None else args
         super().parse_arguments(parser, args)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add model and data ahead of the trainer, whose help fills pages."""
-        parser.add_lightning_class_args(self._model_class, "model", subclass_mode=True)
-        parser.add_lightning_class_args(self._datamodule_class, "data", subclass_mode=True)
+        for base, key, mode in (
+            (self._model_class, "model", self.subclass_mode_model),
+            (self._datamodule_class, "data", self.subclass_mode_data),
+        ):
+            parser.add_lightning_class_args(base, key, subclass_mode=mode)
         parser.add_lightning_class_args(self.trainer_class, "trainer")
-        defaults = {f"trainer.{key}": value for key, value in self.trainer_defaults.items()}
+        # callbacks among them are added when the trainer is built
+        defaults = {f"trainer.{k}": v for k, v in self.trainer_defaults.items() if k != "callbacks"}
         parser.set_defaults(defaults)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -289,15 +248,3 @@ def _descriptions() -> dict[str, Any]:
         for name, description in COMMANDS.items()
     }
     return {"description": "Train and judge GANs.", **commands}
-
-
-def _with_subparsers(parser: Any) -> list[Any]:
-    found = [parser]
-    for action in parser._actions:
-        if isinstance(action.choices, dict):
-            found += [sub for sub in action.choices.values() if hasattr(sub, "_actions")]
-    return found
-
-
-def _options(parser: Any) -> list[str]:
-    return [option for action in parser._actions for option in action.option_strings]
