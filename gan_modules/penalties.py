@@ -9,7 +9,7 @@ __all__ = ["gradient_penalty"]
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    """Two-sided gradient penalty ``E[(||grad D(x_hat)||_2 - 1)^2]`` (arXiv:1704.00028, eq. 3).
+    """Two-sided gradient penalty ``E[(||grad D(x_hat)||_2 - 1)^2]`` (arXiv:1704.00028).
 
     ``x_hat`` lies on the line between a real and a fake sample, at a position drawn uniformly for
     every pair. The norm is taken per sample over all other dimensions. The critic must score each

@@ -24,7 +24,7 @@ class WGANGP(NoiseGAN):
     """Wasserstein GAN whose critic is kept 1-Lipschitz by a gradient penalty.
 
     Algorithm 1 of the paper with its default values; the default networks are those of its
-    CIFAR-10 experiment (table 3). Deviations: what is sampled is the averaged generator
+    CIFAR-10 experiment. Deviations: what is sampled is the averaged generator
     (``ema_decay=0`` gives the paper's), and real and fake images go through the critic together,
     which changes nothing because no layer of it mixes samples.
 
@@ -39,7 +39,7 @@ class WGANGP(NoiseGAN):
 
     Raises:
         ValueError: if an option is out of its range, or the critic has batch normalisation: the
-            penalty is defined for every sample by itself (section 4).
+            penalty is defined for every sample by itself.
     """
 
     def __init__(
@@ -72,15 +72,15 @@ class WGANGP(NoiseGAN):
         self.gp_weight = gp_weight
 
     def build_generator(self) -> nn.Module:
-        """The residual generator of table 3."""
+        """The residual generator of the CIFAR-10 experiment."""
         return ResNetGenerator(self.image_shape, self.latent_dim, self.num_classes)
 
     def build_discriminator(self) -> nn.Module:
-        """The residual critic of table 3."""
+        """The residual critic of the CIFAR-10 experiment."""
         return ResNetDiscriminator(self.image_shape, self.num_classes)
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """``E[D(G(z))] - E[D(x)] + gp_weight E[(||grad D(x_hat)|| - 1)^2]``, equation 3."""
+        """``E[D(G(z))] - E[D(x)] + gp_weight E[(||grad D(x_hat)|| - 1)^2]``."""
         real, labels = batch
         fake = self.generate(batch)
         real_scores, fake_scores = self.discriminate_together(real, fake, labels)
@@ -91,6 +91,6 @@ class WGANGP(NoiseGAN):
         }
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """``-E[D(G(z))]``, line 12 of algorithm 1."""
+        """``-E[D(G(z))]``."""
         fake_scores = self.discriminate(self.generate(batch), batch[1])
         return {"adversarial": wasserstein_generator_loss(fake_scores)}

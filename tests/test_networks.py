@@ -78,7 +78,7 @@ def test_dcgan_initialisation_is_the_papers() -> None:
 
 
 def test_paper_resnet_has_the_papers_size() -> None:
-    # by hand from table 3: 128 channels; a 3x3 convolution has 9 * 128^2 + 128 weights, a 1x1
+    # by hand: 128 channels; a 3x3 convolution has 9 * 128^2 + 128 weights, a 1x1
     # shortcut 128^2 + 128, a batch norm 2 * 128
     conv, shortcut, norm = 9 * 128**2 + 128, 128**2 + 128, 2 * 128
     up = 2 * conv + shortcut + 2 * norm
@@ -93,7 +93,7 @@ def test_paper_resnet_has_the_papers_size() -> None:
 
 
 def test_resnet_shortcut_commutes_with_resampling(double: None) -> None:
-    # table 3 convolves before pooling and after upsampling; ours runs on the smaller map
+    # the official code convolves before pooling and after upsampling; ours runs on the smaller map
     critic = networks.ResNetDiscriminator((3, 16, 16), width=4)
     pool, conv = critic.layers[0].shortcut
     x = torch.randn(2, 3, 16, 16)

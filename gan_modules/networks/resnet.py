@@ -1,4 +1,4 @@
-"""The residual networks of WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028, appendix, table 3)."""
+"""The residual networks of WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028) for CIFAR-10."""
 
 from collections.abc import Sequence
 from typing import Literal
