@@ -12,15 +12,13 @@ __all__ = ["ResNetDiscriminator", "ResNetGenerator"]
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, *, he: bool = True) -> nn.Conv2d:
-    """Convolution of unchanged size with He initialisation, or Glorot's where ``he`` is false.
+    """Convolution of unchanged size, initialised as in the official code.
 
-    As in the official code, the shortcuts and the generator's output layer take Glorot's.
+    Weights are uniform of variance ``4 / (fan_in + fan_out)``, its form of He's initialisation;
+    in the shortcuts and the generator's output layer half of that, which is Glorot's.
     """
     conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
-    if he:
-        nn.init.kaiming_uniform_(conv.weight, nonlinearity="relu")
-    else:
-        nn.init.xavier_uniform_(conv.weight)
+    nn.init.xavier_uniform_(conv.weight, gain=2**0.5 if he else 1.0)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     return conv
@@ -117,7 +115,8 @@ class ResNetDiscriminator(nn.Module):
         image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
         num_classes: 0 for an unconditional network; otherwise labels are appended as channels.
         width: channels of every block.
-        norm: normalisation of the hidden layers; ``"none"`` or ``"layer"`` in a WGAN-GP critic.
+        norm: normalisation of every block but the first; ``"none"`` or ``"layer"`` in a WGAN-GP
+            critic.
 
     Raises:
         ValueError: for any other image shape.
@@ -134,7 +133,7 @@ class ResNetDiscriminator(nn.Module):
         self.num_classes = num_classes
         halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
         self.layers = nn.Sequential(
-            _ResidualBlock(image_shape[0] + num_classes, width, norm, "down", first=True),
+            _ResidualBlock(image_shape[0] + num_classes, width, "none", "down", first=True),
             *(_ResidualBlock(width, width, norm, "down") for _ in range(halvings - 1)),
             _ResidualBlock(width, width, norm, "none"),
             _ResidualBlock(width, width, norm, "none"),
