@@ -95,12 +95,17 @@ def test_paper_resnet_has_the_papers_size() -> None:
 def test_resnet_initialisation_is_the_official_codes() -> None:
     critic = networks.ResNetDiscriminator((3, 32, 32), norm="layer")
     first, shortcut = critic.layers[0].residual[0], critic.layers[0].shortcut[1]
-    for conv, variance in ((first, 4 / (27 + 1152)), (shortcut, 2 / (3 + 128))):
+    linear = networks.ResNetGenerator((3, 32, 32), 128).layers[0]
+    for layer, variance in (
+        (first, 4 / (27 + 1152)),
+        (shortcut, 2 / (3 + 128)),
+        (linear, 2 / (128 + 2048)),
+    ):
         # uniform: the bound is sqrt(3) deviations, and hundreds of draws come close to it
         bound = (3 * variance) ** 0.5
-        assert conv.weight.abs().max() <= bound
-        assert_close(conv.weight.abs().max().item(), bound, rtol=0.03, atol=0)
-        assert conv.bias.abs().max() == 0
+        assert layer.weight.abs().max() <= bound
+        assert_close(layer.weight.abs().max().item(), bound, rtol=0.03, atol=0)
+        assert layer.bias.abs().max() == 0
     # the first block is not normalised, the others are
     norms = [sum(isinstance(m, nn.GroupNorm) for m in block.modules()) for block in critic.layers]
     assert norms[:4] == [0, 2, 2, 2]

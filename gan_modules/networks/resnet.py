@@ -24,6 +24,14 @@ def _conv(in_channels: int, out_channels: int, kernel: int, *, he: bool = True) 
     return conv
 
 
+def _linear(in_features: int, out_features: int) -> nn.Linear:
+    """Linear layer with Glorot's initialisation, as in the official code."""
+    linear = nn.Linear(in_features, out_features)
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
 class _ResidualBlock(nn.Module):
     """Pre-activation residual block: norm, ReLU, 3x3, norm, ReLU, 3x3, plus a shortcut.
 
@@ -90,7 +98,7 @@ class ResNetGenerator(nn.Module):
         self.num_classes = num_classes
         times = doublings(image_shape, type(self).__name__)
         self.layers = nn.Sequential(
-            nn.Linear(latent_dim + num_classes, width * 4 * 4),
+            _linear(latent_dim + num_classes, width * 4 * 4),
             nn.Unflatten(1, (width, 4, 4)),
             *(_ResidualBlock(width, width, norm, "up") for _ in range(times)),
             make_norm(norm, width),
@@ -140,7 +148,7 @@ class ResNetDiscriminator(nn.Module):
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Linear(width, 1),
+            _linear(width, 1),
             nn.Flatten(0),
         )
 
