@@ -1,7 +1,27 @@
-"""Data modules that feed GANs: images in memory as uint8, converted on the device."""
+"""Data modules that feed GANs: images as uint8, converted in batches on the device."""
 
-from datamodules.base import ImageDataModule
+from datamodules.base import InMemoryDataModule
+from datamodules.celeba import CelebADataModule
+from datamodules.cifar10 import CIFAR10DataModule
 from datamodules.digits import DigitsDataModule
-from datamodules.mnist import MNISTDataModule
+from datamodules.folder import ImageFolderDataModule
+from datamodules.images import ImageDataModule
+from datamodules.mnist import FashionMNISTDataModule, MNISTDataModule
+from datamodules.toy import ToyDataModule
+from datamodules.unpaired import UnpairedDataModule, UnpairedFolderDataModule
+from datamodules.unpaired_digits import UnpairedDigitsDataModule
 
-__all__ = ["DigitsDataModule", "ImageDataModule", "MNISTDataModule"]
+__all__ = [
+    "CIFAR10DataModule",
+    "CelebADataModule",
+    "DigitsDataModule",
+    "FashionMNISTDataModule",
+    "ImageDataModule",
+    "ImageFolderDataModule",
+    "InMemoryDataModule",
+    "MNISTDataModule",
+    "ToyDataModule",
+    "UnpairedDataModule",
+    "UnpairedDigitsDataModule",
+    "UnpairedFolderDataModule",
+]

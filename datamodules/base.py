@@ -1,26 +1,35 @@
-"""Images held in memory as uint8, shuffled in an order that a resumed run can re-enter."""
+"""Data held in memory, shuffled in an order that a resumed run can re-enter."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms.v2 import functional as F
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from datamodules.sampling import InOrderSampler, IterationSampler
 
-__all__ = ["ImageDataModule", "ImageTensorDataset", "Split"]
+__all__ = ["ImageTensorDataset", "InMemoryDataModule", "Split", "require_at_least"]
 
 Split = Literal["train", "val", "test"]
 
 
-class ImageTensorDataset(Dataset[tuple[Tensor, Tensor]]):
-    """All images and labels of one split; indexed by a whole batch of indices at once.
+def require_at_least(name: str, value: int, least: int) -> None:
+    """Raise a ``ValueError`` that names an option which is too small."""
+    if value < least:
+        raise ValueError(f"{name}={value} must be at least {least}")
+
+
+class ImageTensorDataset(Dataset[tuple[Tensor, ...]]):
+    """All images (or points) and labels of one split; indexed by a whole batch of indices at once.
+
+    What a sampler draws for the images of a batch follows them: an item ``(indices, draws)`` gives
+    ``(images, labels, draws)``.
 
     Args:
-        images: uint8, shape ``(N, C, H, W)``.
+        images: uint8, shape ``(N, C, H, W)``; or points, float in [-1, 1], shape ``(N, D)``.
         labels: integer classes, shape ``(N,)``.
     """
 
@@ -29,10 +38,15 @@ class ImageTensorDataset(Dataset[tuple[Tensor, Tensor]]):
         self.labels = labels
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.labels)
 
-    def __getitem__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        return self.images[indices], self.labels[indices]
+    def __getitem__(self, item: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+        indices, *draws = (item,) if isinstance(item, Tensor) else item
+        return self.take(indices), self.labels[indices], *draws
+
+    def take(self, indices: Tensor) -> Tensor:
+        """The images at the given places."""
+        return self.images[indices]
 
 
 class _ResumableLoader(DataLoader[Any]):
@@ -45,56 +59,53 @@ class _ResumableLoader(DataLoader[Any]):
         pass
 
 
-class ImageDataModule(LightningDataModule, ABC):
-    """Base of the data sets that fit in memory: a subclass says how to :meth:`load` a split.
+class InMemoryDataModule(LightningDataModule, ABC):
+    """Base of all data sets here: a subclass says how to :meth:`make_split`.
 
-    Batches are ``(images, labels)``: float in [-1, 1] of shape ``(N, C, S, S)``, and integer
-    classes. They leave the loader as uint8 and are converted on the device. A training batch holds
-    ``n_critic x batch_size`` images, all that one iteration of the model takes.
+    A training batch holds ``n_critic x batch_size`` images, all that one iteration of the model
+    takes. Which ones is a function of the seed and the number of the iteration; with several
+    processes each takes its share of the same global batch.
 
     Args:
-        image_size: side S of the images, to which they are resized.
         batch_size: images per update and process.
         num_workers: processes that index the images; 0 is fastest for images in memory.
-        seed: of the order of the training images.
+        seed: of the order of the training images, and of their augmentation.
 
     Raises:
         ValueError: if an option is out of its range.
     """
 
-    channels: int
     num_classes: int
+    draws = 0
+    """Random numbers that the training sampler draws per image."""
 
-    def __init__(
-        self, *, image_size: int, batch_size: int = 64, num_workers: int = 0, seed: int = 0
-    ) -> None:
+    def __init__(self, *, batch_size: int = 64, num_workers: int = 0, seed: int = 0) -> None:
         super().__init__()
-        for name, value, least in (
-            ("image_size", image_size, 1),
-            ("batch_size", batch_size, 1),
-            ("num_workers", num_workers, 0),
-        ):
-            if value < least:
-                raise ValueError(f"{name}={value} must be at least {least}")
+        require_at_least("batch_size", batch_size, 1)
+        require_at_least("num_workers", num_workers, 0)
+        require_at_least("seed", seed, 0)
         # the loggers' hyper-parameters are the model's: one key with two values is an error
         self.save_hyperparameters(logger=False)
-        self.image_size = image_size
+        # they go into checkpoints, which hold plain values only
+        for name, value in self.hparams.items():
+            if isinstance(value, Path):
+                self.hparams[name] = str(value)
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
-        self.splits: dict[Split, ImageTensorDataset] = {}
+        self.splits: dict[Split, Any] = {}
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Shape ``(C, S, S)`` of one image."""
-        return self.channels, self.image_size, self.image_size
+    @abstractmethod
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one image as the model sees it."""
 
     @abstractmethod
-    def load(self, split: Split) -> tuple[Tensor, Tensor]:
-        """All images of a split, uint8 ``(N, C, H, W)``, and their labels, ``(N,)``."""
+    def make_split(self, split: Split) -> Dataset[Any]:
+        """The data set of a split, made once when a stage needs it."""
 
     def setup(self, stage: str | None = None) -> None:
-        """Load and resize the splits that a stage needs, once."""
+        """Make the splits that a stage needs, once."""
         needed: dict[str | None, tuple[Split, ...]] = {
             "fit": ("train", "val"),
             "validate": ("val",),
@@ -104,53 +115,46 @@ class ImageDataModule(LightningDataModule, ABC):
         }
         for split in needed[stage]:
             if split not in self.splits:
-                images, labels = self.load(split)
-                self._check(split, images, labels)
-                size = [self.image_size, self.image_size]
-                images = F.resize(images, size, antialias=True).contiguous()
-                self.splits[split] = ImageTensorDataset(images, labels.long())
-
-    def _check(self, split: Split, images: Tensor, labels: Tensor) -> None:
-        shape = tuple(images.shape)
-        if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] != self.channels:
-            raise ValueError(
-                f"{type(self).__name__}.load({split!r}) gives {images.dtype} images of shape "
-                f"{shape}: they must be torch.uint8 of shape (N, {self.channels}, H, W)"
-            )
-        if labels.shape != (len(images),):
-            raise ValueError(
-                f"{type(self).__name__}.load({split!r}) gives labels of shape "
-                f"{tuple(labels.shape)} for {len(images)} images"
-            )
+                self.splits[split] = self.make_split(split)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of ``n_critic x batch_size`` images."""
-        trainer = self.trainer
-        n_critic = getattr(trainer.lightning_module, "n_critic", 1) if trainer else 1
         dataset = self.splits["train"]
-        sampler = IterationSampler(
-            dataset, n_critic * self.batch_size, self.seed, *self._ranks(), trainer
-        )
-        return self._loader(dataset, sampler)
+        return self._loader(dataset, self.training_sampler(dataset))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The validation split in order."""
-        return self._in_order("val")
+        dataset = self.splits["val"]
+        return self._loader(dataset, self.evaluation_sampler(dataset))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """The test split in order."""
-        return self._in_order("test")
+        dataset = self.splits["test"]
+        return self._loader(dataset, self.evaluation_sampler(dataset))
 
-    def _in_order(self, split: Split) -> DataLoader[Any]:
-        dataset = self.splits[split]
-        return self._loader(dataset, InOrderSampler(dataset, self.batch_size, *self._ranks()))
+    def training_sampler(self, dataset: Any) -> DistributedSampler[Any]:
+        """What :meth:`train_dataloader` takes from the data set, batch by batch."""
+        return self._shuffled(dataset, self.seed)
+
+    def evaluation_sampler(self, dataset: Any) -> DistributedSampler[Any]:
+        """What the other loaders take from their data sets."""
+        return self._in_order(dataset)
+
+    def _shuffled(self, dataset: Any, seed: int, length: int = 0) -> IterationSampler:
+        trainer = self.trainer
+        n_critic = getattr(trainer.lightning_module, "n_critic", 1) if trainer else 1
+        size = n_critic * self.batch_size
+        return IterationSampler(dataset, size, seed, *self._ranks(), trainer, self.draws, length)
+
+    def _in_order(self, dataset: Any, length: int = 0) -> InOrderSampler:
+        return InOrderSampler(dataset, self.batch_size, *self._ranks(), length)
 
     def _ranks(self) -> tuple[int, int]:
         """Number of processes and the number of this one."""
         trainer = self.trainer
         return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
 
-    def _loader(self, dataset: ImageTensorDataset, sampler: Any) -> DataLoader[Any]:
+    def _loader(self, dataset: Dataset[Any], sampler: DistributedSampler[Any]) -> DataLoader[Any]:
         if getattr(self.trainer, "overfit_batches", False):
             raise ValueError(
                 "overfit_batches replaces the order of the images: use limit_train_batches"
@@ -164,8 +168,3 @@ class ImageDataModule(LightningDataModule, ABC):
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
-
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Convert uint8 images to float in [-1, 1], on the device."""
-        images, labels = batch
-        return images.float().div_(127.5).sub_(1.0), labels

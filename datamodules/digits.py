@@ -7,9 +7,31 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from datamodules.base import ImageDataModule, Split
+from datamodules.base import Split
+from datamodules.images import ImageDataModule
 
-__all__ = ["DigitsDataModule"]
+__all__ = ["DigitsDataModule", "check_digits_size", "digits_of"]
+
+
+def digits_of(split: Split) -> tuple[Tensor, Tensor]:
+    """Images, uint8 ``(N, 1, 8, 8)``, and labels of one split, the same at every call."""
+    digits = load_digits()
+    train, held_out = train_test_split(
+        range(len(digits.target)), test_size=360, stratify=digits.target, random_state=0
+    )
+    val, test = train_test_split(
+        held_out, test_size=180, stratify=digits.target[held_out], random_state=0
+    )
+    indices = {"train": train, "val": val, "test": test}[split]
+    # grey values are 0 to 16
+    images = torch.from_numpy(digits.images[indices] * (255 / 16)).round().to(torch.uint8)
+    return images.unsqueeze(1), torch.from_numpy(digits.target[indices])
+
+
+def check_digits_size(image_size: int, name: str) -> None:
+    """Raise a ``ValueError`` unless the size is one that digits of 8x8 pixels are good for."""
+    if image_size not in (16, 32):
+        raise ValueError(f"image_size={image_size} must be 16 or 32 for {name}")
 
 
 class DigitsDataModule(ImageDataModule):
@@ -31,20 +53,9 @@ class DigitsDataModule(ImageDataModule):
     num_classes = 10
 
     def __init__(self, *, image_size: int = 16, **kwargs: Any) -> None:
-        if image_size not in (16, 32):
-            raise ValueError(f"image_size={image_size} must be 16 or 32 for DigitsDataModule")
+        check_digits_size(image_size, "DigitsDataModule")
         super().__init__(image_size=image_size, **kwargs)
 
     def load(self, split: Split) -> tuple[Tensor, Tensor]:
         """Images ``(N, 1, 8, 8)`` and labels of one split, the same at every call."""
-        digits = load_digits()
-        train, held_out = train_test_split(
-            range(len(digits.target)), test_size=360, stratify=digits.target, random_state=0
-        )
-        val, test = train_test_split(
-            held_out, test_size=180, stratify=digits.target[held_out], random_state=0
-        )
-        indices = {"train": train, "val": val, "test": test}[split]
-        # grey values are 0 to 16
-        images = torch.from_numpy(digits.images[indices] * (255 / 16)).round().to(torch.uint8)
-        return images.unsqueeze(1), torch.from_numpy(digits.target[indices])
+        return digits_of(split)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
+from itertools import cycle, islice
 from typing import Any, Literal, cast
 
 import torch
@@ -40,7 +41,8 @@ class GANModule(ReloadableModule, ABC):
     and is cut into ``n_critic`` equal parts. Steps, schedules, intervals and the x-axis of every
     logger therefore count generator updates.
 
-    Batches are ``(images, labels)``, or images alone: float in [-1, 1], shape ``(N, C, H, W)``.
+    Batches are ``(images, labels)``, or images alone: float in [-1, 1], shape ``(N, C, H, W)``. A
+    family may pair its images with something else, as translation does with a second domain's.
 
     Logged every ``log_every_n_steps`` generator updates: each term of the objective as
     ``d/<term>`` and ``g/<term>``, and the sums ``d/loss`` and ``g/loss``; during validation and
@@ -143,6 +145,26 @@ class GANModule(ReloadableModule, ABC):
         ``batch`` is the last part of the training batch. The discriminator is frozen meanwhile.
         """
 
+    @abstractmethod
+    def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
+        """About ``n`` images that show what was learnt; answered by the family of the variant.
+
+        Args:
+            n: number of images wanted.
+            seed: of whatever is drawn at random.
+            batch: a held-out batch, or a training batch where there is none.
+
+        Returns:
+            Float images in [-1, 1], shape ``(rows, columns, C, H, W)``.
+        """
+
+    def discriminator_updates(self) -> int:
+        """Discriminator updates before the generator update at hand; ``n_critic`` unless scheduled.
+
+        Where there are more of them than parts of the batch, the parts come round again.
+        """
+        return self.n_critic
+
     def set_networks(self, generator: nn.Module, discriminator: nn.Module) -> None:
         """Register both networks and the averaged copy of the generator."""
         self.generator = generator
@@ -155,6 +177,17 @@ class GANModule(ReloadableModule, ABC):
     def sampler(self) -> nn.Module:
         """The generator to sample from: the averaged one, or the live one without averaging."""
         return self.generator if self.averaged_generator is None else self.averaged_generator
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Put the generator to sample from in evaluation mode, and every part back afterwards."""
+        modes = [(module, module.training) for module in self.sampler.modules()]
+        self.sampler.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -196,11 +229,11 @@ class GANModule(ReloadableModule, ABC):
         self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Run ``n_critic`` discriminator updates and one generator update."""
+        """Run the discriminator updates of one iteration, then one generator update."""
         self._seed_noise()
-        parts = _split(self._as_batch(batch), self.n_critic, "n_critic")
+        parts = _split(self.as_batch(batch), self.n_critic, "n_critic")
         with self._frozen("generator"):
-            for part in parts:
+            for part in islice(cycle(parts), self.discriminator_updates()):
                 discriminator_terms = self._update("discriminator", part)
         with self._frozen("discriminator"):
             generator_terms = self._update("generator", parts[-1])
@@ -312,13 +345,15 @@ class GANModule(ReloadableModule, ABC):
 
     # ---- batches -------------------------------------------------------------------------------
 
-    def _as_batch(self, batch: Any) -> Batch:
-        """Accept ``(images, labels)`` or bare images; check the first training batch."""
-        images, labels = (batch, None) if isinstance(batch, Tensor) else (*batch, None)[:2]
+    def as_batch(self, batch: Any) -> Batch:
+        """Accept a pair or bare images; check the first training batch."""
+        images, second = (batch, None) if isinstance(batch, Tensor) else (*batch, None)[:2]
         if self.trainer.training and not self._batch_is_checked:
-            self.check_batch((images, labels))
+            self.check_batch((images, second))
             self._batch_is_checked = True
-        return images.to(self.dtype), labels
+        if second is not None and second.is_floating_point():
+            second = second.to(self.dtype)
+        return images.to(self.dtype), second
 
     def check_batch(self, batch: Batch) -> None:
         """Raise ``ValueError`` if the first training batch is not what the networks expect."""
@@ -373,7 +408,7 @@ class GANModule(ReloadableModule, ABC):
 
     def _evaluate(self, prefix: str, batch: Any) -> None:
         """Have Lightning average the terms over all images of all ranks."""
-        pair = self._as_batch(batch)
+        pair = self.as_batch(batch)
         terms = _named(
             _with_sum(self.discriminator_losses(pair)), _with_sum(self.generator_losses(pair))
         )

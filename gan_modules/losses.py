@@ -1,11 +1,94 @@
 """Adversarial losses: pure functions of the discriminator's outputs.
 
-Outputs are logits (or critic scores) of any shape; every loss is the mean over all of them.
+Outputs are logits (or critic scores) of any shape; every loss is the mean over all of them. No
+loss takes probabilities: the logarithms of a sigmoid are computed from logits, without overflow.
+
+A loss is chosen by name with :func:`adversarial_loss`.
 """
 
-from torch import Tensor
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple
 
-__all__ = ["wasserstein_discriminator_loss", "wasserstein_generator_loss"]
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = [
+    "AdversarialLoss",
+    "AdversarialLossName",
+    "adversarial_loss",
+    "cross_entropy_discriminator_loss",
+    "hinge_discriminator_loss",
+    "least_squares_discriminator_loss",
+    "least_squares_generator_loss",
+    "minimax_generator_loss",
+    "non_saturating_generator_loss",
+    "wasserstein_discriminator_loss",
+    "wasserstein_generator_loss",
+]
+
+AdversarialLossName = Literal["minimax", "non_saturating", "least_squares", "hinge", "wasserstein"]
+
+
+class AdversarialLoss(NamedTuple):
+    """What each player minimises, as functions of the discriminator's outputs."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+
+
+def cross_entropy_discriminator_loss(
+    real_logits: Tensor, fake_logits: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """``-E[log D(x)] - E[log(1 - D(G(z)))]`` (Goodfellow et al. 2014, arXiv:1406.2661).
+
+    Args:
+        real_logits: of real samples.
+        fake_logits: of generated samples.
+        label_smoothing: replaces the target 1 of real samples by ``1 - label_smoothing``; that of
+            fakes stays 0 (one-sided, Salimans et al. 2016, arXiv:1606.03498, section 3.4).
+    """
+    # -log D = softplus(-l) and -log(1 - D) = softplus(l); their mixture is softplus(l) - target l
+    target = 1 - label_smoothing
+    real = F.softplus(real_logits).mean() - target * real_logits.mean()
+    return real + F.softplus(fake_logits).mean()
+
+
+def minimax_generator_loss(fake_logits: Tensor) -> Tensor:
+    """``E[log(1 - D(G(z)))]``: the saturating loss of algorithm 1 of arXiv:1406.2661."""
+    return -F.softplus(fake_logits).mean()
+
+
+def non_saturating_generator_loss(fake_logits: Tensor) -> Tensor:
+    """``-E[log D(G(z))]``: what section 3 of arXiv:1406.2661 trains with in practice."""
+    return F.softplus(-fake_logits).mean()
+
+
+def least_squares_discriminator_loss(
+    real_logits: Tensor, fake_logits: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """``E[(D(x) - 1)^2] / 2 + E[D(G(z))^2] / 2`` (Mao et al. 2016, arXiv:1611.04076, equation 9).
+
+    Args:
+        real_logits: of real samples.
+        fake_logits: of generated samples.
+        label_smoothing: the target of real samples is ``1 - label_smoothing``.
+    """
+    target = 1 - label_smoothing
+    return ((real_logits - target).square().mean() + fake_logits.square().mean()) / 2
+
+
+def least_squares_generator_loss(fake_logits: Tensor) -> Tensor:
+    """``E[(D(G(z)) - 1)^2]`` (CycleGAN, arXiv:1703.10593; arXiv:1611.04076 takes half of it)."""
+    return (fake_logits - 1).square().mean()
+
+
+def hinge_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """``E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))]`` (Lim & Ye 2017, arXiv:1705.02894).
+
+    The generator's loss is :func:`wasserstein_generator_loss`.
+    """
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
 
 
 def wasserstein_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
@@ -19,3 +102,40 @@ def wasserstein_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> 
 def wasserstein_generator_loss(fake_scores: Tensor) -> Tensor:
     """Generator loss ``-E[D(G(z))]`` (Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1)."""
     return -fake_scores.mean()
+
+
+_SMOOTHED = {
+    "minimax": (cross_entropy_discriminator_loss, minimax_generator_loss),
+    "non_saturating": (cross_entropy_discriminator_loss, non_saturating_generator_loss),
+    "least_squares": (least_squares_discriminator_loss, least_squares_generator_loss),
+}
+_UNSMOOTHED = {
+    "hinge": (hinge_discriminator_loss, wasserstein_generator_loss),
+    "wasserstein": (wasserstein_discriminator_loss, wasserstein_generator_loss),
+}
+
+
+def adversarial_loss(name: AdversarialLossName, label_smoothing: float = 0.0) -> AdversarialLoss:
+    """The pair of losses of that name.
+
+    Args:
+        name: ``"minimax"``, ``"non_saturating"``, ``"least_squares"``, ``"hinge"`` or
+            ``"wasserstein"``.
+        label_smoothing: one-sided, in [0, 1); only for losses with targets, the first three.
+
+    Raises:
+        ValueError: for any other name, a smoothing out of range, or one that has no meaning.
+    """
+    if name not in _SMOOTHED and name not in _UNSMOOTHED:
+        known = ", ".join([*_SMOOTHED, *_UNSMOOTHED])
+        raise ValueError(f"loss={name!r} must be one of {known}")
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"label_smoothing={label_smoothing!r} must be in [0, 1)")
+    if name in _SMOOTHED:
+        discriminator, generator = _SMOOTHED[name]
+        return AdversarialLoss(partial(discriminator, label_smoothing=label_smoothing), generator)
+    if label_smoothing:
+        raise ValueError(
+            f"label_smoothing={label_smoothing!r} must be 0 with loss={name!r}: it has no targets"
+        )
+    return AdversarialLoss(*_UNSMOOTHED[name])

@@ -1,12 +1,14 @@
 """The family of GANs whose generator maps a random latent vector to an image."""
 
+import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from gan_modules.base import Batch, GANModule, require
+from gan_modules.networks.blocks import has_batch_norm
 
 __all__ = ["DiscriminatorFactory", "GeneratorFactory", "NoiseGAN"]
 
@@ -33,8 +35,10 @@ class NoiseGAN(GANModule):
     """A GAN whose generator maps a random latent vector to an image.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
+        image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points in ``D`` dimensions; from
+            the command line it comes with the data.
         latent_dim: size of the latent vector.
+        latent_distribution: ``"normal"`` draws latents from N(0, 1), ``"uniform"`` from [-1, 1).
         num_classes: number of classes in the data; from the command line it comes with the data.
             The attribute of this name is 0 unless the model is conditional.
         conditional: give both networks the labels of the images.
@@ -51,6 +55,7 @@ class NoiseGAN(GANModule):
         *,
         image_shape: Sequence[int],
         latent_dim: int,
+        latent_distribution: Literal["normal", "uniform"] = "normal",
         num_classes: int = 0,
         conditional: bool = False,
         generator: GeneratorFactory | None = None,
@@ -58,9 +63,15 @@ class NoiseGAN(GANModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        positive = all(side >= 1 for side in image_shape)
-        require(len(image_shape) == 3 and positive, "image_shape", tuple(image_shape), "(C, H, W)")
+        fits = len(image_shape) in (1, 3) and all(side >= 1 for side in image_shape)
+        require(fits, "image_shape", tuple(image_shape), "(C, H, W), or (D,) for points")
         require(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
+        require(
+            latent_distribution in ("normal", "uniform"),
+            "latent_distribution",
+            latent_distribution,
+            "normal or uniform",
+        )
         require(
             num_classes >= 2 or not conditional,
             "num_classes",
@@ -69,6 +80,7 @@ class NoiseGAN(GANModule):
         )
         self.image_shape = tuple(image_shape)
         self.latent_dim = latent_dim
+        self.latent_distribution = latent_distribution
         self.num_classes = num_classes if conditional else 0
         classes = {"num_classes": num_classes} if conditional else {}
         self.set_networks(
@@ -83,17 +95,21 @@ class NoiseGAN(GANModule):
                 discriminator, self.build_discriminator, image_shape=self.image_shape, **classes
             ),
         )
+        self._judges_singly = not has_batch_norm(self.discriminator)
 
     def sample_noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw ``n`` latents from N(0, 1), shape ``(n, latent_dim)``.
+        """Draw ``n`` latents from the latent distribution, shape ``(n, latent_dim)``.
 
         Args:
             n: number of latents.
             generator: where the randomness comes from; by default the device's own.
         """
         device = self.device if generator is None else generator.device
-        dtype = cast(torch.dtype, self.dtype)
-        z = torch.randn(n, self.latent_dim, device=device, dtype=dtype, generator=generator)
+        z = torch.empty(n, self.latent_dim, device=device, dtype=cast(torch.dtype, self.dtype))
+        if self.latent_distribution == "normal":
+            z.normal_(generator=generator)
+        else:
+            z.uniform_(-1, 1, generator=generator)
         return z.to(self.device)
 
     def generate(self, batch: Batch) -> Tensor:
@@ -107,10 +123,16 @@ class NoiseGAN(GANModule):
         logits: Tensor = self.discriminator(images, *self.condition(labels))
         return logits
 
-    def discriminate_together(
+    def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Logits of both in one forward pass, for discriminators without batch statistics."""
+        """Logits of real and of fake images, in one forward pass where that changes nothing.
+
+        Batch normalisation would mix the two, which its users keep apart: they take two passes.
+        Override this for a discriminator that mixes samples in another way.
+        """
+        if not self._judges_singly:
+            return self.discriminate(real, labels), self.discriminate(fake, labels)
         both = [condition.repeat(2) for condition in self.condition(labels)]
         real_logits, fake_logits = self.discriminator(torch.cat([real, fake]), *both).chunk(2)
         return real_logits, fake_logits
@@ -157,12 +179,22 @@ class NoiseGAN(GANModule):
         chosen = self._sample_labels(n, labels)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         z = self.sample_noise(n, generator)
-        modes = [(module, module.training) for module in self.sampler.modules()]
-        self.sampler.eval()
-        images: Tensor = self(z, chosen)
-        for module, training in modes:
-            module.training = training
+        with self.evaluating():
+            images: Tensor = self(z, chosen)
         return images
+
+    def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
+        """Samples, shape ``(rows, columns, C, H, W)``: a square, or one class per row."""
+        if not self.num_classes:
+            columns = math.ceil(math.sqrt(n))
+            rows = math.ceil(n / columns)
+            labels = None
+        else:
+            rows = min(n, self.num_classes)
+            columns = n // rows
+            labels = torch.arange(rows).repeat_interleave(columns)
+        images = self.sample(rows * columns, labels, seed)
+        return images.reshape(rows, columns, *images.shape[1:])
 
     def _sample_labels(self, n: int, labels: Tensor | Sequence[int] | None) -> Tensor | None:
         if not self.num_classes:

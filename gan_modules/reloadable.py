@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
+from types import FrameType
 from typing import Any, Self
 
 import torch
@@ -22,19 +23,24 @@ class ReloadableModule(LightningModule):
     """
 
     def save_plain_hyperparameters(self) -> None:
-        """Keep every argument of every ``__init__`` above the caller that a checkpoint can hold."""
-        frame = inspect.currentframe()
-        assert frame is not None
+        """Keep what a checkpoint can hold of the arguments that the class was called with.
+
+        What a subclass passes to its parent is not among them: it will do so again.
+        """
+        frame = _call_of_the_class(self)
         with warnings.catch_warnings():
             # Lightning warns of networks among them, which are taken out right below
             warnings.simplefilter("ignore")
-            self.save_hyperparameters(frame=frame.f_back)
-        objects = {name: value for name, value in self.hparams.items() if callable(value)}
-        if objects:
-            for name in objects:
-                del self.hparams[name]
-            self.save_hyperparameters(ignore=list(objects), frame=frame.f_back)
+            self.save_hyperparameters(frame=frame)
         defaults = _defaults(type(self))
+        objects = {name: value for name, value in self.hparams.items() if callable(value)}
+        # the command line offers num_classes to every model, also to one that does not take it
+        dropped = {n for n in self.hparams if n not in defaults and not n.startswith("_")}
+        dropped |= objects.keys()
+        if dropped:
+            for name in dropped:
+                del self.hparams[name]
+            self.save_hyperparameters(ignore=list(dropped), frame=frame)
         self._given_in_python = [n for n, v in objects.items() if v is not defaults.get(n)]
         self._to_be_given_again: set[str] = set()
 
@@ -96,8 +102,10 @@ class ReloadableModule(LightningModule):
             return found.load_from_checkpoint(
                 checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
             )
+        defaults = _defaults(cls)
+        unneeded = {n: _not_given for n in missing if defaults[n] is inspect.Parameter.empty}
         model: Self = super().load_from_checkpoint(
-            checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
+            checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs, **unneeded
         )
         # what was described by plain values before is so described again, not an object
         plain = {name: value for name, value in kwargs.items() if not callable(value)}
@@ -123,6 +131,23 @@ def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, An
     if not isinstance(checkpoint, dict) or "given_in_python" not in checkpoint:
         raise ValueError(f"{path} was not saved by a module of this package")
     return checkpoint
+
+
+def _call_of_the_class(module: LightningModule) -> FrameType:
+    """The outermost ``__init__`` under way for this module."""
+    frame = inspect.currentframe()
+    assert frame is not None
+    found = frame
+    while (frame := frame.f_back) is not None:
+        names = frame.f_code.co_varnames[:1]
+        if frame.f_code.co_name == "__init__" and names and frame.f_locals[names[0]] is module:
+            found = frame
+    return found
+
+
+def _not_given(*_: Any) -> Any:
+    """Stand in for an optimizer that only training needs; training asks for it first."""
+    raise AssertionError
 
 
 def _defaults(cls: type[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch.optim import Adam
 from gan_modules.base import Batch, OptimizerFactory, require
 from gan_modules.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks.blocks import has_batch_norm
 from gan_modules.noise_gan import NoiseGAN
 from gan_modules.penalties import gradient_penalty
 
@@ -62,9 +63,7 @@ class WGANGP(NoiseGAN):
             **kwargs,
         )
         require(gp_weight >= 0, "gp_weight", gp_weight, "at least 0")
-        if any(
-            isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.discriminator.modules()
-        ):
+        if has_batch_norm(self.discriminator):
             raise ValueError(
                 "discriminator has batch normalisation, under which the gradient penalty of one "
                 "sample depends on the others: give it norm=layer or norm=none"
@@ -83,7 +82,7 @@ class WGANGP(NoiseGAN):
         """``E[D(G(z))] - E[D(x)] + gp_weight E[(||grad D(x_hat)|| - 1)^2]``."""
         real, labels = batch
         fake = self.generate(batch)
-        real_scores, fake_scores = self.discriminate_together(real, fake, labels)
+        real_scores, fake_scores = self.discriminate_both(real, fake, labels)
         penalty = gradient_penalty(lambda x: self.discriminate(x, labels), real, fake)
         return {
             "wasserstein": wasserstein_discriminator_loss(real_scores, fake_scores),

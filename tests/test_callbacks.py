@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Callback
 from PIL import Image
 from torch.testing import assert_close
+from torch.utils.data import DataLoader
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid
@@ -21,7 +22,7 @@ def pixels(path: str) -> torch.Tensor:
 
 def test_sample_grid_by_hand() -> None:
     # two by two images of one pixel, enlarged to 3 pixels, in frames of 2: 12 by 12 pixels
-    images = torch.tensor([-1.0, 0.0, 1.0, -1.0]).reshape(4, 1, 1, 1)
+    images = torch.tensor([-1.0, 0.0, 1.0, -1.0]).reshape(2, 2, 1, 1, 1)
     grid = SampleGrid(width=6).grid(images)
     assert grid.shape == (3, 12, 12)
     assert_close(grid[:, 2:5, 2:5], torch.zeros(3, 3, 3))
@@ -39,8 +40,35 @@ def test_sample_grid_draws_the_same_latents_from_the_averaged_generator(
         "step_000002.png",
         "step_000003.png",
     ]
-    expected = callback.grid(model.sample(4, seed=7)).mul(255).add(0.5).clamp(0, 255).byte()
+    images = model.sample(4, seed=7).unflatten(0, (2, 2))
+    expected = callback.grid(images).mul(255).add(0.5).clamp(0, 255).byte()
     assert_close(pixels("samples/step_000003.png"), expected)
+
+
+def test_sample_grid_of_a_conditional_model_has_one_class_per_row(make_model: Any) -> None:
+    model = make_model(num_classes=3, conditional=True)
+    images = model.sample_grid(10, 7, (torch.empty(0), None))
+    assert images.shape == (3, 3, 1, 8, 8)
+    expected = model.sample(9, labels=[0, 0, 0, 1, 1, 1, 2, 2, 2], seed=7)
+    assert_close(images.flatten(0, 1), expected, rtol=0, atol=0)
+    assert model.sample_grid(2, 7, (torch.empty(0), None)).shape == (2, 1, 1, 8, 8)
+
+
+def test_points_are_drawn_over_the_held_out_ones(make_model: Any, make_trainer: Any) -> None:
+    train, held_out = torch.zeros(4, 2), torch.full((4, 2), 0.5)
+    model = make_model(image_shape=(2,), n_critic=1)
+    callback = SampleGrid(n=16, width=300)
+    trainer = make_trainer(max_steps=1, callbacks=[callback], limit_val_batches=None)
+    trainer.fit(model, DataLoader(train, 4), DataLoader(held_out, 4))
+    assert_close(callback._batch, held_out)
+    picture = pixels("samples/step_000001.png")[:3].float()
+    assert picture.shape == (3, 300, 300)
+    grey = (picture.max(0).values - picture.min(0).values < 5) & (picture.mean(0) < 200)
+    red = picture[0] - picture[1] > 60
+    assert red.sum() > 30
+    # axes are from -1.1 to 1.1: the real point lies right of and above the middle
+    ys, xs = torch.nonzero(grey[20:280, 40:280], as_tuple=True)
+    assert (((xs + 40 - 220).abs() < 15) & ((ys + 20 - 75).abs() < 25)).any()
 
 
 def test_loss_plot_shows_what_was_logged(

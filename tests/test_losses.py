@@ -1,14 +1,104 @@
+import math
+from typing import Any, get_args
+
+import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 from torch.testing import assert_close
 
-from gan_modules.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
+from gan_modules.losses import (
+    AdversarialLossName,
+    adversarial_loss,
+    cross_entropy_discriminator_loss,
+    wasserstein_discriminator_loss,
+    wasserstein_generator_loss,
+)
+
+# logit of the probability 3/4 is log 3
+LOG2, LOG3 = math.log(2), math.log(3)
 
 
-def test_wasserstein_by_hand() -> None:
-    real = torch.tensor([1.0, 2.0, 6.0])
-    fake = torch.tensor([-1.0, 0.0, 4.0])
-    assert_close(wasserstein_discriminator_loss(real, fake), torch.tensor(1.0 - 3.0))
-    assert_close(wasserstein_generator_loss(fake), torch.tensor(-1.0))
+@pytest.mark.parametrize(
+    ("name", "discriminator", "generator"),
+    [
+        # D(x) = 3/4 and 1/2; D(G) = 1/4 and 1/2
+        ("minimax", (math.log(4 / 3) + LOG2) / 2 * 2, -(math.log(4 / 3) + LOG2) / 2),
+        ("non_saturating", (math.log(4 / 3) + LOG2) / 2 * 2, (math.log(4) + LOG2) / 2),
+        (
+            "least_squares",
+            ((LOG3 - 1) ** 2 + 1) / 4 + LOG3**2 / 4,
+            ((LOG3 + 1) ** 2 + 1) / 2,
+        ),
+        # real: max(0, 1 - log 3) = 0 and 1; fake: max(0, 1 - log 3) = 0 and 1
+        ("hinge", 0.5 + 0.5, LOG3 / 2),
+        ("wasserstein", -LOG3, LOG3 / 2),
+    ],
+)
+def test_by_hand(name: AdversarialLossName, discriminator: float, generator: float) -> None:
+    loss = adversarial_loss(name)
+    real, fake = torch.tensor([LOG3, 0.0]), torch.tensor([-LOG3, 0.0])
+    assert_close(loss.discriminator(real, fake), torch.tensor(discriminator))
+    assert_close(loss.generator(fake), torch.tensor(generator))
+
+
+def test_label_smoothing_is_one_sided() -> None:
+    real, fake = torch.randn(7), torch.randn(5)
+    expected = F.binary_cross_entropy_with_logits(real, torch.full((7,), 0.9))
+    expected = expected + F.binary_cross_entropy_with_logits(fake, torch.zeros(5))
+    assert_close(cross_entropy_discriminator_loss(real, fake, 0.1), expected)
+    for name in ("minimax", "non_saturating"):
+        assert_close(adversarial_loss(name, 0.1).discriminator(real, fake), expected)
+    squares = adversarial_loss("least_squares", 0.1).discriminator(real, fake)
+    assert_close(squares, (F.mse_loss(real, torch.full((7,), 0.9)) + fake.square().mean()) / 2)
+
+
+def test_optimal_discriminator_loss_is_the_jensen_shannon_divergence() -> None:
+    # two distributions on three points; D* = p / (p + q) gives log 4 - 2 JSD (theorem 1)
+    p, q = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.25, 0.25, 0.5])
+    m = (p + q) / 2
+    divergence = sum((torch.xlogy(d, d) - torch.xlogy(d, m)).sum() for d in (p, q)) / 2
+    counts = 4
+    support = torch.arange(3)
+    logits = torch.log(p.clamp_min(1e-30)) - torch.log(q)
+    real = logits[support.repeat_interleave((p * counts).long())]
+    fake = logits[support.repeat_interleave((q * counts).long())]
+    loss = cross_entropy_discriminator_loss(real, fake)
+    assert_close(loss, torch.tensor(math.log(4)) - 2 * divergence)
+
+
+@pytest.mark.parametrize("name", get_args(AdversarialLossName))
+def test_no_overflow_and_the_right_direction(name: AdversarialLossName) -> None:
+    loss = adversarial_loss(name)
+    real = torch.tensor([-1e4, 0.0, 1e4], requires_grad=True)
+    fake = torch.tensor([-1e4, 0.0, 1e4], requires_grad=True)
+    loss.discriminator(real, fake).backward()
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert real.grad.isfinite().all()
+    assert fake.grad.isfinite().all()
+    # at the boundary the discriminator raises real logits and lowers fake ones
+    assert real.grad[1] < 0 or name == "least_squares"
+    assert fake.grad[1] >= 0
+    # and the generator raises fake ones
+    fake.grad = None
+    loss.generator(fake).backward()
+    assert fake.grad is not None
+    assert fake.grad.isfinite().all()
+    assert fake.grad[1] < 0
+
+
+def test_minimax_saturates_where_non_saturating_does_not() -> None:
+    # the discriminator is sure that the sample is fake: sigmoid(-20) is 2e-9
+    def gradient(name: AdversarialLossName) -> Tensor:
+        logit = torch.tensor([-20.0], dtype=torch.float64, requires_grad=True)
+        adversarial_loss(name).generator(logit).backward()
+        assert logit.grad is not None
+        return logit.grad
+
+    one = torch.ones(1, dtype=torch.float64)
+    assert_close(gradient("minimax"), -torch.sigmoid(-20 * one))
+    assert_close(gradient("non_saturating"), -torch.sigmoid(20 * one))
 
 
 def test_wasserstein_gradients_by_hand() -> None:
@@ -17,9 +107,24 @@ def test_wasserstein_gradients_by_hand() -> None:
     wasserstein_discriminator_loss(real, fake).backward()
     assert_close(real.grad, torch.full((4,), -0.25))
     assert_close(fake.grad, torch.full((2,), 0.5))
+    assert_close(wasserstein_generator_loss(torch.tensor([-1.0, 0.0, 4.0])), torch.tensor(-1.0))
 
 
 def test_critic_loss_of_two_points_is_their_distance() -> None:
     # D(x) = x is the optimal 1-Lipschitz critic between point masses at 3 and at 0.5
     real, fake = torch.full((5,), 3.0), torch.full((5,), 0.5)
     assert_close(-wasserstein_discriminator_loss(real, fake), torch.tensor(2.5))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("bce",), "loss='bce' must be one of minimax, non_saturating, least_squares, hinge"),
+        (("minimax", 1.0), r"label_smoothing=1.0 must be in \[0, 1\)"),
+        (("minimax", -0.1), r"label_smoothing=-0.1 must be in \[0, 1\)"),
+        (("hinge", 0.1), "label_smoothing=0.1 must be 0 with loss='hinge'"),
+    ],
+)
+def test_wrong_arguments(arguments: Any, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        adversarial_loss(*arguments)

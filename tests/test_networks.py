@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -6,12 +7,20 @@ from torch import nn
 from torch.testing import assert_close
 
 from gan_modules import networks
+from gan_modules.networks.blocks import Maxout
 
 GENERATORS = [getattr(networks, name) for name in networks.__all__ if name.endswith("Generator")]
 DISCRIMINATORS = [
     getattr(networks, name) for name in networks.__all__ if name.endswith("Discriminator")
 ]
+CONVOLUTIONAL = [c for c in GENERATORS + DISCRIMINATORS if c.__name__[:3] in ("DCG", "Res")]
+# networks of the conditional GAN's paper, which have no meaning without labels
+CONDITIONAL = [networks.CGANGenerator, networks.CGANDiscriminator]
 SHAPES = [(1, 8, 8), (3, 16, 16), (2, 32, 32)]
+
+
+def classes_of(cls: Any) -> list[int]:
+    return [3] if cls in CONDITIONAL else [0, 3]
 
 
 def small(cls: Any, *args: Any, **kwargs: Any) -> nn.Module:
@@ -20,9 +29,10 @@ def small(cls: Any, *args: Any, **kwargs: Any) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize("cls", GENERATORS)
+@pytest.mark.parametrize(
+    ("cls", "num_classes"), [(c, n) for c in GENERATORS for n in classes_of(c)]
+)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("num_classes", [0, 3])
 def test_generator_shape_and_range(cls: Any, shape: tuple[int, ...], num_classes: int) -> None:
     generator = small(cls, shape, 5, num_classes)
     labels = [torch.tensor([0, 2])] if num_classes else []
@@ -31,9 +41,10 @@ def test_generator_shape_and_range(cls: Any, shape: tuple[int, ...], num_classes
     assert images.abs().max() <= 1
 
 
-@pytest.mark.parametrize("cls", DISCRIMINATORS)
+@pytest.mark.parametrize(
+    ("cls", "num_classes"), [(c, n) for c in DISCRIMINATORS for n in classes_of(c)]
+)
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("num_classes", [0, 3])
 def test_discriminator_shape(cls: Any, shape: tuple[int, ...], num_classes: int) -> None:
     discriminator = small(cls, shape, num_classes)
     labels = [torch.tensor([0, 2])] if num_classes else []
@@ -51,7 +62,7 @@ def test_labels_matter(cls: Any) -> None:
         network(inputs)
 
 
-@pytest.mark.parametrize("cls", DISCRIMINATORS)
+@pytest.mark.parametrize("cls", [c for c in DISCRIMINATORS if c not in CONDITIONAL])
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_scores_do_not_depend_on_the_rest_of_the_batch(cls: Any, norm: str, double: None) -> None:
     critic = small(cls, (1, 16, 16), norm=norm)
@@ -59,7 +70,7 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch(cls: Any, norm: str, doub
     assert_close(critic(images)[:1], critic(images[:1]))
 
 
-@pytest.mark.parametrize("cls", [c for c in GENERATORS + DISCRIMINATORS if "MLP" not in c.__name__])
+@pytest.mark.parametrize("cls", CONVOLUTIONAL)
 @pytest.mark.parametrize("shape", [(1, 12, 12), (1, 4, 4), (1, 16, 32), (16, 16)])
 def test_impossible_sizes_are_refused(cls: Any, shape: tuple[int, ...]) -> None:
     arguments = (shape, 5) if cls in GENERATORS else (shape,)
@@ -121,3 +132,49 @@ def test_resnet_shortcut_commutes_with_resampling(double: None) -> None:
     conv, up = generator.layers[2].shortcut
     x = torch.randn(2, 4, 8, 8)
     assert_close(generator.layers[2].shortcut(x), conv(up(x)))
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_dcgan_sizes_are_the_papers(size: int) -> None:
+    # by hand, for one width: 4x4 kernels; figure 1 halves the channels with every doubling
+    doublings = {32: 3, 64: 4, 128: 5}[size]
+    channels = [4 * 2**k for k in reversed(range(doublings))]
+    generator = networks.DCGANGenerator((5, size, size), 7, width=4)
+    inner = sum(16 * a * b for a, b in pairwise(channels))
+    first = 7 * channels[0] * 16
+    norms = 2 * sum(channels)
+    assert sum(p.numel() for p in generator.parameters()) == first + inner + norms + 16 * 4 * 5 + 5
+    discriminator = networks.DCGANDiscriminator((5, size, size), width=4)
+    norms = 2 * sum(channels[:-1])
+    expected = (16 * 5 * 4 + 4) + inner + norms + 16 * channels[0] + 1
+    assert sum(p.numel() for p in discriminator.parameters()) == expected
+    assert generator(torch.randn(2, 7)).shape == (2, 5, size, size)
+
+
+def test_maxout_by_hand() -> None:
+    layer = Maxout(2, 2, pieces=2)
+    with torch.no_grad():
+        layer.linear.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 2.0]]))
+        layer.linear.bias.copy_(torch.tensor([0.0, 0.0, 0.0, -1.0]))
+    # unit 0: max(x, y); unit 1: max(-x, 2 y - 1)
+    x = torch.tensor([[3.0, 1.0], [-2.0, 0.5]])
+    assert_close(layer(x), torch.tensor([[3.0, 1.0], [0.5, 2.0]]))
+
+
+def test_dropout_is_where_the_papers_code_has_it() -> None:
+    layers = networks.MLPDiscriminator(
+        (1, 28, 28), hidden=(240, 240), activation="maxout", input_dropout=0.2, dropout=0.5
+    ).layers
+    names = [type(layer).__name__ for layer in layers]
+    assert names == ["Dropout", "Maxout", "Dropout", "Maxout", "Dropout", "Linear"]
+    assert [layer.p for layer in layers if isinstance(layer, nn.Dropout)] == [0.2, 0.5, 0.5]
+
+
+def test_cgan_has_the_papers_size() -> None:
+    # by hand, for MNIST: ReLU 200 and 1,000, then 1,200; maxout 240x5 and 50x5, then 240x4
+    generator = networks.CGANGenerator((1, 28, 28), 100, 10)
+    expected = (101 * 200) + (11 * 1000) + (1201 * 1200) + (1201 * 784)
+    assert sum(p.numel() for p in generator.parameters()) == expected
+    discriminator = networks.CGANDiscriminator((1, 28, 28), 10)
+    expected = (785 * 1200) + (11 * 250) + (291 * 960) + 241
+    assert sum(p.numel() for p in discriminator.parameters()) == expected

@@ -1,18 +1,19 @@
-"""Grids of samples during training."""
+"""Pictures of what the generator makes, during training."""
 
-import math
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.io import decode_image
 from torchvision.utils import make_grid, save_image
 
-from gan_modules.base import require
+from gan_modules.base import GANModule, require
 from gan_modules.callbacks.paths import is_trial, unused
-from gan_modules.noise_gan import NoiseGAN
 
 __all__ = ["SampleGrid"]
 
@@ -20,15 +21,21 @@ __all__ = ["SampleGrid"]
 class SampleGrid(Callback):
     """Save ``samples/step_XXXXXX.png``: always the same latents, through the averaged generator.
 
-    Loggers that show images (Weights & Biases, TensorBoard) get the grid too, as ``samples``.
+    What is drawn is the model's ``sample_grid``: a square of samples, one class per row for a
+    conditional model, held-out images with their translations for one that translates. Points in
+    the plane are drawn as such, over the real ones of a held-out batch. Loggers that show images
+    (Weights & Biases, TensorBoard) get the picture too, as ``samples``.
 
     Args:
-        every_n_steps: generator updates between two grids; the end of training is always drawn.
-        n: images in a grid, as close to a square as they go.
+        every_n_steps: generator updates between two pictures; the end of training is always drawn.
+        n: images, or points, in a picture, more or less.
         seed: of the latents.
         width: images are enlarged by a whole factor until the grid has about this many pixels.
         dirpath: folder; by default ``samples`` in the trainer's ``default_root_dir``. Where it
             exists, ``-v1`` and so on is appended.
+
+    Raises:
+        ValueError: if an option is out of its range, or the model is not a :class:`GANModule`.
     """
 
     def __init__(
@@ -48,43 +55,80 @@ class SampleGrid(Callback):
         self.dirpath = dirpath
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Settle the folder."""
-        if not isinstance(pl_module, NoiseGAN):
-            raise ValueError(f"SampleGrid draws from a NoiseGAN, not a {type(pl_module).__name__}")
+        """Settle the folder and the held-out batch."""
+        if not isinstance(pl_module, GANModule):
+            raise ValueError(f"SampleGrid draws from a GANModule, not a {type(pl_module).__name__}")
         self._drawn = -1
         self._folder = unused(Path(self.dirpath or Path(trainer.default_root_dir, "samples")))
+        self._batch = _held_out_batch(trainer) if self._draws(trainer) else None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Draw a grid when it is due."""
+        """Draw when it is due."""
+        if self._batch is None:
+            self._batch = batch
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the final grid."""
-        self._draw(trainer, pl_module)
+        """Draw the end."""
+        if self._batch is not None:
+            self._draw(trainer, pl_module)
+
+    def _draws(self, trainer: Trainer) -> bool:
+        return trainer.is_global_zero and not is_trial(trainer)
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = trainer.global_step
-        if not trainer.is_global_zero or is_trial(trainer) or step == self._drawn:
+        if not self._draws(trainer) or step == self._drawn:
             return
-        assert isinstance(pl_module, NoiseGAN)
-        grid = self.grid(pl_module.sample(self.n, seed=self.seed))
+        assert isinstance(pl_module, GANModule)
+        batch = pl_module.as_batch(self._batch)
+        samples = pl_module.sample_grid(self.n, self.seed, batch)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step_{step:06d}.png"
-        save_image(grid, path)
+        if samples.ndim == 5:
+            save_image(self.grid(samples), path)
+        else:
+            self._scatter(batch[0], samples.flatten(0, 1), path)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image(key="samples", images=[str(path)], step=step)
             elif isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("samples", grid, step)
+                logger.experiment.add_image("samples", decode_image(str(path)), step)
         self._drawn = step
 
     def grid(self, images: Tensor) -> Tensor:
-        """Lay images in [-1, 1] out in rows; returns ``(3, height, width)`` in [0, 1]."""
-        columns = math.ceil(math.sqrt(len(images)))
+        """Lay images in [-1, 1], shape ``(rows, columns, C, H, W)``, out on a page.
+
+        Returns:
+            ``(3, height, width)`` in [0, 1].
+        """
+        columns = images.shape[1]
         factor = max(1, round(self.width / (columns * images.shape[-1])))
-        images = F.interpolate(images.float().cpu(), scale_factor=factor)
+        images = F.interpolate(images.flatten(0, 1).float().cpu(), scale_factor=factor)
         grid: Tensor = make_grid(images, columns, padding=2, normalize=True, value_range=(-1, 1))
         return grid
+
+    def _scatter(self, real: Tensor, samples: Tensor, path: Path) -> None:
+        """Draw generated points over real ones: the first two coordinates of each."""
+        figure = Figure(figsize=(self.width / 100, self.width / 100), layout="constrained")
+        axes = figure.subplots()
+        for points, name, colour in ((real, "real", "tab:gray"), (samples, "generated", "tab:red")):
+            x, y = points[:, :2].float().cpu().numpy().T
+            axes.scatter(x, y, s=4, alpha=0.4, linewidths=0, color=colour, label=name)
+        axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
+        axes.legend(loc="upper right", fontsize="small", markerscale=3)
+        figure.savefig(path, dpi=100)
+
+
+def _held_out_batch(trainer: Trainer) -> Any:
+    """The first validation batch, on the device, or None; the random state is left alone."""
+    loader: Any = trainer.val_dataloaders
+    loader = loader[0] if isinstance(loader, (list, tuple)) and loader else loader
+    if not loader:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        batch = next(iter(loader))
+    return trainer.strategy.batch_to_device(batch)

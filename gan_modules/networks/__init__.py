@@ -6,15 +6,22 @@ as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 ``discriminator(images, labels)``.
 """
 
+from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
+from gan_modules.networks.cyclegan import ResNetTranslator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
+from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
+    "CGANDiscriminator",
+    "CGANGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "MLPDiscriminator",
     "MLPGenerator",
+    "PatchGANDiscriminator",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "ResNetTranslator",
 ]

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["ConvNorm", "doublings", "make_norm"]
+__all__ = ["ConvNorm", "Maxout", "doublings", "has_batch_norm", "make_norm"]
 
 ConvNorm = Literal["none", "batch", "layer"]
 
@@ -22,6 +22,31 @@ def make_norm(norm: ConvNorm, channels: int) -> nn.Module:
     if norm == "layer":
         return nn.GroupNorm(1, channels)
     return nn.Identity()
+
+
+class Maxout(nn.Module):
+    """The largest of several linear maps per unit (Goodfellow et al. 2013, arXiv:1302.4389).
+
+    Args:
+        in_features: size of the input.
+        out_features: number of units.
+        pieces: linear maps per unit.
+    """
+
+    def __init__(self, in_features: int, out_features: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(in_features, out_features * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, in_features)`` to ``(N, out_features)``."""
+        pieces: Tensor = self.linear(x)
+        return pieces.reshape(len(x), -1, self.pieces).amax(2)
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether the network normalises over the batch, so that its samples depend on each other."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
 
 
 def doublings(image_shape: Sequence[int], network: str) -> int:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["append_labels"]
+__all__ = ["append_labels", "one_hot"]
 
 
 def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
@@ -23,8 +23,17 @@ def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
     """
     if num_classes == 0:
         return x
+    classes = one_hot(labels, num_classes, x.dtype)
+    classes = classes.reshape(*classes.shape, *(1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, classes], dim=1)
+
+
+def one_hot(labels: Tensor | None, num_classes: int, dtype: torch.dtype) -> Tensor:
+    """Classes ``(N,)`` as rows ``(N, num_classes)`` with a single 1.
+
+    Raises:
+        ValueError: if there are no labels.
+    """
     if labels is None:
         raise ValueError(f"a network built with num_classes={num_classes} must be given labels")
-    one_hot = F.one_hot(labels, num_classes).to(x.dtype)
-    one_hot = one_hot.reshape(*one_hot.shape, *(1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
-    return torch.cat([x, one_hot], dim=1)
+    return F.one_hot(labels, num_classes).to(dtype)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from gan_modules.networks.blocks import Maxout
 from gan_modules.networks.conditioning import append_labels
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
@@ -15,7 +16,7 @@ class MLPGenerator(nn.Module):
     """Latent to image through ReLU layers and a final tanh.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images made.
+        image_shape: ``(C, H, W)`` of the images made, or ``(D,)`` for points.
         latent_dim: size of the latent vector.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         hidden: widths of the hidden layers.
@@ -51,13 +52,16 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """Image to one logit through LeakyReLU(0.2) layers.
+    """Image to one logit through LeakyReLU(0.2) or maxout layers.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images judged.
+        image_shape: ``(C, H, W)`` of the images judged, or ``(D,)`` for points.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the pixels.
         hidden: widths of the hidden layers.
         norm: ``"layer"`` normalises every hidden layer per sample, ``"none"`` does not.
+        activation: ``"leaky_relu"``, or ``"maxout"`` with five pieces per unit.
+        input_dropout: share of the pixels (and labels) that is dropped in training.
+        dropout: share of every hidden layer's units that is dropped in training.
     """
 
     def __init__(
@@ -66,16 +70,22 @@ class MLPDiscriminator(nn.Module):
         num_classes: int = 0,
         hidden: Sequence[int] = (512, 512, 512),
         norm: Literal["none", "layer"] = "none",
+        activation: Literal["leaky_relu", "maxout"] = "leaky_relu",
+        input_dropout: float = 0.0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        layers: list[nn.Module] = []
+        layers: list[nn.Module] = [nn.Dropout(input_dropout)] if input_dropout else []
         width = math.prod(image_shape) + num_classes
         for features in hidden:
-            layers.append(nn.Linear(width, features))
+            layers.append((Maxout if activation == "maxout" else nn.Linear)(width, features))
             if norm == "layer":
                 layers.append(nn.LayerNorm(features))
-            layers.append(nn.LeakyReLU(0.2))
+            if activation == "leaky_relu":
+                layers.append(nn.LeakyReLU(0.2))
+            if dropout:
+                layers.append(nn.Dropout(dropout))
             width = features
         layers.append(nn.Linear(width, 1))
         self.layers = nn.Sequential(*layers)

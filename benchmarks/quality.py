@@ -1,0 +1,211 @@
+"""How good the shipped recipes are: the README's table of results.
+
+    python benchmarks/quality.py                               # every variant on digits
+    python benchmarks/quality.py --mnist DIR mnist/dcgan.yaml mnist/wgan_gp.yaml
+
+Each recipe is trained through the command line with seeds 0, 1 and 2, every checkpoint is judged,
+and a row says how good the last and the best of them are: mean and standard deviation over seeds.
+The judge is a classifier trained on the real training images; the Frechet distance is taken in its
+features, between held-out real images and samples, 1,437 for digits and 10,000 for MNIST. The floor
+is the distance of that many real training images. Seconds are CPU time of the training process.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from judges import Classifier, accuracy, frechet_distance, train_classifier
+from torch import Tensor
+
+from datamodules import DigitsDataModule, MNISTDataModule, UnpairedDigitsDataModule
+from gan_modules import CycleGAN, GANModule, NoiseGAN
+
+ROOT = Path(__file__).parents[1]
+RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan"]
+
+
+class Digits:
+    """Real digits of one size, and their judge."""
+
+    def __init__(self, image_size: int, mnist: str | None) -> None:
+        data: Any
+        if mnist is None:
+            data = DigitsDataModule(image_size=image_size)
+            options: dict[str, int] = {"epochs": 30}
+        else:
+            data = MNISTDataModule(root=mnist, image_size=image_size)
+            data.prepare_data()
+            options = {"epochs": 6, "num_features": 128, "width": 16}
+        data.setup()
+        held_out = ["test"] if mnist else ["val", "test"]
+        self.train, self.labels = _floats([data.splits["train"]])
+        self.held_out, self.held_out_labels = _floats([data.splits[name] for name in held_out])
+        self.n = min(len(self.train), 10_000)
+        self.judge = train_classifier(self.train, self.labels, **options)
+        self.accuracy = accuracy(self.judge, self.held_out, self.held_out_labels)
+        self.floor = frechet_distance(self.judge, self.held_out, self.train[: self.n])
+
+    def score(self, model: GANModule) -> dict[str, float]:
+        """Frechet distance and smallest and largest share of a class; more where it applies."""
+        if isinstance(model, CycleGAN):
+            return self.score_translation(model)
+        assert isinstance(model, NoiseGAN)
+        seeds = torch.arange(self.n).split(1000)
+        images = torch.cat([model.sample(len(part), seed=int(part[0])) for part in seeds])
+        scores = self.score_images(images)
+        if model.num_classes:
+            wanted = torch.cat([torch.arange(len(part)) % model.num_classes for part in seeds])
+            scores["label_kept"] = (self.judge.classify(images) == wanted).double().mean().item()
+        return scores
+
+    def score_images(self, images: Tensor) -> dict[str, float]:
+        shares = self.judge.classify(images).bincount(minlength=10) / len(images)
+        return {
+            "frechet": frechet_distance(self.judge, self.held_out, images),
+            "smallest_class": shares.min().item(),
+            "largest_class": shares.max().item(),
+        }
+
+    def score_translation(self, model: CycleGAN) -> dict[str, float]:
+        """Held-out digits translated both ways, judged in grey through the known inverse."""
+        data = UnpairedDigitsDataModule(image_size=self.train.shape[-1])
+        data.setup()
+        style = style_judge(data)
+        grey, labels, styles = [], [], []
+        for split in ("val", "test"):
+            for domain, (direction, target) in enumerate((("a_to_b", 1), ("b_to_a", 0))):
+                real, label = _floats([getattr(data.splits[split], "ab"[domain])])
+                fake = model.translate(real, direction)
+                styles.append(style.classify(fake) == target)
+                grey.append((data.b_to_a(fake) if target else fake).mean(1, keepdim=True))
+                labels.append(label)
+        images = torch.cat(grey)
+        return {
+            **self.score_images(images),
+            "label_kept": accuracy(self.judge, images, torch.cat(labels)),
+            "style_reached": torch.cat(styles).double().mean().item(),
+        }
+
+
+def style_judge(data: UnpairedDigitsDataModule) -> Classifier:
+    """A classifier that tells real images of domain A (0) from those of domain B (1)."""
+    a, b = (_floats([getattr(data.splits["train"], domain)])[0] for domain in "ab")
+    styles = torch.cat([torch.zeros(len(a)), torch.ones(len(b))]).long()
+    return train_classifier(torch.cat([a, b]), styles, epochs=5)
+
+
+def _floats(splits: list[Any]) -> tuple[Tensor, Tensor]:
+    images = torch.cat([split.images for split in splits]) / 127.5 - 1
+    return images, torch.cat([split.labels for split in splits])
+
+
+def train(recipe: str, seed: int, options: argparse.Namespace) -> tuple[Path, float]:
+    """Train one recipe through the command line; its newest run folder and CPU seconds."""
+    command = [sys.executable, str(ROOT / "cli.py"), "fit", "--config", recipe]
+    command += ["--seed_everything", str(seed), "--trainer.logger", "false"]
+    command += ["--trainer.enable_progress_bar", "false", "--torch_threads", "1"]
+    command += ["--trainer.default_root_dir", str(options.runs / f"seed_{seed}")]
+    if options.mnist is not None:
+        command += ["--data.root", options.mnist]
+    log = options.runs / f"{recipe.replace('/', '_')}_{seed}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"error: {' '.join(command)} failed, see {log}")
+    parent = options.runs / f"seed_{seed}" / Path(recipe).with_suffix("")
+    newest = max((p for p in parent.iterdir() if p.name.isdecimal()), key=lambda p: int(p.name))
+    return newest, usage.ru_utime + usage.ru_stime
+
+
+def judge(run: Path, digits: Callable[[int], Digits]) -> list[dict[str, float]]:
+    """Scores of every checkpoint of a run, in order."""
+    found = []
+    for path in sorted(run.glob("checkpoints/step_*.ckpt")):
+        model = GANModule.load_from_checkpoint(path, map_location="cpu")
+        size = model.image_shape[-1]  # type: ignore[attr-defined]
+        found.append({"step": int(path.stem.split("_")[1]), **digits(size).score(model)})
+    return found
+
+
+def rows(results: list[dict[str, Any]]) -> Iterator[str]:
+    """Lines of a table in markdown."""
+    yield "| recipe | CPU seconds | last | best | class shares | label kept | style reached |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for recipe in dict.fromkeys(result["recipe"] for result in results):
+        runs = [result for result in results if result["recipe"] == recipe]
+        last = [run["scores"][-1] for run in runs]
+        best = [min(score["frechet"] for score in run["scores"]) for run in runs]
+        smallest = min(score["smallest_class"] for score in last)
+        largest = max(score["largest_class"] for score in last)
+        yield " | ".join(
+            [
+                f"| `{recipe}`",
+                f"{mean(run['cpu_seconds'] for run in runs):.0f}",
+                _spread([score["frechet"] for score in last]),
+                _spread(best),
+                f"{smallest:.1%} to {largest:.1%}",
+                _share([score["label_kept"] for score in last if "label_kept" in score]),
+                f"{_share([s['style_reached'] for s in last if 'style_reached' in s])} |",
+            ]
+        )
+
+
+def _spread(values: list[float]) -> str:
+    return f"{mean(values):.1f} ± {stdev(values) if len(values) > 1 else 0:.1f}"
+
+
+def _share(values: list[float]) -> str:
+    return f"{mean(values):.1%}, least {min(values):.1%}" if values else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    default = [f"{name}.yaml" for name in RECIPES]
+    parser.add_argument("recipes", nargs="*", default=default)
+    parser.add_argument("--mnist", help="root of MNIST, for recipes on it")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "quality")
+    parser.add_argument("--output", type=Path, help="JSON file of all scores")
+    options = parser.parse_args()
+    options.runs.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    wanted = [(recipe, seed) for recipe in options.recipes for seed in range(options.seeds)]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        trained = list(pool.map(lambda job: train(*job, options), wanted))
+    known: dict[int, Digits] = {}
+
+    def digits(image_size: int) -> Digits:
+        if image_size not in known:
+            known[image_size] = Digits(image_size, options.mnist)
+        return known[image_size]
+
+    results = []
+    for (recipe, seed), (run, seconds) in zip(wanted, trained, strict=True):
+        scores = judge(run, digits)
+        results.append(
+            {"recipe": recipe, "seed": seed, "cpu_seconds": seconds, "run": run.name}
+            | {"scores": scores}
+        )
+    for size, real in known.items():
+        print(f"{size} px: floor {real.floor:.2f}, judge {real.accuracy:.1%} on held-out images")
+    print("\n".join(rows(results)))
+    if options.output is not None:
+        judges = {size: [real.floor, real.accuracy] for size, real in known.items()}
+        date = time.strftime("%Y-%m-%d")
+        report = {"date": date, "floor_and_accuracy": judges, "results": results}
+        options.output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

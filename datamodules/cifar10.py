@@ -1,0 +1,58 @@
+"""CIFAR-10, unpacked once into one tensor."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.datasets import CIFAR10
+
+from datamodules.base import Split
+from datamodules.downloads import download_or_explain, unpack
+from datamodules.images import ImageDataModule
+
+__all__ = ["CIFAR10DataModule"]
+
+
+class CIFAR10DataModule(ImageDataModule):
+    """60,000 colour images of 32x32 pixels in 10 classes (Krizhevsky 2009).
+
+    The last 5,000 of the 50,000 training images are the validation split.
+
+    Args:
+        root: folder that holds, or will hold, ``cifar-10-batches-py/``; downloaded only where it
+            is missing.
+        image_size: side of the images, resized bilinearly with antialiasing if it is not 32.
+        **kwargs: options of :class:`ImageDataModule`.
+
+    Raises:
+        ValueError: if an option is out of its range.
+        FileNotFoundError: if the files are missing or damaged and cannot be downloaded.
+    """
+
+    channels = 3
+    num_classes = 10
+
+    def __init__(self, *, root: str = "data", image_size: int = 32, **kwargs: Any) -> None:
+        super().__init__(image_size=image_size, **kwargs)
+        self.root = root
+
+    def prepare_data(self) -> None:
+        """Unpack an archive that is there already; download only what is missing."""
+        archive = Path(self.root, CIFAR10.filename)
+        unpack(archive, Path(self.root, CIFAR10.base_folder))
+        download_or_explain(
+            "CIFAR-10",
+            self.root,
+            lambda: CIFAR10(self.root, download=True),
+            CIFAR10.filename,
+            Path(self.root),
+        )
+
+    def load(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Images ``(N, 3, 32, 32)`` and labels of one split."""
+        part = CIFAR10(self.root, train=split != "test")
+        first, last = {"train": (0, -5_000), "val": (-5_000, None), "test": (0, None)}[split]
+        # torchvision turns the files' (N, C, H, W) into (N, H, W, C)
+        images = torch.from_numpy(part.data[first:last]).permute(0, 3, 1, 2)
+        return images, torch.as_tensor(part.targets[first:last])

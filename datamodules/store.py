@@ -1,0 +1,259 @@
+"""Image files decoded once into one file of raw pixels, which is mapped into memory.
+
+The file holds the images, uint8 ``(N, C, S, S)``, and then one byte per image: 1 if it could be
+decoded. Its name is a hash of all that decides its content.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from datamodules.base import ImageTensorDataset
+
+__all__ = ["ImageStore", "MappedDataset", "decode"]
+
+FORMAT = 1  # to be raised whenever the same files give other pixels
+PIECE = 64  # images that a thread decodes at a time
+PATIENCE = 3.0  # seconds before progress is shown
+
+
+def decode(path: str | Path, size: int, channels: int) -> NDArray[np.uint8]:
+    """Read an image file as ``(channels, size, size)``.
+
+    Turned upright as its EXIF data says, what is transparent on white, cropped in the middle to a
+    square, resized (bicubic, antialiased).
+
+    Args:
+        path: file of any format that PIL knows.
+        size: side of the result.
+        channels: 1 for grey, 3 for colour.
+    """
+    with Image.open(path) as file:
+        whole = file.size
+        # only JPEG can: decode at a fraction of the size, where that is still twice what is needed
+        drafted = file.draft(None, (2 * size, 2 * size))
+        scale = drafted[1][2] / whole[0] if drafted else 1.0
+        ImageOps.exif_transpose(file, in_place=True)
+        image: Image.Image = file
+        if image.mode.startswith("I"):
+            # 16 bits per pixel; PIL would cut off all above 255
+            deep = np.asarray(image).astype(np.int64).clip(0, 65_535)
+            image = Image.fromarray((deep >> 8).astype(np.uint8))
+        elif image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        mode = "L" if channels == 1 else "RGB"
+        if image.mode != mode:
+            image = image.convert(mode)
+        wide = image.width >= image.height
+        width, height = sorted(whole, reverse=wide)
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        if image.size != (size, size):
+            box = (left * scale, top * scale, (left + side) * scale, (top + side) * scale)
+            image = image.resize((size, size), Image.Resampling.BICUBIC, box)
+        pixels: NDArray[np.uint8] = np.asarray(image).reshape(size, size, channels)
+        return pixels.transpose(2, 0, 1)
+
+
+class MappedDataset(ImageTensorDataset):
+    """Some images of a :class:`ImageStore`, read from the disk when they are asked for.
+
+    Args:
+        path: file of the store.
+        shape: of all images in it, ``(N, C, S, S)``.
+        rows: which of them belong to the data set, shape ``(M,)``.
+        labels: integer classes, shape ``(M,)``.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], rows: Tensor, labels: Tensor) -> None:
+        self.path, self.shape, self.rows, self.labels = path, shape, rows, labels
+        self._map()
+
+    def _map(self) -> None:
+        # read only: a private mapping of more than the memory would be refused
+        self._pixels = np.asarray(np.memmap(self.path, np.uint8, "r", shape=self.shape))
+
+    @property
+    def images(self) -> Tensor:  # type: ignore[override]
+        """All images of the data set, read into memory, shape ``(M, C, S, S)``."""
+        return self.take(torch.arange(len(self)))
+
+    def take(self, indices: Tensor) -> Tensor:
+        """The images at the given places, read into memory."""
+        return torch.from_numpy(self._pixels[self.rows[indices].numpy()])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # workers map the file themselves
+        return {name: value for name, value in vars(self).items() if name != "_pixels"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._map()
+
+
+class ImageStore:
+    """Image files under a folder, decoded at the first :meth:`open` and only mapped later.
+
+    The cache file is found again as long as names, sizes and times of the files and the options
+    are the same; another one is made when they are not, and the old one left to the user. Several
+    processes may open a store at once: each file appears whole or not at all.
+
+    Args:
+        root: folder of the images.
+        names: their paths within it, with forward slashes.
+        size: side to which they are resized.
+        channels: 1 for grey, 3 for colour.
+        cache_dir: folder of the cache file; None for ``gan_modules`` in ``$XDG_CACHE_HOME``, or in
+            ``~/.cache`` where that is not set.
+        skip_corrupt: leave out files that cannot be decoded, with a warning.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str],
+        size: int,
+        channels: int,
+        cache_dir: str | None = None,
+        skip_corrupt: bool = False,
+    ) -> None:
+        if cache_dir is None:
+            base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+            self.folder = Path(base) / "gan_modules"
+        else:
+            self.folder = Path(cache_dir)
+        self.root = root
+        self.names = names
+        self.shape = len(names), channels, size, size
+        self.skip_corrupt = skip_corrupt
+        self.path: Path | None = None
+        self.good = torch.empty(0, dtype=torch.bool)
+
+    def open(self) -> None:
+        """Find the cache file or make it, once.
+
+        Raises:
+            ValueError: if files cannot be decoded and are not to be skipped, or ``cache_dir``
+                cannot be written to.
+        """
+        if self.path is not None:
+            return
+        path = self.folder / f"{self.root.resolve().name}-{self._key()}.u8"
+        pixels, n = int(np.prod(self.shape)), len(self.names)
+        # a file of another size is one that a full disk or a copy has cut off
+        if not path.is_file() or path.stat().st_size != pixels + n:
+            self._write(path)
+        good = torch.from_numpy(np.fromfile(path, np.uint8, offset=pixels)).bool()
+        self._report([self.names[i] for i in (~good).nonzero().flatten().tolist()])
+        self.good, self.path = good, path
+
+    def dataset(self, rows: Tensor, labels: Tensor) -> MappedDataset:
+        """The images of some rows, with their labels; :meth:`open` comes first.
+
+        Raises:
+            ValueError: if there are none, all files of a split being corrupt.
+        """
+        assert self.path is not None
+        if not len(rows):
+            raise ValueError(f"root={str(self.root)!r} has a split without images that can be read")
+        return MappedDataset(self.path, self.shape, rows, labels)
+
+    def _key(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(f"{FORMAT} {self.shape}".encode())
+        root = str(self.root)
+        for name in self.names:
+            try:
+                status = os.stat(f"{root}/{name}")  # noqa: PTH116  (thrice as fast for many files)
+                digest.update(f"\0{name}\0{status.st_size}\0{status.st_mtime_ns}".encode())
+            except OSError:
+                # decoding will fail on it and report it with the others
+                digest.update(f"\0{name}\0".encode())
+        return digest.hexdigest()
+
+    def _write(self, path: Path) -> None:
+        """Decode all files beside the path, then rename the result."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = tempfile.NamedTemporaryFile(  # noqa: SIM115  (outlives its block by a rename)
+                dir=self.folder, prefix=path.stem, suffix=".part", delete=False
+            )
+        except OSError as error:
+            raise ValueError(
+                f"cache_dir={str(self.folder)!r} cannot be written to ({error.strerror}): "
+                "name a folder that can"
+            ) from error
+        part = Path(file.name)
+        try:
+            with file:
+                self._decode_into(file)
+            part.chmod(0o644)  # temporary files are for one user only
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _decode_into(self, file: Any) -> None:
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
+        # so many at a time that all threads are busy, and that memory does not grow with the data
+        block = PIECE * threads * 4
+        good = []
+        console = Console(stderr=True)
+        start = time.monotonic()
+        with (
+            ThreadPoolExecutor(threads) as pool,
+            Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        ):
+            task = progress.add_task("decoding images", total=len(self.names), visible=False)
+            for first in range(0, len(self.names), block):
+                names = self.names[first : first + block]
+                pieces = [names[i : i + PIECE] for i in range(0, len(names), PIECE)]
+                for pixels, flags in pool.map(self._decode_piece, pieces):
+                    file.write(pixels.data)
+                    good.append(flags)
+                visible = time.monotonic() - start > PATIENCE
+                progress.update(task, completed=first + len(names), visible=visible)
+        file.write(np.concatenate(good).data)
+
+    def _decode_piece(self, names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        _, channels, size, _ = self.shape
+        pixels = np.zeros((len(names), channels, size, size), np.uint8)
+        good = np.zeros(len(names), np.uint8)
+        root = str(self.root)
+        for i, name in enumerate(names):
+            try:
+                pixels[i] = decode(f"{root}/{name}", size, channels)
+                good[i] = 1
+            except MemoryError:
+                raise
+            except Exception:  # a broken file can make PIL raise nearly anything
+                continue
+        return pixels, good
+
+    def _report(self, corrupt: list[str]) -> None:
+        if not corrupt:
+            return
+        names = ", ".join(corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")
+        line = f"{len(corrupt)} of {len(self.names)} images in root={str(self.root)!r}"
+        if not self.skip_corrupt:
+            raise ValueError(
+                f"{line} cannot be decoded: {names}; remove them, or pass skip_corrupt=True to "
+                "leave them out"
+            )
+        if len(corrupt) == len(self.names):
+            raise ValueError(f"{line} cannot be decoded: {names}; nothing is left")
+        rank_zero_warn(f"{line} cannot be decoded and are left out: {names}")

@@ -1,0 +1,189 @@
+"""Two domains of images that do not belong together in pairs."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.base import ImageTensorDataset, Split
+from datamodules.files import check_channels, check_fraction, check_root, hold_out, image_files
+from datamodules.images import AugmentedDataModule, checked_images
+from datamodules.sampling import JoinedSampler, derive_seed
+from datamodules.store import ImageStore
+
+__all__ = [
+    "TwoDomainDataModule",
+    "UnpairedDataModule",
+    "UnpairedDataset",
+    "UnpairedFolderDataModule",
+]
+
+
+class UnpairedDataset(Dataset[tuple[Any, Any]]):
+    """One split of both domains, indexed by a batch of indices for each.
+
+    Args:
+        a: images of the first domain.
+        b: images of the second; any other number.
+    """
+
+    def __init__(self, a: ImageTensorDataset, b: ImageTensorDataset) -> None:
+        self.a, self.b = a, b
+
+    def __len__(self) -> int:
+        return max(len(self.a), len(self.b))
+
+    def __getitem__(self, item: tuple[Any, Any]) -> tuple[Any, Any]:
+        return self.a[item[0]], self.b[item[1]]
+
+
+class TwoDomainDataModule(AugmentedDataModule):
+    """Base of the data modules of two domains: which batches they give.
+
+    Batches are ``(images_a, images_b)``, equally many: float in [-1, 1] of shape ``(N, C, S, S)``.
+    In training, each domain is shuffled, cropped and flipped on its own; held-out images come in
+    their order. An epoch is as long as the longer domain, the shorter one goes round.
+    ``splits["test"].a`` and ``.b`` hold images and labels of each domain as they lie in memory,
+    uint8, in the order of the test batches.
+
+    Args:
+        **kwargs: options of :class:`AugmentedDataModule`.
+
+    Raises:
+        ValueError: if an option is out of its range.
+    """
+
+    num_classes = 0
+
+    def training_sampler(self, dataset: UnpairedDataset) -> JoinedSampler:
+        """Batches of both domains, each shuffled by a seed of its own."""
+        n = len(dataset)
+        a = self._shuffled(dataset.a, self.seed, n)
+        return JoinedSampler(a, self._shuffled(dataset.b, derive_seed(self.seed, "b"), n))
+
+    def evaluation_sampler(self, dataset: UnpairedDataset) -> JoinedSampler:
+        """Both domains in order, the shorter one begun again."""
+        n = len(dataset)
+        return JoinedSampler(self._in_order(dataset.a, n), self._in_order(dataset.b, n))
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Crop, flip and convert the images of both domains, on the device."""
+        (images_a, _, *draws_a), (images_b, _, *draws_b) = batch
+        return self.finish(images_a, *draws_a), self.finish(images_b, *draws_b)
+
+
+class UnpairedDataModule(TwoDomainDataModule):
+    """Base of the data sets of two domains in memory: a subclass says how to :meth:`load` a split.
+
+    Args:
+        **kwargs: options of :class:`TwoDomainDataModule`.
+
+    Raises:
+        ValueError: if an option is out of its range.
+    """
+
+    @abstractmethod
+    def load(self, split: Split) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Images, uint8 ``(N, C, H, W)``, and labels, ``(N,)``, of domain A, and those of B."""
+
+    def make_split(self, split: Split) -> UnpairedDataset:
+        """What :meth:`load` gives, checked and resized."""
+        a, b = (
+            checked_images(
+                f"{type(self).__name__}.load({split!r}), domain {name},",
+                *domain,
+                self.channels,
+                self.load_size,
+            )
+            for name, domain in zip("AB", self.load(split), strict=True)
+        )
+        return UnpairedDataset(a, b)
+
+
+class UnpairedFolderDataModule(TwoDomainDataModule):
+    """Two folders of images, ``root/trainA/`` and ``root/trainB/``, decoded once into a cache.
+
+    This is how the data sets of CycleGAN (Zhu et al. 2017, arXiv:1703.10593) come, and the
+    defaults are its own. ``root/testA/`` and ``root/testB/`` serve for validation and test; where
+    one is missing, a part of the training images of its domain is held out. Images are turned
+    upright, put on white where they are transparent, cropped in the middle to a square and resized.
+
+    Args:
+        root: the folder that holds the four.
+        image_size: side S of the images that the model sees.
+        load_size: side to which images are resized before they are cropped to ``image_size``, at
+            random in training; None for no crop.
+        flip: mirror half of the training images left to right.
+        channels: 3 for colour, 1 for grey, whatever the files hold.
+        test_fraction: part of the training images that is held out where there is no test folder;
+            one image at least.
+        cache_dir: where the decoded images are kept; None for ``gan_modules`` in
+            ``$XDG_CACHE_HOME``, or in ``~/.cache`` where that is not set.
+        skip_corrupt: leave out files that cannot be decoded, with a warning.
+        **kwargs: options of :class:`TwoDomainDataModule`. ``seed`` also decides which images are
+            held out.
+
+    Raises:
+        ValueError: if an option is out of its range, or (when the data is prepared) files cannot
+            be decoded.
+        FileNotFoundError: if a training folder is missing, or a folder holds no image.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        image_size: int = 256,
+        load_size: int | None = 286,
+        flip: bool = True,
+        channels: int = 3,
+        test_fraction: float = 0.05,
+        cache_dir: str | None = None,
+        skip_corrupt: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        check_channels(channels)
+        check_fraction("test_fraction", test_fraction)
+        super().__init__(image_size=image_size, load_size=load_size, flip=flip, **kwargs)
+        self.channels = channels
+        self.test_fraction = test_fraction
+        folder = check_root(root)
+        self._rows: dict[str, range] = {}
+        names: list[str] = []
+        for part in ("trainA", "trainB", "testA", "testB"):
+            if not (folder / part).is_dir():
+                if part.startswith("test"):
+                    continue
+                raise FileNotFoundError(
+                    f"root={root!r} has no folder {part}: put the training images of the two "
+                    "domains into trainA and trainB, those for test into testA and testB"
+                )
+            found = image_files(folder / part)
+            if not found:
+                raise FileNotFoundError(f"{folder / part} holds no images (.png, .jpg, ...)")
+            self._rows[part] = range(len(names), len(names) + len(found))
+            names += [f"{part}/{name}" for name in found]
+        self._store = ImageStore(folder, names, self.load_size, channels, cache_dir, skip_corrupt)
+
+    def prepare_data(self) -> None:
+        """Decode all images, unless they are in the cache."""
+        self._store.open()
+
+    def make_split(self, split: Split) -> UnpairedDataset:
+        """The images of both domains, mapped from the cache file; labels are 0."""
+        self._store.open()
+        return UnpairedDataset(self._domain("A", split), self._domain("B", split))
+
+    def _domain(self, domain: str, split: Split) -> ImageTensorDataset:
+        rows = {
+            name: torch.arange(r.start, r.stop)[self._store.good[r.start : r.stop]]
+            for name, r in self._rows.items()
+        }
+        train, test = rows[f"train{domain}"], rows.get(f"test{domain}")
+        if test is None:
+            count = max(1, round(self.test_fraction * len(train)))
+            train, test = hold_out(train, count, self.seed, domain)
+        chosen = train if split == "train" else test
+        return self._store.dataset(chosen, torch.zeros(len(chosen), dtype=torch.long))

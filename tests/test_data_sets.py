@@ -1,0 +1,238 @@
+"""Public data sets, from tiny files in their formats."""
+
+import hashlib
+import pickle
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision.datasets.celeba as torchvision_celeba
+from PIL import Image
+from torch.testing import assert_close
+from torchvision.datasets import CIFAR10, CelebA, FashionMNIST
+
+from datamodules import CelebADataModule, CIFAR10DataModule, FashionMNISTDataModule
+from datamodules.celeba import ATTRIBUTES
+from datamodules.store import ImageStore
+
+
+@pytest.fixture(autouse=True)
+def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of the local disk stand for servers that have nothing; the cache is the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    nowhere = f"file://{tmp_path}/nowhere/"
+    monkeypatch.setattr(FashionMNIST, "mirrors", [nowhere])
+    monkeypatch.setattr(CIFAR10, "url", nowhere + CIFAR10.filename)
+
+    def no_network(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("To download files from GDrive, 'gdown' is required.")
+
+    monkeypatch.setattr(torchvision_celeba, "download_file_from_google_drive", no_network)
+
+
+def test_fashion_mnist_reads_its_own_folder(mnist_root: Path) -> None:
+    raw = mnist_root / "FashionMNIST" / "raw"
+    shutil.copytree(mnist_root / "MNIST" / "raw", raw)
+    shutil.rmtree(mnist_root / "MNIST")
+    data = FashionMNISTDataModule(root=str(mnist_root), image_size=14, flip=True)
+    assert (data.image_shape, data.num_classes) == ((1, 14, 14), 10)
+    data.prepare_data()
+    data.setup()
+    assert {name: len(part) for name, part in data.splits.items()} == {
+        "train": 20,
+        "val": 5_000,
+        "test": 12,
+    }
+    images, labels = data.splits["val"][torch.tensor([3])]
+    assert images.unique().tolist() == [23]
+    assert labels.tolist() == [3]
+
+
+def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Image n of the training files is filled with n % 256 in red, its label is n % 10."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    sums = {}
+    for file, n in [(f"data_batch_{i}", 1_002) for i in range(1, 6)] + [("test_batch", 7)]:
+        start = 0 if file == "test_batch" else (int(file[-1]) - 1) * n
+        rows = np.zeros((n, 3, 1024), np.uint8)
+        rows[:, 0] = (np.arange(start, start + n) % 256)[:, None]
+        rows[:, 1, 0] = 9  # the first pixel's green
+        labels = [i % 10 for i in range(start, start + n)]
+        content = pickle.dumps({"data": rows.reshape(n, 3_072), "labels": labels})
+        (folder / file).write_bytes(content)
+        sums[file] = hashlib.md5(content).hexdigest()
+    content = pickle.dumps({"label_names": list("abcdefghij")})
+    (folder / "batches.meta").write_bytes(content)
+    meta = {**CIFAR10.meta, "md5": hashlib.md5(content).hexdigest()}
+    monkeypatch.setattr(CIFAR10, "meta", meta)
+    monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{i}", sums[f"data_batch_{i}"]] for i in range(1, 6)])  # fmt: skip  # noqa: E501
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    return folder
+
+
+def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cifar(tmp_path / "data", monkeypatch)
+    data = CIFAR10DataModule()
+    assert (data.image_shape, data.num_classes, data.flip) == ((3, 32, 32), 10, False)
+    data.prepare_data()
+    data.setup()
+    assert {name: len(part) for name, part in data.splits.items()} == {
+        "train": 10,
+        "val": 5_000,
+        "test": 7,
+    }
+    images, labels = data.splits["val"][torch.tensor([0, 4_999])]
+    assert images.shape == (2, 3, 32, 32)
+    # the validation images are numbers 10 to 5,009
+    assert images[:, 0, 5, 5].tolist() == [10, 5_009 % 256]
+    assert images[0, 1, 0, 0] == 9
+    assert int(images[0, 1].sum()) == 9
+    assert labels.tolist() == [0, 9]
+
+
+def test_cifar10_unpacks_an_archive_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_cifar(tmp_path / "data", monkeypatch)
+    with tarfile.open(tmp_path / "data" / CIFAR10.filename, "w:gz") as archive:
+        archive.add(folder, folder.name)
+    shutil.rmtree(folder)
+    CIFAR10DataModule().prepare_data()
+    assert (folder / "test_batch").is_file()
+    shutil.rmtree(folder)
+    (tmp_path / "data" / CIFAR10.filename).write_bytes(b"broken")
+    with pytest.raises(ValueError, match=r"data/cifar-10-python.tar.gz cannot be unpacked \("):
+        CIFAR10DataModule().prepare_data()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            FashionMNISTDataModule,
+            ["FashionMNIST is not in root='x'", "t10k-labels", "x/FashionMNIST/raw"],
+        ),
+        (CIFAR10DataModule, ["CIFAR-10 is not in root='x'", "put cifar-10-python.tar.gz into x ("]),
+        (
+            CelebADataModule,
+            ["CelebA is not in root='x'", "img_align_celeba.zip", "into x/celeba", "gdown"],
+        ),
+    ],
+)
+def test_a_failed_download_says_which_files_to_put_where(make: Any, words: list[str]) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        make(root="x").prepare_data()
+    line = str(caught.value)
+    assert "\n" not in line
+    assert all(word in line for word in words)
+
+
+def write_celeba(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ten faces: number n has a square of 100 + n in its middle; 6, 2 and 2 are the splits."""
+    folder = root / "celeba"
+    (folder / "img_align_celeba").mkdir(parents=True)
+    names = [f"{n + 1:06}.jpg" for n in range(10)]
+    for n, name in enumerate(names):
+        pixels = np.zeros((218, 178), np.uint8)
+        pixels[20:198] = 100 + n
+        image = Image.fromarray(pixels).convert("RGB")
+        image.save(folder / "img_align_celeba" / name, quality=95)
+    partition = [0, 0, 1, 2, 0, 0, 0, 1, 2, 0]
+    smiling = ATTRIBUTES.index("Smiling")
+    rows = [
+        " ".join("1" if k == smiling and n % 3 == 0 else "-1" for k in range(40)) for n in range(10)
+    ]
+    files = {
+        "list_eval_partition.txt": [f"{a} {b}" for a, b in zip(names, partition, strict=True)],
+        # the official header ends with a space, and the numbers are aligned with spaces
+        "list_attr_celeba.txt": ["10", " ".join(ATTRIBUTES) + " "]
+        + [f"{a}  {b}" for a, b in zip(names, rows, strict=True)],
+        "identity_CelebA.txt": [f"{name} 1" for name in names],
+        "list_bbox_celeba.txt": ["10", "image_id x y w h"] + [f"{name} 1 2 3 4" for name in names],
+        "list_landmarks_align_celeba.txt": ["10", "a b"] + [f"{name} 1 2" for name in names],
+    }
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines) + "\n")
+    sums = [
+        (key, hashlib.md5((folder / name).read_bytes()).hexdigest(), name) if name in files
+        else (key, md5, name)
+        for key, md5, name in CelebA.file_list
+    ]  # fmt: skip
+    monkeypatch.setattr(CelebA, "file_list", sums)
+    return folder
+
+
+def test_celeba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_celeba(tmp_path / "data", monkeypatch)
+    data = CelebADataModule(image_size=16, attribute="Smiling")
+    assert (data.image_shape, data.num_classes) == ((3, 16, 16), 2)
+    data.prepare_data()
+    data.setup()
+    expected = {"train": [0, 1, 4, 5, 6, 9], "val": [2, 7], "test": [3, 8]}
+    for split, numbers in expected.items():
+        part = data.splits[split]  # type: ignore[index]
+        assert part.labels.tolist() == [int(n % 3 == 0) for n in numbers]
+        # the square in the middle, without the black above and below it
+        assert part.images.shape == (len(numbers), 3, 16, 16)
+        faces = torch.tensor(numbers)[:, None, None, None].expand(-1, 3, 14, 16) + 100.0
+        assert_close(part.images[:, :, 1:-1].float(), faces, atol=2, rtol=0)
+        assert part.images.min() > 75
+    plain = CelebADataModule(image_size=16)
+    assert plain.num_classes == 0
+
+    def fail(*args: Any) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(ImageStore, "_decode_into", fail)
+    plain.setup("test")
+    assert plain.splits["test"].labels.tolist() == [0, 0]
+
+
+def test_celeba_unpacks_an_archive_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_celeba(tmp_path / "data", monkeypatch)
+    images = folder / "img_align_celeba"
+    with zipfile.ZipFile(folder / "img_align_celeba.zip", "w") as archive:
+        for path in images.iterdir():
+            archive.write(path, f"img_align_celeba/{path.name}")
+    shutil.rmtree(images)
+    data = CelebADataModule(image_size=8)
+    data.prepare_data()
+    assert len(list(images.iterdir())) == 10
+
+
+def test_a_damaged_list_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_celeba(tmp_path / "data", monkeypatch)
+    (folder / "list_attr_celeba.txt").write_text("other")
+    with pytest.raises(FileNotFoundError, match=r"put img_align_celeba.zip, list_attr_celeba.txt"):
+        CelebADataModule(image_size=8).prepare_data()
+
+
+def test_attributes_of_celeba() -> None:
+    assert len(set(ATTRIBUTES)) == 40
+    with pytest.raises(ValueError, match=r"attribute='smile' is not one of .* nearest: Smiling"):
+        CelebADataModule(attribute="smile")
+    with pytest.raises(ValueError, match=r"40; one of 5_o_Clock_Shadow, .*, Young$"):
+        CelebADataModule(attribute="xyz")
+
+
+def test_other_errors_of_a_download_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FileURLRetrievalError(Exception):  # neither an OSError nor a RuntimeError, as gdown's
+        pass
+
+    def fail(*args: Any) -> None:
+        raise FileURLRetrievalError("quota\n exceeded")
+
+    monkeypatch.setitem(sys.modules, "gdown", SimpleNamespace(download=fail))
+    monkeypatch.setattr(torchvision_celeba, "download_file_from_google_drive", fail)
+    with pytest.raises(FileNotFoundError, match=r"into data/celeba \(quota exceeded\)$"):
+        CelebADataModule().prepare_data()
