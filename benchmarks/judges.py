@@ -74,8 +74,9 @@ def accuracy(model: Classifier, images: Tensor, labels: Tensor) -> float:
 
 def frechet_distance(model: Classifier, reference: Tensor, images: Tensor) -> float:
     """Distance between the Gaussians of the features of two sets of images in [-1, 1]."""
+    _, channels, height, width = images.shape
     metric = FrechetInceptionDistance(
-        feature=model, normalize=True, input_img_size=tuple(images.shape[1:])
+        feature=model, normalize=True, input_img_size=(channels, height, width)
     )
     for part in reference.split(1000):
         metric.update(part, real=True)

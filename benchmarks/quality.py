@@ -13,8 +13,6 @@ is the distance of that many real training images. Seconds are CPU time of the t
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +23,14 @@ from typing import Any
 import torch
 from judges import Classifier, accuracy, frechet_distance, train_classifier
 from torch import Tensor
+from training import train
 
 from datamodules import DigitsDataModule, MNISTDataModule, UnpairedDigitsDataModule
 from gan_modules import CycleGAN, GANModule, NoiseGAN
+from gan_modules.translation_gan import Direction
 
-ROOT = Path(__file__).parents[1]
+A_TO_B: Direction = "a_to_b"
+B_TO_A: Direction = "b_to_a"
 RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan"]
 
 
@@ -82,8 +83,9 @@ class Digits:
         style = style_judge(data)
         grey, labels, styles = [], [], []
         for split in ("val", "test"):
-            for domain, (direction, target) in enumerate((("a_to_b", 1), ("b_to_a", 0))):
-                real, label = _floats([getattr(data.splits[split], "ab"[domain])])
+            pair = data.splits[split]
+            for source, direction, target in ((pair.a, A_TO_B, 1), (pair.b, B_TO_A, 0)):
+                real, label = _floats([source])
                 fake = model.translate(real, direction)
                 styles.append(style.classify(fake) == target)
                 grey.append((data.b_to_a(fake) if target else fake).mean(1, keepdim=True))
@@ -108,32 +110,14 @@ def _floats(splits: list[Any]) -> tuple[Tensor, Tensor]:
     return images, torch.cat([split.labels for split in splits])
 
 
-def train(recipe: str, seed: int, options: argparse.Namespace) -> tuple[Path, float]:
-    """Train one recipe through the command line; its newest run folder and CPU seconds."""
-    command = [sys.executable, str(ROOT / "cli.py"), "fit", "--config", recipe]
-    command += ["--seed_everything", str(seed), "--trainer.logger", "false"]
-    command += ["--trainer.enable_progress_bar", "false", "--torch_threads", "1"]
-    command += ["--trainer.default_root_dir", str(options.runs / f"seed_{seed}")]
-    if options.mnist is not None:
-        command += ["--data.root", options.mnist]
-    log = options.runs / f"{recipe.replace('/', '_')}_{seed}.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"error: {' '.join(command)} failed, see {log}")
-    parent = options.runs / f"seed_{seed}" / Path(recipe).with_suffix("")
-    newest = max((p for p in parent.iterdir() if p.name.isdecimal()), key=lambda p: int(p.name))
-    return newest, usage.ru_utime + usage.ru_stime
-
-
 def judge(run: Path, digits: Callable[[int], Digits]) -> list[dict[str, float]]:
     """Scores of every checkpoint of a run, in order."""
     found = []
     for path in sorted(run.glob("checkpoints/step_*.ckpt")):
         model = GANModule.load_from_checkpoint(path, map_location="cpu")
-        size = model.image_shape[-1]  # type: ignore[attr-defined]
-        found.append({"step": int(path.stem.split("_")[1]), **digits(size).score(model)})
+        assert isinstance(model, (NoiseGAN, CycleGAN))
+        real = digits(model.image_shape[-1])
+        found.append({"step": int(path.stem.split("_")[1]), **real.score(model)})
     return found
 
 
@@ -175,14 +159,14 @@ def main() -> None:
     parser.add_argument("--mnist", help="root of MNIST, for recipes on it")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "quality")
+    parser.add_argument("--runs", type=Path, default=Path("runs", "quality"))
     parser.add_argument("--output", type=Path, help="JSON file of all scores")
     options = parser.parse_args()
-    options.runs.mkdir(parents=True, exist_ok=True)
+    extra = [] if options.mnist is None else ["--data.root", str(Path(options.mnist).resolve())]
     torch.set_num_threads(1)
     wanted = [(recipe, seed) for recipe in options.recipes for seed in range(options.seeds)]
     with ThreadPoolExecutor(options.jobs) as pool:
-        trained = list(pool.map(lambda job: train(*job, options), wanted))
+        trained = list(pool.map(lambda job: train(job[0], job[1], options.runs, extra), wanted))
     known: dict[int, Digits] = {}
 
     def digits(image_size: int) -> Digits:

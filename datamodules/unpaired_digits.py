@@ -14,17 +14,17 @@ from datamodules.unpaired import UnpairedDataModule
 __all__ = ["UnpairedDigitsDataModule"]
 
 # in [0, 1]; multiples of 1/255, so that both are exact as uint8
-PAPER = torch.tensor([255.0, 230.0, 120.0]) / 255
-INK = torch.tensor([20.0, 30.0, 110.0]) / 255
+BOARD = torch.tensor([20.0, 30.0, 110.0]) / 255
+CHALK = torch.tensor([255.0, 230.0, 120.0]) / 255
 
 
 class UnpairedDigitsDataModule(UnpairedDataModule):
-    """Domain A: digits in white chalk on black. Domain B: others in blue ink on yellow paper.
+    """Domain A: digits in white on black. Domain B: others in yellow chalk on a blue board.
 
     The digits are scikit-learn's, see :class:`DigitsDataModule`; each of its splits is halved with
     every class in proportion, so that no digit is in both domains: 718 and 719 for training, 90
     and 90 for validation, 90 and 90 for test. With the grey value v of a pixel in [0, 1], a pixel
-    of A is (v, v, v) and one of B is ``paper + v (ink - paper)``. :meth:`a_to_b` and
+    of A is (v, v, v) and one of B is ``board + v (chalk - board)``. :meth:`a_to_b` and
     :meth:`b_to_a` are the true translations. The class of every digit is at hand for scoring:
     ``data.splits["test"].a.labels`` belong to the images A of the test batches in their order, and
     ``.b.labels`` to those of B.
@@ -39,7 +39,7 @@ class UnpairedDigitsDataModule(UnpairedDataModule):
 
     channels = 3
 
-    def __init__(self, *, image_size: int = 32, **kwargs: Any) -> None:
+    def __init__(self, *, image_size: int = 16, **kwargs: Any) -> None:
         check_digits_size(image_size, "UnpairedDigitsDataModule")
         super().__init__(image_size=image_size, **kwargs)
 
@@ -52,34 +52,34 @@ class UnpairedDigitsDataModule(UnpairedDataModule):
         a, b = train_test_split(
             range(len(labels)), test_size=0.5, stratify=labels.numpy(), random_state=0
         )
-        ink = self.a_to_b(images[b].float() / 127.5 - 1)
-        coloured = ((ink + 1) * 127.5).round().to(torch.uint8)
+        chalk = self.a_to_b(images[b].float() / 127.5 - 1)
+        coloured = ((chalk + 1) * 127.5).round().to(torch.uint8)
         return (images[a], labels[a]), (coloured, labels[b])
 
     def a_to_b(self, images: Tensor) -> Tensor:
-        """Put chalk drawings into ink.
+        """Take white on black to chalk on the board.
 
         Args:
             images: float in [-1, 1], shape ``(N, 3, H, W)``; what is not grey is taken for its
                 mean.
         """
         v = (images.mean(dim=1, keepdim=True) + 1) / 2
-        paper, stroke = self._colours(images)
-        return (paper + v * stroke) * 2 - 1
+        board, stroke = self._colours(images)
+        return (board + v * stroke) * 2 - 1
 
     def b_to_a(self, images: Tensor) -> Tensor:
-        """Put ink drawings into chalk.
+        """Take chalk on the board to white on black.
 
         Args:
             images: float in [-1, 1], shape ``(N, 3, H, W)``; each colour is taken for the nearest
-                between paper and ink.
+                between board and chalk.
         """
-        paper, stroke = self._colours(images)
-        v = (((images + 1) / 2 - paper) * stroke).sum(dim=1, keepdim=True)
+        board, stroke = self._colours(images)
+        v = (((images + 1) / 2 - board) * stroke).sum(dim=1, keepdim=True)
         v = (v / stroke.square().sum()).clamp(0, 1)
         return (v * 2 - 1).expand(-1, 3, -1, -1)
 
     @staticmethod
     def _colours(images: Tensor) -> tuple[Tensor, Tensor]:
-        """Paper, and ink seen from it, shape ``(3, 1, 1)``, like the images otherwise."""
-        return PAPER.to(images)[:, None, None], (INK - PAPER).to(images)[:, None, None]
+        """Board, and chalk seen from it, shape ``(3, 1, 1)``, like the images otherwise."""
+        return BOARD.to(images)[:, None, None], (CHALK - BOARD).to(images)[:, None, None]

@@ -6,6 +6,7 @@ from gan_modules.cyclegan import CycleGAN
 from gan_modules.dcgan import DCGAN
 from gan_modules.gan import GAN
 from gan_modules.noise_gan import NoiseGAN
+from gan_modules.schedulers import ConstantThenLinearLR
 from gan_modules.translation_gan import TranslationGAN
 from gan_modules.version import __version__
 from gan_modules.wgan import WGAN
@@ -17,6 +18,7 @@ __all__ = [
     "GAN",
     "WGAN",
     "WGANGP",
+    "ConstantThenLinearLR",
     "CycleGAN",
     "GANModule",
     "NoiseGAN",

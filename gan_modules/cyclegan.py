@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from gan_modules.base import Batch, OptimizerFactory, require
 from gan_modules.image_pool import ImagePool
 from gan_modules.losses import AdversarialLossName, adversarial_loss
-from gan_modules.networks.cyclegan import ResNetTranslator
+from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator, deepest_patchgan
 from gan_modules.optimizers import dcgan_adam
 from gan_modules.translation_gan import TranslationGAN
@@ -77,7 +77,7 @@ class CycleGAN(TranslationGAN):
 
     def build_generator(self) -> nn.Module:
         """The paper's residual generator: 6 blocks up to 128 pixels, 9 above."""
-        return ResNetTranslator(self.image_shape)
+        return CycleGANGenerator(self.image_shape)
 
     def build_discriminator(self) -> nn.Module:
         """The paper's 70x70 PatchGAN; below 24 pixels the deepest one that fits."""

@@ -1,14 +1,20 @@
+import hashlib
+import pickle
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+from torchvision.datasets import CIFAR10, CelebA
 
+from datamodules.celeba import ATTRIBUTES
 from gan_modules import WGANGP
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
@@ -22,6 +28,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     torch.manual_seed(0)
 
 
@@ -101,3 +108,75 @@ def mnist_root(tmp_path: Path) -> Path:
         header = struct.pack(">II", 2049, n)
         (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(header + bytes(i % 10 for i in range(n)))
     return tmp_path / "mnist"
+
+
+@pytest.fixture
+def cifar_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Image n of the training files is filled with n % 256 in red, its label is n % 10."""
+    folder = tmp_path / "data" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    sums = {}
+    for file, n in [(f"data_batch_{i}", 1_002) for i in range(1, 6)] + [("test_batch", 7)]:
+        start = 0 if file == "test_batch" else (int(file[-1]) - 1) * n
+        rows = np.zeros((n, 3, 1024), np.uint8)
+        rows[:, 0] = (np.arange(start, start + n) % 256)[:, None]
+        rows[:, 1, 0] = 9  # the first pixel's green
+        labels = [i % 10 for i in range(start, start + n)]
+        content = pickle.dumps({"data": rows.reshape(n, 3_072), "labels": labels})
+        (folder / file).write_bytes(content)
+        sums[file] = hashlib.md5(content).hexdigest()
+    content = pickle.dumps({"label_names": list("abcdefghij")})
+    (folder / "batches.meta").write_bytes(content)
+    meta = {**CIFAR10.meta, "md5": hashlib.md5(content).hexdigest()}
+    monkeypatch.setattr(CIFAR10, "meta", meta)
+    monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{i}", sums[f"data_batch_{i}"]] for i in range(1, 6)])  # fmt: skip  # noqa: E501
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    return folder
+
+
+@pytest.fixture
+def celeba_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ten faces: number n has a square of 100 + n in its middle; 6, 2 and 2 are the splits."""
+    folder = tmp_path / "data" / "celeba"
+    (folder / "img_align_celeba").mkdir(parents=True)
+    names = [f"{n + 1:06}.jpg" for n in range(10)]
+    for n, name in enumerate(names):
+        pixels = np.zeros((218, 178), np.uint8)
+        pixels[20:198] = 100 + n
+        image = Image.fromarray(pixels).convert("RGB")
+        image.save(folder / "img_align_celeba" / name, quality=95)
+    partition = [0, 0, 1, 2, 0, 0, 0, 1, 2, 0]
+    smiling = ATTRIBUTES.index("Smiling")
+    rows = [
+        " ".join("1" if k == smiling and n % 3 == 0 else "-1" for k in range(40)) for n in range(10)
+    ]
+    files = {
+        "list_eval_partition.txt": [f"{a} {b}" for a, b in zip(names, partition, strict=True)],
+        # the official header ends with a space, and the numbers are aligned with spaces
+        "list_attr_celeba.txt": ["10", " ".join(ATTRIBUTES) + " "]
+        + [f"{a}  {b}" for a, b in zip(names, rows, strict=True)],
+        "identity_CelebA.txt": [f"{name} 1" for name in names],
+        "list_bbox_celeba.txt": ["10", "image_id x y w h"] + [f"{name} 1 2 3 4" for name in names],
+        "list_landmarks_align_celeba.txt": ["10", "a b"] + [f"{name} 1 2" for name in names],
+    }
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines) + "\n")
+    sums = [
+        (key, hashlib.md5((folder / name).read_bytes()).hexdigest(), name) if name in files
+        else (key, md5, name)
+        for key, md5, name in CelebA.file_list
+    ]  # fmt: skip
+    monkeypatch.setattr(CelebA, "file_list", sums)
+    return folder
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """Twelve photographs of noise, 40 by 30 pixels, and a second domain beside them."""
+    for part, n in (("photos", 12), ("pairs/trainA", 4), ("pairs/trainB", 6)):
+        folder = tmp_path / part
+        folder.mkdir(parents=True)
+        for number in range(n):
+            pixels = np.random.default_rng(number).integers(0, 256, (30, 40, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gan_modules.base import GANModule
 from gan_modules.cyclegan import CycleGAN
-from gan_modules.networks.cyclegan import ResNetTranslator
+from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.translation_gan import TranslationGAN
 
@@ -24,7 +24,7 @@ SHAPE = (1, 8, 8)
 
 
 def small_translator(*, image_shape: tuple[int, ...]) -> nn.Module:
-    return ResNetTranslator(image_shape, width=2, n_blocks=1, n_downsampling=1)
+    return CycleGANGenerator(image_shape, width=2, n_blocks=1, n_downsampling=1)
 
 
 def small_patchgan(*, image_shape: tuple[int, ...]) -> nn.Module:
@@ -198,7 +198,7 @@ def test_defaults_are_the_papers() -> None:
     assert (model.cycle_weight, model.identity_weight, model.n_critic) == (10.0, 5.0, 1)
     assert model.pools["a"].pool_size == model.pools["b"].pool_size == 50
     for network in model.generator.values():
-        assert isinstance(network, ResNetTranslator)
+        assert isinstance(network, CycleGANGenerator)
     for network in model.discriminator.values():
         assert isinstance(network, PatchGANDiscriminator)
         assert network(torch.zeros(1, 3, 70, 70)).shape == (1, 1, 6, 6)
@@ -465,13 +465,13 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from gan_modules.cyclegan import CycleGAN
-from gan_modules.networks.cyclegan import ResNetTranslator
+from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
 
 
 class Small(CycleGAN):
     def build_generator(self):
-        return ResNetTranslator(self.image_shape, width=2, n_blocks=1, n_downsampling=1)
+        return CycleGANGenerator(self.image_shape, width=2, n_blocks=1, n_downsampling=1)
 
     def build_discriminator(self):
         return PatchGANDiscriminator(self.image_shape, width=2, n_layers=1)

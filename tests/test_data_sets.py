@@ -1,7 +1,5 @@
 """Public data sets, from tiny files in their formats."""
 
-import hashlib
-import pickle
 import shutil
 import sys
 import tarfile
@@ -10,13 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torchvision.datasets.celeba as torchvision_celeba
-from PIL import Image
 from torch.testing import assert_close
-from torchvision.datasets import CIFAR10, CelebA, FashionMNIST
+from torchvision.datasets import CIFAR10, FashionMNIST
 
 from datamodules import CelebADataModule, CIFAR10DataModule, FashionMNISTDataModule
 from datamodules.celeba import ATTRIBUTES
@@ -55,31 +51,8 @@ def test_fashion_mnist_reads_its_own_folder(mnist_root: Path) -> None:
     assert labels.tolist() == [3]
 
 
-def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Image n of the training files is filled with n % 256 in red, its label is n % 10."""
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    sums = {}
-    for file, n in [(f"data_batch_{i}", 1_002) for i in range(1, 6)] + [("test_batch", 7)]:
-        start = 0 if file == "test_batch" else (int(file[-1]) - 1) * n
-        rows = np.zeros((n, 3, 1024), np.uint8)
-        rows[:, 0] = (np.arange(start, start + n) % 256)[:, None]
-        rows[:, 1, 0] = 9  # the first pixel's green
-        labels = [i % 10 for i in range(start, start + n)]
-        content = pickle.dumps({"data": rows.reshape(n, 3_072), "labels": labels})
-        (folder / file).write_bytes(content)
-        sums[file] = hashlib.md5(content).hexdigest()
-    content = pickle.dumps({"label_names": list("abcdefghij")})
-    (folder / "batches.meta").write_bytes(content)
-    meta = {**CIFAR10.meta, "md5": hashlib.md5(content).hexdigest()}
-    monkeypatch.setattr(CIFAR10, "meta", meta)
-    monkeypatch.setattr(CIFAR10, "train_list", [[f"data_batch_{i}", sums[f"data_batch_{i}"]] for i in range(1, 6)])  # fmt: skip  # noqa: E501
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
-    return folder
-
-
-def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_cifar(tmp_path / "data", monkeypatch)
+@pytest.mark.usefixtures("cifar_folder")
+def test_cifar10() -> None:
     data = CIFAR10DataModule()
     assert (data.image_shape, data.num_classes, data.flip) == ((3, 32, 32), 10, False)
     data.prepare_data()
@@ -98,10 +71,8 @@ def test_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert labels.tolist() == [0, 9]
 
 
-def test_cifar10_unpacks_an_archive_that_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write_cifar(tmp_path / "data", monkeypatch)
+def test_cifar10_unpacks_an_archive_that_is_there(cifar_folder: Path, tmp_path: Path) -> None:
+    folder = cifar_folder
     with tarfile.open(tmp_path / "data" / CIFAR10.filename, "w:gz") as archive:
         archive.add(folder, folder.name)
     shutil.rmtree(folder)
@@ -135,43 +106,8 @@ def test_a_failed_download_says_which_files_to_put_where(make: Any, words: list[
     assert all(word in line for word in words)
 
 
-def write_celeba(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ten faces: number n has a square of 100 + n in its middle; 6, 2 and 2 are the splits."""
-    folder = root / "celeba"
-    (folder / "img_align_celeba").mkdir(parents=True)
-    names = [f"{n + 1:06}.jpg" for n in range(10)]
-    for n, name in enumerate(names):
-        pixels = np.zeros((218, 178), np.uint8)
-        pixels[20:198] = 100 + n
-        image = Image.fromarray(pixels).convert("RGB")
-        image.save(folder / "img_align_celeba" / name, quality=95)
-    partition = [0, 0, 1, 2, 0, 0, 0, 1, 2, 0]
-    smiling = ATTRIBUTES.index("Smiling")
-    rows = [
-        " ".join("1" if k == smiling and n % 3 == 0 else "-1" for k in range(40)) for n in range(10)
-    ]
-    files = {
-        "list_eval_partition.txt": [f"{a} {b}" for a, b in zip(names, partition, strict=True)],
-        # the official header ends with a space, and the numbers are aligned with spaces
-        "list_attr_celeba.txt": ["10", " ".join(ATTRIBUTES) + " "]
-        + [f"{a}  {b}" for a, b in zip(names, rows, strict=True)],
-        "identity_CelebA.txt": [f"{name} 1" for name in names],
-        "list_bbox_celeba.txt": ["10", "image_id x y w h"] + [f"{name} 1 2 3 4" for name in names],
-        "list_landmarks_align_celeba.txt": ["10", "a b"] + [f"{name} 1 2" for name in names],
-    }
-    for name, lines in files.items():
-        (folder / name).write_text("\n".join(lines) + "\n")
-    sums = [
-        (key, hashlib.md5((folder / name).read_bytes()).hexdigest(), name) if name in files
-        else (key, md5, name)
-        for key, md5, name in CelebA.file_list
-    ]  # fmt: skip
-    monkeypatch.setattr(CelebA, "file_list", sums)
-    return folder
-
-
-def test_celeba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_celeba(tmp_path / "data", monkeypatch)
+@pytest.mark.usefixtures("celeba_folder")
+def test_celeba(monkeypatch: pytest.MonkeyPatch) -> None:
     data = CelebADataModule(image_size=16, attribute="Smiling")
     assert (data.image_shape, data.num_classes) == ((3, 16, 16), 2)
     data.prepare_data()
@@ -196,10 +132,8 @@ def test_celeba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert plain.splits["test"].labels.tolist() == [0, 0]
 
 
-def test_celeba_unpacks_an_archive_that_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = write_celeba(tmp_path / "data", monkeypatch)
+def test_celeba_unpacks_an_archive_that_is_there(celeba_folder: Path) -> None:
+    folder = celeba_folder
     images = folder / "img_align_celeba"
     with zipfile.ZipFile(folder / "img_align_celeba.zip", "w") as archive:
         for path in images.iterdir():
@@ -210,8 +144,8 @@ def test_celeba_unpacks_an_archive_that_is_there(
     assert len(list(images.iterdir())) == 10
 
 
-def test_a_damaged_list_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_celeba(tmp_path / "data", monkeypatch)
+def test_a_damaged_list_is_noticed(celeba_folder: Path) -> None:
+    folder = celeba_folder
     (folder / "list_attr_celeba.txt").write_text("other")
     with pytest.raises(FileNotFoundError, match=r"put img_align_celeba.zip, list_attr_celeba.txt"):
         CelebADataModule(image_size=8).prepare_data()

@@ -174,13 +174,13 @@ def test_digits_in_two_styles() -> None:
     for split, sizes in (("train", (718, 719)), ("val", (90, 90)), ("test", (90, 90))):
         part, digits = data.splits[split], plain.splits[split]  # type: ignore[index]
         assert (len(part.a), len(part.b)) == sizes
-        # chalk is the plain digit in three channels; ink, turned back, too, but for its rounding
-        chalk = part.a.images
-        assert (chalk == chalk[:, :1]).all()
-        ink = data.b_to_a(part.b.images.float() / 127.5 - 1)
-        back = ((ink[:, :1] + 1) * 127.5).round()
+        # white is the plain digit in three channels; chalk, turned back, too, but for its rounding
+        white = part.a.images
+        assert (white == white[:, :1]).all()
+        chalk = data.b_to_a(part.b.images.float() / 127.5 - 1)
+        back = ((chalk[:, :1] + 1) * 127.5).round()
         known = {bytes(i.flatten().tolist()): int(n) for i, n in zip(digits.images, digits.labels, strict=True)}  # fmt: skip  # noqa: E501
-        found = [bytes(image[0].flatten().tolist()) for image in chalk]
+        found = [bytes(image[0].flatten().tolist()) for image in white]
         assert [known[key] for key in found] == part.a.labels.tolist()
         # what is not in A is in B, in each class
         others = [k for k, image in enumerate(digits.images) if bytes(image.flatten().tolist()) not in set(found)]  # fmt: skip  # noqa: E501
@@ -196,13 +196,13 @@ def test_digits_in_two_styles() -> None:
 def test_styles_by_hand() -> None:
     data = UnpairedDigitsDataModule()
     grey = torch.tensor([-1.0, 0.0, 1.0]).reshape(3, 1, 1, 1).expand(3, 3, 2, 2)
-    ink = data.a_to_b(grey)[:, :, 0, 0]
-    # paper (255, 230, 120), half way, ink (20, 30, 110)
-    levels = torch.tensor([[255, 230, 120], [137.5, 130, 115], [20, 30, 110]])
-    assert_close(ink, levels / 127.5 - 1)
-    # off the line between paper and ink: its foot, and no further than its ends
-    stroke = torch.tensor([-235.0, -200.0, -10.0])
-    across = torch.tensor([200.0, -235.0, 0.0]) / 10  # at right angles to the stroke
+    chalk = data.a_to_b(grey)[:, :, 0, 0]
+    # board (20, 30, 110), half way, chalk (255, 230, 120)
+    levels = torch.tensor([[20, 30, 110], [137.5, 130, 115], [255, 230, 120]])
+    assert_close(chalk, levels / 127.5 - 1)
+    # off the line between board and chalk: its foot, and no further than its ends
+    stroke = torch.tensor([235.0, 200.0, 10.0])
+    across = torch.tensor([-200.0, 235.0, 0.0]) / 10  # at right angles to the stroke
     points = torch.stack([levels[1] + across, levels[0] - 0.1 * stroke, levels[2] + stroke])
     back = data.b_to_a((points / 127.5 - 1).reshape(3, 3, 1, 1))
     assert_close(back[:, :, 0, 0], torch.tensor([0.0, -1.0, 1.0])[:, None].expand(3, 3))
@@ -210,12 +210,12 @@ def test_styles_by_hand() -> None:
 
 def test_the_inverse_is_exact(double: None) -> None:
     data = UnpairedDigitsDataModule()
-    chalk = (torch.rand(10, 1, 5, 4) * 2 - 1).expand(-1, 3, -1, -1)
-    ink = data.a_to_b(chalk)
-    assert ink.abs().max() <= 1
+    white = (torch.rand(10, 1, 5, 4) * 2 - 1).expand(-1, 3, -1, -1)
+    chalk = data.a_to_b(white)
+    assert chalk.abs().max() <= 1
     # the colours are float32
-    assert_close(data.b_to_a(ink), chalk, rtol=0, atol=1e-12)
-    assert_close(data.a_to_b(data.b_to_a(ink)), ink, rtol=0, atol=1e-12)
+    assert_close(data.b_to_a(chalk), white, rtol=0, atol=1e-12)
+    assert_close(data.a_to_b(data.b_to_a(chalk)), chalk, rtol=0, atol=1e-12)
 
 
 def test_digits_of_another_size() -> None:

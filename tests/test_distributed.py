@@ -32,7 +32,7 @@ class SharedNoise(WGANGP):
 
     def discriminator_losses(self, batch):
         real, fake = batch[0], self.generate(batch)
-        scores = self.discriminate_together(real, fake, None)
+        scores = self.discriminate_both(real, fake, None)
         score = lambda x: self.discriminator(x).sum()
         norms = torch.func.grad(score)((real + fake) / 2).flatten(1).norm(dim=1)
         return {"w": scores[1].mean() - scores[0].mean(), "gp": 10 * (norms - 1).square().mean()}

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from gan_modules.networks.cyclegan import ResNetTranslator
+from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator, deepest_patchgan
 
 
@@ -16,7 +16,7 @@ from gan_modules.networks.patchgan import PatchGANDiscriminator, deepest_patchga
 def test_shapes(size: int, channels: int) -> None:
     shape = (channels, size, size)
     images = torch.rand(2, *shape) * 2 - 1
-    translator = ResNetTranslator(shape, width=4, n_blocks=1)
+    translator = CycleGANGenerator(shape, width=4, n_blocks=1)
     translated = translator(images)
     assert translated.shape == images.shape
     assert translated.abs().max() <= 1
@@ -72,7 +72,7 @@ def test_patchgan_is_the_papers() -> None:
 
 @pytest.mark.parametrize(("size", "blocks"), [(128, 6), (256, 9)])
 def test_translator_is_the_papers(size: int, blocks: int) -> None:
-    network = ResNetTranslator((3, size, size))
+    network = CycleGANGenerator((3, size, size))
     assert widths(network) == [
         (3, 64, (7, 7), (1, 1)),
         (64, 128, (3, 3), (2, 2)),
@@ -91,7 +91,7 @@ def test_translator_is_the_papers(size: int, blocks: int) -> None:
         assert sum(p.numel() for p in network.parameters()) == 11_378_179 - cancelled
 
 
-def straight(network: ResNetTranslator, images: torch.Tensor) -> torch.Tensor:
+def straight(network: CycleGANGenerator, images: torch.Tensor) -> torch.Tensor:
     """The translator with one halving and one block, written out."""
     f = nn.functional
     first, down, one, two, up, last = [
@@ -114,7 +114,7 @@ def straight(network: ResNetTranslator, images: torch.Tensor) -> torch.Tensor:
 
 
 def test_translator_computes_what_it_says(double: None) -> None:
-    network = ResNetTranslator((2, 8, 12), width=3, n_blocks=1, n_downsampling=1)
+    network = CycleGANGenerator((2, 8, 12), width=3, n_blocks=1, n_downsampling=1)
     images = torch.randn(2, 2, 8, 12)
     expected = straight(network, images)
     assert_close(network(images), expected)
@@ -124,7 +124,7 @@ def test_translator_computes_what_it_says(double: None) -> None:
     assert_close(ours, gradients)
 
 
-@pytest.mark.parametrize("network", [ResNetTranslator, PatchGANDiscriminator])
+@pytest.mark.parametrize("network", [CycleGANGenerator, PatchGANDiscriminator])
 def test_samples_do_not_influence_each_other_and_inputs_stay(network: Any) -> None:
     model = network((1, 32, 32), width=4)
     images = torch.randn(3, 1, 32, 32)
@@ -134,7 +134,7 @@ def test_samples_do_not_influence_each_other_and_inputs_stay(network: Any) -> No
     assert_close(images, before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("network", [ResNetTranslator, PatchGANDiscriminator])
+@pytest.mark.parametrize("network", [CycleGANGenerator, PatchGANDiscriminator])
 def test_initialisation(network: Any) -> None:
     model = network((3, 64, 64))
     for name, parameter in model.named_parameters():
@@ -191,11 +191,11 @@ def test_translators_that_do_not_fit(
     shape: tuple[int, ...], options: dict[str, Any], line: str
 ) -> None:
     with pytest.raises(ValueError, match=line):
-        ResNetTranslator(shape, **options)
+        CycleGANGenerator(shape, **options)
 
 
 @pytest.mark.parametrize(("side", "n_downsampling"), [(4, 0), (4, 1), (8, 2), (16, 3)])
 def test_smallest_translators(side: int, n_downsampling: int) -> None:
-    model = ResNetTranslator((1, side, side), 2, 1, n_downsampling)
+    model = CycleGANGenerator((1, side, side), 2, 1, n_downsampling)
     images = torch.randn(1, 1, side, side)
     assert model(images).shape == images.shape

@@ -3,11 +3,12 @@
 Every generator is built as ``Generator(image_shape, latent_dim, num_classes=0, ...)`` and called
 as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 ``Discriminator(image_shape, num_classes=0, ...)``, ``discriminator(images)`` or
-``discriminator(images, labels)``.
+``discriminator(images, labels)``. Networks for translation take images instead of latents and no
+labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(image_shape, ...)``.
 """
 
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
-from gan_modules.networks.cyclegan import ResNetTranslator
+from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
@@ -16,6 +17,7 @@ from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 __all__ = [
     "CGANDiscriminator",
     "CGANGenerator",
+    "CycleGANGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
     "MLPDiscriminator",
@@ -23,5 +25,4 @@ __all__ = [
     "PatchGANDiscriminator",
     "ResNetDiscriminator",
     "ResNetGenerator",
-    "ResNetTranslator",
 ]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-__all__ = ["ConvNorm", "Maxout", "doublings", "has_batch_norm", "make_norm"]
+__all__ = ["ConvNorm", "Maxout", "doublings", "has_batch_norm", "init_normal", "make_norm"]
 
 ConvNorm = Literal["none", "batch", "layer"]
 
@@ -47,6 +47,19 @@ class Maxout(nn.Module):
 def has_batch_norm(network: nn.Module) -> bool:
     """Whether the network normalises over the batch, so that its samples depend on each other."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+def init_normal(module: nn.Module) -> None:
+    """Initialise weights from N(0, 0.02) and biases with 0, as DCGAN and CycleGAN do.
+
+    The scale of batch normalisation is drawn around one, as in dcgan.torch.
+    """
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 def doublings(image_shape: Sequence[int], network: str) -> int:

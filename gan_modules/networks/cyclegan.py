@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-__all__ = ["ResNetTranslator"]
+from gan_modules.networks.blocks import init_normal
+
+__all__ = ["CycleGANGenerator"]
 
 
 class _ResidualBlock(nn.Module):
@@ -23,7 +25,7 @@ class _ResidualBlock(nn.Module):
         return out
 
 
-class ResNetTranslator(nn.Module):
+class CycleGANGenerator(nn.Module):
     """Image to image of the same shape: two halvings, residual blocks, two doublings, tanh.
 
     c7s1-64, d128, d256, R256 x ``n_blocks``, u128, u64, c7s1-3 in the paper's notation (appendix
@@ -63,7 +65,7 @@ class ResNetTranslator(nn.Module):
         sides = image_shape[1:]
         if len(image_shape) != 3 or any(s < smallest or s % multiple for s in sides):
             raise ValueError(
-                f"image_shape={tuple(image_shape)} does not fit ResNetTranslator with "
+                f"image_shape={tuple(image_shape)} does not fit CycleGANGenerator with "
                 f"n_downsampling={n_downsampling}: it needs (channels, height, width) with sides "
                 f"that are multiples of {multiple} and at least {smallest}"
             )
@@ -82,7 +84,7 @@ class ResNetTranslator(nn.Module):
             channels //= 2
         layers += [_reflecting(channels, image_shape[0], 7, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(_init)
+        self.apply(init_normal)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to images of the same shape in [-1, 1]."""
@@ -100,11 +102,3 @@ def _reflecting(in_channels: int, out_channels: int, kernel: int, *, bias: bool)
 
 def _normalised(conv: nn.Module, channels: int) -> list[nn.Module]:
     return [conv, nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)]
-
-
-def _init(module: nn.Module) -> None:
-    """Initialise weights from N(0, 0.02), as appendix 7.1 of the paper asks."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

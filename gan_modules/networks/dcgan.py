@@ -4,19 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import ConvNorm, doublings, make_norm
+from gan_modules.networks.blocks import ConvNorm, doublings, init_normal, make_norm
 from gan_modules.networks.conditioning import append_labels
 
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
-
-
-def _dcgan_init(module: nn.Module) -> None:
-    """Initialise weights from N(0, 0.02), as section 4 of the paper asks."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
-        # dcgan.torch draws the scale around one; around zero it would switch the layer off
-        nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 class DCGANGenerator(nn.Module):
@@ -64,7 +55,7 @@ class DCGANGenerator(nn.Module):
             channels //= 2
         layers += [nn.ConvTranspose2d(channels, image_shape[0], 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(_dcgan_init)
+        self.apply(init_normal)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
@@ -110,7 +101,7 @@ class DCGANDiscriminator(nn.Module):
             channels *= 2
         layers += [nn.Conv2d(channels, 1, 4, 1, 0), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
-        self.apply(_dcgan_init)
+        self.apply(init_normal)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import make_norm
+from gan_modules.networks.blocks import init_normal, make_norm
 
 __all__ = ["PatchGANDiscriminator", "deepest_patchgan"]
 
@@ -70,7 +70,7 @@ class PatchGANDiscriminator(nn.Module):
             channels = out_channels
         layers.append(nn.Conv2d(channels, 1, 4, 1, 1))
         self.layers = nn.Sequential(*layers)
-        self.apply(_init)
+        self.apply(init_normal)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N, 1, h, w)``, h = H // 2 ** n_layers - 2."""
@@ -91,13 +91,3 @@ def deepest_patchgan(image_shape: Sequence[int]) -> int:
             "it needs (channels, height, width) with sides of at least 6"
         )
     return (min(image_shape[1:]) // 3).bit_length() - 1
-
-
-def _init(module: nn.Module) -> None:
-    """Initialise weights from N(0, 0.02); scales of batch normalisation around one."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)

@@ -1,0 +1,63 @@
+"""How many modes of the toys a recipe covers, over several seeds.
+
+    python benchmarks/toy_modes.py                                   # WGAN-GP and GAN, 5 seeds
+
+A mode counts with at least 20 of 2,500 samples within 3 sigma of its centre; the share is that of
+the samples within 3 sigma of any. Each training is one process with one thread, run through the
+command line; what is judged is its last checkpoint.
+"""
+
+import argparse
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean
+
+from training import train
+
+from datamodules import ToyDataModule
+from gan_modules import NoiseGAN
+
+RECIPES = ["toy/wgan_gp.yaml", "toy/gan.yaml"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="*", default=RECIPES)
+    parser.add_argument("--toys", nargs="+", default=["grid", "ring"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
+    parser.add_argument("--runs", type=Path, default=Path("runs", "toy_modes"))
+    parser.add_argument("--output", type=Path, help="JSON file of all results")
+    options = parser.parse_args()
+    wanted = [(r, t, s) for r in options.recipes for t in options.toys for s in options.seeds]
+
+    def run(job: tuple[str, str, int]) -> dict[str, float | str]:
+        recipe, toy, seed = job
+        folder, seconds = train(recipe, seed, options.runs / toy, ["--data.name", toy])
+        model = NoiseGAN.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
+        modes, share = ToyDataModule(name=toy).count_modes(model.sample(2_500, seed=0))
+        print(job, f"{modes} modes, {share:.1%} within 3 sigma, {seconds:.0f} s", flush=True)
+        scores = {"cpu_seconds": seconds, "modes": modes, "share": share}
+        return {"recipe": recipe, "toy": toy, "seed": seed, **scores}
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(run, wanted))
+    print("| recipe | toy | modes, fewest to most | share, mean and least | CPU seconds |")
+    print("| --- | --- | --- | --- | --- |")
+    for recipe, toy in dict.fromkeys((result["recipe"], result["toy"]) for result in results):
+        rows = [r for r in results if (r["recipe"], r["toy"]) == (recipe, toy)]
+        modes, shares, seconds = (
+            [float(row[key]) for row in rows] for key in ("modes", "share", "cpu_seconds")
+        )
+        print(
+            f"| `{recipe}` | {toy} | {min(modes):.0f} to {max(modes):.0f} | "
+            f"{mean(shares):.1%}, {min(shares):.1%} | {mean(seconds):.0f} |"
+        )
+    if options.output is not None:
+        options.output.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Train a recipe as a user does, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["train"]
+
+ROOT = Path(__file__).parents[1]
+
+
+def train(recipe: str, seed: int, runs: Path, options: Sequence[str] = ()) -> tuple[Path, float]:
+    """Train a recipe on one thread; return its run folder and the process's CPU seconds."""
+    parent = runs.resolve() / f"seed_{seed}"
+    parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(ROOT / "cli.py"), "fit", "--config", recipe]
+    command += ["--seed_everything", str(seed), "--torch_threads", "1"]
+    command += ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
+    command += ["--trainer.default_root_dir", str(parent), *options]
+    log = parent / f"{recipe.replace('/', '_')}.log"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"error: {' '.join(command)} failed, see {log}")
+    folder = parent / Path(recipe).with_suffix("")
+    newest = max((p for p in folder.iterdir() if p.name.isdecimal()), key=lambda p: int(p.name))
+    return newest, usage.ru_utime + usage.ru_stime
