@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
-from types import FrameType
 from typing import Any, Self
 
 import torch
@@ -23,15 +22,17 @@ class ReloadableModule(LightningModule):
     """
 
     def save_plain_hyperparameters(self) -> None:
-        """Keep what a checkpoint can hold of the arguments that the class was called with.
+        """Keep every argument of every ``__init__`` above the caller that a checkpoint can hold.
 
-        What a subclass passes to its parent is not among them: it will do so again.
+        A checkpoint has those that the class was called with: a subclass that passes its parent
+        something will do so again.
         """
-        frame = _call_of_the_class(self)
+        frame = inspect.currentframe()
+        assert frame is not None
         with warnings.catch_warnings():
             # Lightning warns of networks among them, which are taken out right below
             warnings.simplefilter("ignore")
-            self.save_hyperparameters(frame=frame)
+            self.save_hyperparameters(frame=frame.f_back)
         defaults = _defaults(type(self))
         objects = {name: value for name, value in self.hparams.items() if callable(value)}
         # the command line offers num_classes to every model, also to one that does not take it
@@ -40,8 +41,13 @@ class ReloadableModule(LightningModule):
         if dropped:
             for name in dropped:
                 del self.hparams[name]
-            self.save_hyperparameters(ignore=list(dropped), frame=frame)
-        self._given_in_python = [n for n, v in objects.items() if v is not defaults.get(n)]
+            self.save_hyperparameters(ignore=list(dropped), frame=frame.f_back)
+        self._called_with = _arguments_of_the_class(self)
+        self._given_in_python = [
+            name
+            for name, value in objects.items()
+            if name in self._called_with and value is not defaults.get(name)
+        ]
         self._to_be_given_again: set[str] = set()
 
     def require_given_again(self) -> None:
@@ -55,7 +61,13 @@ class ReloadableModule(LightningModule):
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the name of the class, and of the arguments that the checkpoint lacks."""
+        """Save the name of the class, what it was called with, and the names of what is missing."""
+        key = self.CHECKPOINT_HYPER_PARAMS_KEY
+        checkpoint[key] = {
+            name: value
+            for name, value in checkpoint[key].items()
+            if name in self._called_with or name.startswith("_")
+        }
         checkpoint["class"] = f"{type(self).__module__}.{type(self).__qualname__}"
         checkpoint["given_in_python"] = self._given_in_python
 
@@ -133,15 +145,15 @@ def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, An
     return checkpoint
 
 
-def _call_of_the_class(module: LightningModule) -> FrameType:
-    """The outermost ``__init__`` under way for this module."""
+def _arguments_of_the_class(module: LightningModule) -> set[str]:
+    """Names of the arguments of the outermost ``__init__`` under way for this module."""
     frame = inspect.currentframe()
-    assert frame is not None
-    found = frame
-    while (frame := frame.f_back) is not None:
-        names = frame.f_code.co_varnames[:1]
-        if frame.f_code.co_name == "__init__" and names and frame.f_locals[names[0]] is module:
-            found = frame
+    found: set[str] = set()
+    while frame is not None:
+        names, _, keywords, values = inspect.getargvalues(frame)
+        if frame.f_code.co_name == "__init__" and names and values[names[0]] is module:
+            found = {*names[1:], *(values[keywords] if keywords else ())}
+        frame = frame.f_back
     return found
 
 

@@ -46,6 +46,29 @@ def test_round_trip(cls: Any, make_trainer: Any, make_loader: Any) -> None:
     assert_close(again.sample(4, seed=0), model.sample(4, seed=0), rtol=0, atol=0)
 
 
+class SettledWGANGP(SmallWGANGP):
+    """Passes its parent what a user may then not pass."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            gp_weight=3.0, n_critic=2, generator=partial(MLPGenerator, hidden=(4,)), **kwargs
+        )
+
+
+def test_what_a_subclass_settles_is_not_asked_for_again(
+    make_trainer: Any, make_loader: Any
+) -> None:
+    model = SettledWGANGP(image_shape=(1, 8, 8), latent_dim=3)
+    assert (model.hparams["gp_weight"], model.hparams["width"]) == (3.0, 8)
+    path = trained(make_trainer, make_loader, model)
+    saved = torch.load(path, weights_only=True)["hyper_parameters"]
+    assert saved == {"image_shape": (1, 8, 8), "latent_dim": 3}
+    again = GANModule.load_from_checkpoint(path)
+    assert isinstance(again, SettledWGANGP)
+    assert (again.gp_weight, again.latent_dim) == (3.0, 3)
+    assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
 def test_networks_passed_in_python_must_be_passed_again(
     make_model: Any, make_trainer: Any, make_loader: Any
 ) -> None:

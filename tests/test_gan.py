@@ -144,8 +144,12 @@ def test_default_widths() -> None:
 
 
 def test_batch_norm_judges_real_and_fake_images_apart(make_model: Any) -> None:
-    model = make_model(DCGAN, discriminator=lambda **kwargs: DCGANDiscriminator(width=2, **kwargs))
-    real, fake = torch.randn(6, 1, 8, 8), torch.randn(6, 1, 8, 8) * 3 + 1
+    model = make_model(
+        DCGAN,
+        image_shape=(1, 16, 16),
+        discriminator=lambda **kwargs: DCGANDiscriminator(width=2, **kwargs),
+    )
+    real, fake = torch.randn(6, 1, 16, 16), torch.randn(6, 1, 16, 16) * 3 + 1
     expected = model.discriminator(real), model.discriminator(fake)
     assert_close(model.discriminate_both(real, fake, None), expected)
     together = model.discriminator(torch.cat([real, fake])).chunk(2)
