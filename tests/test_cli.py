@@ -369,7 +369,17 @@ WRONG = {
     "fit --config wgan-gp.yaml": "there is no config 'wgan-gp.yaml'; nearest: wgan_gp.yaml",
     "fit --model WGANPG --data DigitsDataModule": "model has no class 'WGANPG'; nearest: WGANGP",
     "fit --model WGANGP --data MNISTData": "data has no class 'MNISTData'; nearest: MNISTData",
-    "fit --model WGANGP": "--data is missing, one of: DigitsDataModule, MNISTDataModule",
+    "fit --model WGANGP": "--data is missing, one of: CIFAR10DataModule, CelebADataModule, Digits",
+    "fit --config gan.yaml --model.loss hinge": "loss=hinge must be one of non_saturating, minimax",
+    "fit --config gan.yaml --model.label_smoothing 2": "label_smoothing=2.0 must be in [0, 1)",
+    "fit --config wgan.yaml --model.clip_value 0": "clip_value=0.0 must be positive",
+    "fit --config toy/gan.yaml --data.name grod": "name='grod' must be one of ring, grid, swiss",
+    "fit --config dcgan.yaml --data ToyDataModule": "image_shape=(2,) does not fit DCGANGenerator",
+    "fit --config folder/dcgan.yaml": "root='images' must be a folder of images; there is none",
+    "fit --model CGAN --data ToyDataModule --data.name swiss_roll": "num_classes=0 must be at least",
+    "fit --config cyclegan.yaml --data DigitsDataModule --trainer.logger false": (
+        "the DataLoader gives shape (8,) beside its images: CycleGAN needs batches of two domains"
+    ),
     "NAMED --model.generator MLPGen": "generator has no class 'MLPGen'; nearest: MLPGenerator",
     "NAMED --model.latent_dimm 3": "there is no option --model.latent_dimm; nearest: latent_dim",
     "NAMED --trainer.max_stepz=3": "there is no option --trainer.max_stepz; nearest: --trainer.max",

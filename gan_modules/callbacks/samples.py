@@ -7,9 +7,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import decode_image
+from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import make_grid, save_image
 
 from gan_modules.base import GANModule, require
@@ -96,7 +97,8 @@ class SampleGrid(Callback):
             if isinstance(logger, WandbLogger):
                 logger.log_image(key="samples", images=[str(path)], step=step)
             elif isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("samples", decode_image(str(path)), step)
+                with Image.open(path) as image:
+                    logger.experiment.add_image("samples", pil_to_tensor(image), step)
         self._drawn = step
 
     def grid(self, images: Tensor) -> Tensor:

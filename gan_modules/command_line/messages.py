@@ -80,6 +80,11 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
         )
     if "subcommand" in message and "was not provided" in message:
         return "a command is missing; choose from: fit, validate, test"
+    literal = re.search(
+        r'key "([\w.]+)":\s+Expected a typing\.Literal\[(.+?)\]\.\s+Got value:\s+(\S+)', message
+    )
+    if literal:
+        return f"{literal[1]}={literal[3]} must be one of {literal[2].replace(chr(39), '')}"
     if found := re.search(r"Expected a <class '(\w+)'>\. Got value: (\S+)", message):
         return f"{key}={found[2]} must be of type {found[1]}"
     return " ".join(message.split())[:400]
