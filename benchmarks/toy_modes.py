@@ -19,40 +19,40 @@ from training import train
 from datamodules import ToyDataModule
 from gan_modules import NoiseGAN
 
-RECIPES = ["toy/wgan_gp.yaml", "toy/gan.yaml"]
+RECIPES = [f"toy/{model}_{toy}.yaml" for model in ("wgan_gp", "gan") for toy in ("grid", "ring")]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", default=RECIPES)
-    parser.add_argument("--toys", nargs="+", default=["grid", "ring"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--runs", type=Path, default=Path("runs", "toy_modes"))
     parser.add_argument("--output", type=Path, help="JSON file of all results")
     options = parser.parse_args()
-    wanted = [(r, t, s) for r in options.recipes for t in options.toys for s in options.seeds]
+    wanted = [(recipe, seed) for recipe in options.recipes for seed in options.seeds]
 
-    def run(job: tuple[str, str, int]) -> dict[str, float | str]:
-        recipe, toy, seed = job
-        folder, seconds = train(recipe, seed, options.runs / toy, ["--data.name", toy])
+    def run(job: tuple[str, int]) -> dict[str, float | str]:
+        recipe, seed = job
+        toy = Path(recipe).stem.split("_")[-1]
+        folder, seconds = train(recipe, seed, options.runs)
         model = NoiseGAN.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
         modes, share = ToyDataModule(name=toy).count_modes(model.sample(2_500, seed=0))
         print(job, f"{modes} modes, {share:.1%} within 3 sigma, {seconds:.0f} s", flush=True)
         scores = {"cpu_seconds": seconds, "modes": modes, "share": share}
-        return {"recipe": recipe, "toy": toy, "seed": seed, **scores}
+        return {"recipe": recipe, "seed": seed, **scores}
 
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(run, wanted))
-    print("| recipe | toy | modes, fewest to most | share, mean and least | CPU seconds |")
-    print("| --- | --- | --- | --- | --- |")
-    for recipe, toy in dict.fromkeys((result["recipe"], result["toy"]) for result in results):
-        rows = [r for r in results if (r["recipe"], r["toy"]) == (recipe, toy)]
+    print("| recipe | modes, fewest to most | within 3 sigma, mean and least | CPU seconds |")
+    print("| --- | --- | --- | --- |")
+    for recipe in dict.fromkeys(result["recipe"] for result in results):
+        rows = [result for result in results if result["recipe"] == recipe]
         modes, shares, seconds = (
             [float(row[key]) for row in rows] for key in ("modes", "share", "cpu_seconds")
         )
         print(
-            f"| `{recipe}` | {toy} | {min(modes):.0f} to {max(modes):.0f} | "
+            f"| `{recipe}` | {min(modes):.0f} to {max(modes):.0f} | "
             f"{mean(shares):.1%}, {min(shares):.1%} | {mean(seconds):.0f} |"
         )
     if options.output is not None:
