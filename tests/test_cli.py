@@ -373,10 +373,10 @@ WRONG = {
     "fit --config gan.yaml --model.loss hinge": "loss=hinge must be one of non_saturating, minimax",
     "fit --config gan.yaml --model.label_smoothing 2": "label_smoothing=2.0 must be in [0, 1)",
     "fit --config wgan.yaml --model.clip_value 0": "clip_value=0.0 must be positive",
-    "fit --config toy/gan_grid.yaml --data.name grod": "name='grod' must be one of ring, grid, swiss",
+    "fit --config toy/gan_grid.yaml --data.name grod": "name='grod' must be one of ring, grid",
     "fit --config dcgan.yaml --data ToyDataModule": "image_shape=(2,) does not fit DCGANGenerator",
     "fit --config folder/dcgan.yaml": "root='images' must be a folder of images; there is none",
-    "fit --model CGAN --data ToyDataModule --data.name swiss_roll": "num_classes=0 must be at least",
+    "fit --model CGAN --data ToyDataModule --data.name swiss_roll": "num_classes=0 must be at",
     "fit --config cyclegan.yaml --data DigitsDataModule --trainer.logger false": (
         "the DataLoader gives shape (8,) beside its images: CycleGAN needs batches of two domains"
     ),
