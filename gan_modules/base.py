@@ -118,6 +118,7 @@ class GANModule(ReloadableModule, ABC):
         for player, pieces in self._pieces.items():
             require(pieces >= 1, f"{player}_accumulate_grad_batches", pieces, "at least 1")
         self._noise_seed: int | None = None
+        self._batch_is_checked = False
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
 
     # ---- what a variant answers ----------------------------------------------------------------
@@ -161,7 +162,8 @@ class GANModule(ReloadableModule, ABC):
     def discriminator_updates(self) -> int:
         """Discriminator updates before the generator update at hand; ``n_critic`` unless scheduled.
 
-        Where there are more of them than parts of the batch, the parts come round again.
+        Where there are more of them than parts of the batch, the parts come round again. 0 skips
+        the discriminator.
         """
         return self.n_critic
 
@@ -231,7 +233,8 @@ class GANModule(ReloadableModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run the discriminator updates of one iteration, then one generator update."""
         self._seed_noise()
-        parts = _split(self.as_batch(batch), self.n_critic, "n_critic")
+        parts = _split(self._receive(batch), self.n_critic, "n_critic")
+        discriminator_terms: dict[str, Tensor] = {}
         with self._frozen("generator"):
             for part in islice(cycle(parts), self.discriminator_updates()):
                 discriminator_terms = self._update("discriminator", part)
@@ -346,9 +349,25 @@ class GANModule(ReloadableModule, ABC):
     # ---- batches -------------------------------------------------------------------------------
 
     def as_batch(self, batch: Any) -> Batch:
-        """Accept a pair or bare images; check the first training batch."""
-        images, second = (batch, None) if isinstance(batch, Tensor) else (*batch, None)[:2]
-        if self.trainer.training and not self._batch_is_checked:
+        """Accept a pair or bare images; what follows the images and is no tensor is left out.
+
+        Raises:
+            ValueError: if the batch is neither.
+        """
+        if isinstance(batch, Tensor):
+            return batch, None
+        if not isinstance(batch, (tuple, list)) or not batch or not isinstance(batch[0], Tensor):
+            raise ValueError(
+                f"the DataLoader gives a {type(batch).__name__}: a batch must be images, or a "
+                "tuple that begins with them, such as (images, labels)"
+            )
+        second = batch[1] if len(batch) > 1 else None
+        return batch[0], second if isinstance(second, Tensor) else None
+
+    def _receive(self, batch: Any) -> Batch:
+        """A batch in the module's precision; the first one of a stage is checked."""
+        images, second = self.as_batch(batch)
+        if not self._batch_is_checked:
             self.check_batch((images, second))
             self._batch_is_checked = True
         if second is not None and second.is_floating_point():
@@ -356,7 +375,7 @@ class GANModule(ReloadableModule, ABC):
         return images.to(self.dtype), second
 
     def check_batch(self, batch: Batch) -> None:
-        """Raise ``ValueError`` if the first training batch is not what the networks expect."""
+        """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
         images, _ = batch
         if not images.is_floating_point():
             raise ValueError(
@@ -364,7 +383,8 @@ class GANModule(ReloadableModule, ABC):
                 "they must be float in [-1, 1], for example (image / 127.5) - 1"
             )
         low, high = images.min().item(), images.max().item()
-        if low < -1.01 or high > 1.01:
+        # a NaN is not in any range
+        if not -1.01 <= low <= high <= 1.01:
             raise ValueError(
                 f"the DataLoader gives images in [{low:g}, {high:g}]: they must be in [-1, 1], "
                 "for example by torchvision.transforms.v2.Normalize([0.5], [0.5])"
@@ -391,12 +411,14 @@ class GANModule(ReloadableModule, ABC):
             logger.save()
 
     def on_validation_epoch_start(self) -> None:
-        """Draw noise of its own on every rank."""
+        """Draw noise of its own on every rank; check the first batch."""
         self._seed_noise()
+        self._batch_is_checked = False
 
     def on_test_epoch_start(self) -> None:
-        """Draw noise of its own on every rank."""
+        """Draw noise of its own on every rank; check the first batch."""
         self._seed_noise()
+        self._batch_is_checked = False
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Evaluate the objective on held-out images, as ``val/d/...`` and ``val/g/...``."""
@@ -408,7 +430,7 @@ class GANModule(ReloadableModule, ABC):
 
     def _evaluate(self, prefix: str, batch: Any) -> None:
         """Have Lightning average the terms over all images of all ranks."""
-        pair = self.as_batch(batch)
+        pair = self._receive(batch)
         terms = _named(
             _with_sum(self.discriminator_losses(pair)), _with_sum(self.generator_losses(pair))
         )

@@ -21,16 +21,16 @@ class CGAN(NoiseGAN):
     data's distribution of labels. Default networks are those of section 4.1, for MNIST; any
     conditional network does, :class:`DCGANGenerator` and :class:`DCGANDiscriminator` among them.
 
-    Deviations: images are in [-1, 1] and the generator ends in tanh, not in a sigmoid; Adam in
-    place of SGD with learning rate 0.1, decaying, and momentum 0.5 to 0.7; no dropout in the
-    generator, where the paper uses it, too; what is sampled is the averaged generator
-    (``ema_decay=0`` gives the paper's).
+    Deviations: latents are uniform in [-1, 1), in the paper in the unit hypercube; images are in
+    [-1, 1] and the generator ends in tanh, not in a sigmoid; Adam in place of SGD with learning
+    rate 0.1, decaying, and momentum 0.5 to 0.7; no dropout in the generator, where the paper uses
+    it, too; what is sampled is the averaged generator (``ema_decay=0`` gives the paper's).
 
     Args:
         image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
         num_classes: number of classes; from the command line it comes with the data.
         latent_dim: size of the latent vector.
-        latent_distribution: ``"uniform"`` as in the paper, or ``"normal"``.
+        latent_distribution: ``"uniform"``, or ``"normal"``.
         loss: the adversarial loss; the paper's is the original GAN's, trained as
             ``"non_saturating"``.
         label_smoothing: the target of real images is ``1 - label_smoothing``; 0 in the paper.

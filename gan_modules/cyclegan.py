@@ -39,7 +39,8 @@ class CycleGAN(TranslationGAN):
         identity_weight: weight of both identity losses, 0.5 lambda in the paper; 0 saves their
             computation.
         pool_size: fakes kept per domain to show the discriminators again; 0 shows the newest only.
-        loss: adversarial loss. The paper's is ``"least_squares"``, halved for the discriminators.
+        loss: adversarial loss. The paper's is ``"least_squares"``, for a discriminator half the
+            sum over real and fake images; the other losses are whole sums.
         generator_optimizer: called with the parameters of both generators. The official code's is
             Adam with learning rate 2e-4 and betas (0.5, 0.999), as DCGAN's.
         discriminator_optimizer: called with the parameters of both discriminators.
@@ -72,7 +73,7 @@ class CycleGAN(TranslationGAN):
         require(identity_weight >= 0, "identity_weight", identity_weight, "at least 0")
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
-        self.adversarial = adversarial_loss(loss)
+        self.loss = adversarial_loss(loss)
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
 
     def build_generator(self) -> nn.Module:
@@ -92,8 +93,8 @@ class CycleGAN(TranslationGAN):
         if self.training:
             fake_a, fake_b = self.pools["a"].query(fake_a), self.pools["b"].query(fake_b)
         return {
-            "a": self.adversarial.discriminator(*self.apply_to_both("a", real_a, fake_a)),
-            "b": self.adversarial.discriminator(*self.apply_to_both("b", real_b, fake_b)),
+            "a": self.loss.discriminator(*self.apply_to_both("a", real_a, fake_a)),
+            "b": self.loss.discriminator(*self.apply_to_both("b", real_b, fake_b)),
         }
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -110,8 +111,8 @@ class CycleGAN(TranslationGAN):
         back_a, back_b = self.generator["b_to_a"](fake_b), self.generator["a_to_b"](fake_a)
         terms["cycle_a"] = self.cycle_weight * F.l1_loss(back_a, a)
         terms["cycle_b"] = self.cycle_weight * F.l1_loss(back_b, b)
-        terms["a_to_b"] = self.adversarial.generator(self.discriminator["b"](fake_b))
-        terms["b_to_a"] = self.adversarial.generator(self.discriminator["a"](fake_a))
+        terms["a_to_b"] = self.loss.generator(self.discriminator["b"](fake_b))
+        terms["b_to_a"] = self.loss.generator(self.discriminator["a"](fake_a))
         return terms
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -21,15 +21,16 @@ class GAN(NoiseGAN):
     goodfeli/adversarial): a generator of two ReLU layers of 1,200 units, a discriminator of two
     maxout layers of 240 units with dropout, uniform latents of 100 numbers, batches of 100.
 
-    Deviations: images are in [-1, 1] and the generator ends in tanh, not in a sigmoid; layers start
-    as torch's do; Adam in place of SGD with learning rate 0.1, decaying, and momentum 0.5 to 0.7,
-    which can be given as ``torch.optim.SGD``; what is sampled is the averaged generator
-    (``ema_decay=0`` gives the paper's).
+    Deviations: latents are uniform in [-1, 1), in that code in [-sqrt(3), sqrt(3)); images are in
+    [-1, 1] and the generator ends in tanh, not in a sigmoid; layers start as torch's do; Adam in
+    place of SGD with learning rate 0.1, decaying, and momentum 0.5 to 0.7, which can be given as
+    ``torch.optim.SGD``; what is sampled is the averaged generator (``ema_decay=0`` gives the
+    paper's).
 
     Args:
         image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
         latent_dim: size of the latent vector.
-        latent_distribution: ``"uniform"`` as in the paper's code, or ``"normal"``.
+        latent_distribution: ``"uniform"``, or ``"normal"``.
         loss: the generator's loss: ``"non_saturating"``, with which section 3 trains in practice,
             or ``"minimax"``, the one of algorithm 1, whose gradient vanishes where the
             discriminator is sure.

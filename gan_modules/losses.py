@@ -48,9 +48,11 @@ def cross_entropy_discriminator_loss(
         label_smoothing: replaces the target 1 of real samples by ``1 - label_smoothing``; that of
             fakes stays 0 (one-sided, Salimans et al. 2016, arXiv:1606.03498, section 3.4).
     """
-    # -log D = softplus(-l) and -log(1 - D) = softplus(l); their mixture is softplus(l) - target l
-    target = 1 - label_smoothing
-    real = F.softplus(real_logits).mean() - target * real_logits.mean()
+    # -log D = softplus(-l) and -log(1 - D) = softplus(l) = softplus(-l) + l: written so, nothing
+    # cancels where the discriminator is sure
+    real = F.softplus(-real_logits).mean()
+    if label_smoothing:
+        real = real + label_smoothing * real_logits.mean()
     return real + F.softplus(fake_logits).mean()
 
 

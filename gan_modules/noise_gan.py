@@ -221,6 +221,11 @@ class NoiseGAN(GANModule):
                 f"but the model was built with image_shape={self.image_shape}"
             )
         for chosen in self.condition(labels):
+            if chosen.shape != (len(images),) or chosen.is_floating_point():
+                raise ValueError(
+                    f"the DataLoader gives {chosen.dtype} labels of shape {tuple(chosen.shape)} "
+                    f"with {len(images)} images: they must be integers, one per image"
+                )
             low, high = int(chosen.min()), int(chosen.max())
             if low < 0 or high >= self.num_classes:
                 raise ValueError(

@@ -21,6 +21,19 @@ class ReloadableModule(LightningModule):
     ``weights_only=True``: their names are kept in their place.
     """
 
+    _called_with: set[str]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note the names of the arguments that the class itself takes or was called with."""
+        module: Self = super().__new__(cls)
+        names = {*kwargs, *_own_parameters(cls)}
+        if args:
+            # a subclass with *args passes them on to the nearest one that names them
+            named = (_own_parameters(c) for c in cls.__mro__)
+            names |= {*next((n for n in named if len(n) >= len(args)), [])[: len(args)]}
+        object.__setattr__(module, "_called_with", names)
+        return module
+
     def save_plain_hyperparameters(self) -> None:
         """Keep every argument of every ``__init__`` above the caller that a checkpoint can hold.
 
@@ -42,7 +55,6 @@ class ReloadableModule(LightningModule):
             for name in dropped:
                 del self.hparams[name]
             self.save_hyperparameters(ignore=list(dropped), frame=frame.f_back)
-        self._called_with = _arguments_of_the_class(self)
         self._given_in_python = [
             name
             for name, value in objects.items()
@@ -66,7 +78,7 @@ class ReloadableModule(LightningModule):
         checkpoint[key] = {
             name: value
             for name, value in checkpoint[key].items()
-            if name in self._called_with or name.startswith("_")
+            if (name in self._called_with or name.startswith("_")) and not callable(value)
         }
         checkpoint["class"] = f"{type(self).__module__}.{type(self).__qualname__}"
         checkpoint["given_in_python"] = self._given_in_python
@@ -145,21 +157,18 @@ def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, An
     return checkpoint
 
 
-def _arguments_of_the_class(module: LightningModule) -> set[str]:
-    """Names of the arguments of the outermost ``__init__`` under way for this module."""
-    frame = inspect.currentframe()
-    found: set[str] = set()
-    while frame is not None:
-        names, _, keywords, values = inspect.getargvalues(frame)
-        if frame.f_code.co_name == "__init__" and names and values[names[0]] is module:
-            found = {*names[1:], *(values[keywords] if keywords else ())}
-        frame = frame.f_back
-    return found
-
-
 def _not_given(*_: Any) -> Any:
     """Stand in for an optimizer that only training needs; training asks for it first."""
     raise AssertionError
+
+
+def _own_parameters(cls: type[Any]) -> list[str]:
+    """Names of the arguments in the class's own ``__init__``, in their order."""
+    if "__init__" not in vars(cls):
+        return _own_parameters(cls.__mro__[1]) if len(cls.__mro__) > 1 else []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return [parameter.name for parameter in parameters if parameter.kind not in variadic]
 
 
 def _defaults(cls: type[Any]) -> dict[str, Any]:

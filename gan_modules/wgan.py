@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import RMSprop
 
@@ -80,11 +79,11 @@ class WGAN(NoiseGAN):
         """DCGAN's, without its sigmoid."""
         return DCGANDiscriminator(self.image_shape, self.num_classes)
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
+    def on_fit_start(self) -> None:
         """Clip the critic's weights whenever its optimizer has stepped."""
-        configured: Any = super().configure_optimizers()
-        configured[1]["optimizer"].register_step_post_hook(self._clip_weights)
-        return configured  # type: ignore[no-any-return]
+        super().on_fit_start()
+        _, critic = self._lightning_optimizers()
+        critic.optimizer.register_step_post_hook(self._clip_weights)
 
     @torch.no_grad()
     def _clip_weights(self, *_: Any) -> None:

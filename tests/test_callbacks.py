@@ -8,9 +8,10 @@ import torch
 from lightning.pytorch import Callback
 from PIL import Image
 from torch.testing import assert_close
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 from torchvision.transforms.v2.functional import pil_to_tensor
 
+from gan_modules import WGANGP
 from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid
 from gan_modules.callbacks.paths import unused
 
@@ -60,7 +61,7 @@ def test_points_are_drawn_over_the_held_out_ones(make_model: Any, make_trainer: 
     callback = SampleGrid(n=16, width=300)
     trainer = make_trainer(max_steps=1, callbacks=[callback], limit_val_batches=None)
     trainer.fit(model, DataLoader(train, 4), DataLoader(held_out, 4))
-    assert_close(callback._batch, held_out)
+    assert_close(callback._batches[0][0], held_out)
     picture = pixels("samples/step_000001.png")[:3].float()
     assert picture.shape == (3, 300, 300)
     grey = (picture.max(0).values - picture.min(0).values < 5) & (picture.mean(0) < 200)
@@ -69,6 +70,66 @@ def test_points_are_drawn_over_the_held_out_ones(make_model: Any, make_trainer: 
     # axes are from -1.1 to 1.1: the real point lies right of and above the middle
     ys, xs = torch.nonzero(grey[20:280, 40:280], as_tuple=True)
     assert (((xs + 40 - 220).abs() < 15) & ((ys + 20 - 75).abs() < 25)).any()
+
+
+def test_held_out_images_are_collected_until_there_are_enough(
+    make_model: Any, make_trainer: Any
+) -> None:
+    held_out = torch.arange(7.0).reshape(7, 1, 1, 1).expand(7, 1, 8, 8) / 7
+    callback = SampleGrid(n=5)
+    trainer = make_trainer(max_steps=1, callbacks=[callback], limit_val_batches=None)
+    trainer.fit(
+        make_model(n_critic=1), DataLoader(torch.zeros(4, 1, 8, 8), 2), DataLoader(held_out, 2)
+    )
+    assert_close(torch.cat([images for images, _ in callback._batches]), held_out[:6])
+    # without any, training images in their place
+    callback = SampleGrid(n=5, dirpath="other")
+    train = DataLoader(held_out, 2)
+    make_trainer(max_steps=4, callbacks=[callback]).fit(make_model(n_critic=1), train)
+    assert_close(torch.cat([images for images, _ in callback._batches]), held_out[:6])
+
+
+class Stream(IterableDataset[torch.Tensor]):
+    """Images without a number known beforehand."""
+
+    def __iter__(self) -> Any:
+        return iter(torch.zeros(6, 1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "loaders",
+    [
+        DataLoader(Stream(), 2),
+        [DataLoader(torch.zeros(4, 1, 8, 8), 2), DataLoader(torch.zeros(2, 1, 8, 8), 2)],
+    ],
+)
+def test_pictures_with_any_validation_loader(
+    loaders: Any, make_model: Any, make_trainer: Any
+) -> None:
+    class Patient(WGANGP):
+        def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+            pass
+
+    trainer = make_trainer(max_steps=1, callbacks=[SampleGrid(n=4)], limit_val_batches=1)
+    model = make_model(Patient, n_critic=1)
+    trainer.fit(model, DataLoader(torch.zeros(4, 1, 8, 8), 2), loaders)
+    assert Path("samples/step_000001.png").is_file()
+
+
+@pytest.mark.parametrize(("channels", "shown"), [(2, 1), (3, 3), (5, 3)])
+def test_any_number_of_channels_can_be_shown(channels: int, shown: int) -> None:
+    # two images side by side in frames of 2
+    images = torch.rand(1, 2, channels, 4, 4) * 2 - 1
+    grid = SampleGrid(width=8).grid(images)[:, 2:6, 2:6]
+    expected = (images[0, 0, :shown] + 1) / 2
+    assert_close(grid, expected.expand(3, -1, -1))
+
+
+def test_points_on_a_line_can_be_shown(make_model: Any, make_trainer: Any) -> None:
+    trainer = make_trainer(max_steps=1, callbacks=[SampleGrid(n=4, width=100)])
+    model = make_model(n_critic=1, image_shape=(1,))
+    trainer.fit(model, DataLoader(torch.zeros(4, 1), 2))
+    assert Path("samples/step_000001.png").is_file()
 
 
 def test_loss_plot_shows_what_was_logged(

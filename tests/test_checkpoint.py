@@ -1,5 +1,7 @@
 """Saving, reloading without knowing the class, and resuming exactly."""
 
+import pickle
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,37 @@ def test_what_a_subclass_settles_is_not_asked_for_again(
     assert isinstance(again, SettledWGANGP)
     assert (again.gp_weight, again.latent_dim) == (3.0, 3)
     assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
+class Positional(WGANGP):
+    """Names its arguments first and takes them in any way."""
+
+    def __init__(self, image_shape: Any, latent_dim: int = 5, **kwargs: Any) -> None:
+        super().__init__(image_shape=image_shape, latent_dim=latent_dim, n_critic=1, **kwargs)
+
+
+class PassedOn(Positional):
+    """Passes on what it does not name, and takes one of its arguments out."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        weight = kwargs.pop("gp_weight", 3.0)
+        super().__init__(*args, gp_weight=weight, **kwargs)
+        # what writers of Lightning modules are used to
+        self.save_hyperparameters()
+
+
+@pytest.mark.parametrize("cls", [Positional, PassedOn])
+def test_arguments_given_in_any_way_are_saved(
+    cls: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    optimizer = partial(torch.optim.SGD, lr=0.1)
+    model = cls((1, 8, 8), 3, gp_weight=7.0, generator_optimizer=optimizer)
+    again = GANModule.load_from_checkpoint(trained(make_trainer, make_loader, model))
+    assert type(again) is cls
+    assert (again.image_shape, again.latent_dim, again.gp_weight) == ((1, 8, 8), 3, 7.0)
+    assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+    twin = pickle.loads(pickle.dumps(deepcopy(again)))
+    assert_close(twin.state_dict(), model.state_dict(), rtol=0, atol=0)
 
 
 def test_networks_passed_in_python_must_be_passed_again(

@@ -401,6 +401,7 @@ def test_options_out_of_range(options: dict[str, Any], line: str, make_model: An
     [
         (torch.zeros(4, 1, 8, 8, dtype=torch.uint8), "gives torch.uint8 images"),
         (torch.full((4, 1, 8, 8), 255.0), r"gives images in \[255, 255\]"),
+        (torch.full((4, 1, 8, 8), torch.nan), r"gives images in \[nan, nan\]"),
         (torch.zeros(4, 1, 9, 9), r"shape \(1, 9, 9\), but .* image_shape=\(1, 8, 8\)"),
         (torch.zeros(3, 1, 8, 8), "3 images cannot be cut into n_critic=2 equal parts"),
     ],
@@ -411,10 +412,49 @@ def test_wrong_batches(batch: Tensor, line: str, make_model: Any, make_trainer: 
         make_trainer(max_steps=1).fit(make_model(n_critic=2), loader)
 
 
+def test_batches_of_other_kinds(make_model: Any, make_trainer: Any) -> None:
+    images = torch.zeros(4, 1, 8, 8)
+    named = DataLoader(list(zip(images, "abcd", strict=True)), batch_size=4)  # type: ignore[arg-type]
+    make_trainer(max_steps=1).fit(make_model(n_critic=1), named)
+    keyed = DataLoader([{"image": image} for image in images], batch_size=4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="gives a dict: a batch must be images, or a tuple"):
+        make_trainer(max_steps=1).fit(make_model(n_critic=1), keyed)
+
+
+def test_held_out_batches_are_checked_too(make_model: Any, make_trainer: Any) -> None:
+    wrong = DataLoader(torch.zeros(4, 1, 9, 9), batch_size=4)  # type: ignore[arg-type]
+    right = DataLoader(torch.zeros(4, 1, 8, 8), batch_size=4)  # type: ignore[arg-type]
+    trainer = make_trainer(max_steps=1, limit_val_batches=None)
+    with pytest.raises(ValueError, match=r"shape \(1, 9, 9\), but .* image_shape=\(1, 8, 8\)"):
+        trainer.fit(make_model(n_critic=1), right, wrong)
+    with pytest.raises(ValueError, match=r"shape \(1, 9, 9\), but"):
+        make_trainer(limit_val_batches=None).validate(make_model(), wrong)
+
+
+def test_the_discriminator_may_be_skipped(
+    make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    class EverySecond(WGANGP):
+        def discriminator_updates(self) -> int:
+            return self.global_step % 2
+
+    watcher = Watcher()
+    trainer = make_trainer(max_steps=4, callbacks=[watcher], log_every_n_steps=1)
+    trainer.fit(make_model(EverySecond, n_critic=1), make_loader(2))
+    assert watcher.steps == ["generator", "discriminator", "generator"] * 2
+
+
 def test_wrong_labels(make_model: Any, make_trainer: Any, make_loader: Any) -> None:
     model = make_model(n_critic=1, num_classes=2, conditional=True)
     with pytest.raises(ValueError, match="labels from 0 to 2, but num_classes=2 allows 0 to 1"):
         make_trainer(max_steps=1).fit(model, make_loader(6))
+    images = torch.zeros(4, 1, 8, 8)
+    for labels in (torch.zeros(4), torch.zeros(4, 2, dtype=torch.long)):
+        loader = DataLoader(TensorDataset(images, labels), batch_size=4)
+        with pytest.raises(ValueError, match="they must be integers, one per image"):
+            make_trainer(max_steps=1).fit(model, loader)
+    small = DataLoader(TensorDataset(images, torch.ones(4, dtype=torch.uint8)), batch_size=4)
+    make_trainer(max_steps=1).fit(model, small)
     bare = DataLoader(torch.zeros(4, 1, 8, 8), batch_size=4)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"must give \(images, labels\)"):
         make_trainer(max_steps=1).fit(model, bare)

@@ -77,8 +77,8 @@ def test_no_overflow_and_the_right_direction(name: AdversarialLossName) -> None:
     assert fake.grad is not None
     assert real.grad.isfinite().all()
     assert fake.grad.isfinite().all()
-    # at the boundary the discriminator raises real logits and lowers fake ones
-    assert real.grad[1] < 0 or name == "least_squares"
+    # at the boundary the discriminator raises real logits and lowers fake ones, or leaves them
+    assert real.grad[1] < 0
     assert fake.grad[1] >= 0
     # and the generator raises fake ones
     fake.grad = None
@@ -86,6 +86,19 @@ def test_no_overflow_and_the_right_direction(name: AdversarialLossName) -> None:
     assert fake.grad is not None
     assert fake.grad.isfinite().all()
     assert fake.grad[1] < 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["minimax", "non_saturating"])
+def test_a_sure_discriminator_still_has_its_gradient(
+    name: AdversarialLossName, dtype: torch.dtype
+) -> None:
+    # the mean of two: -sigmoid(-l) / 2 each; 1 - sigmoid(l) would be 0 in float32 from l = 17
+    logits = torch.tensor([8.0, 20.0], dtype=dtype, requires_grad=True)
+    adversarial_loss(name).discriminator(logits, torch.zeros(2, dtype=dtype)).backward()
+    expected = torch.tensor([-3.3535e-4, -2.0612e-9], dtype=torch.float64) / 2
+    assert logits.grad is not None
+    assert_close(logits.grad.double(), expected, rtol=0.02, atol=0)
 
 
 def test_minimax_saturates_where_non_saturating_does_not() -> None:

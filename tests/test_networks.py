@@ -151,6 +151,28 @@ def test_dcgan_sizes_are_the_papers(size: int) -> None:
     assert generator(torch.randn(2, 7)).shape == (2, 5, size, size)
 
 
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: networks.MLPDiscriminator((1, 8, 8), norm="batch"), "norm='batch' must be one of"),  # type: ignore[arg-type]
+        (
+            lambda: networks.MLPDiscriminator((1, 8, 8), activation="relu"),  # type: ignore[arg-type]
+            "activation='relu' must be one of leaky_relu, maxout",
+        ),
+        (lambda: networks.DCGANGenerator((1, 8, 8), 4, norm="bach"), "norm='bach' must be one of"),  # type: ignore[arg-type]
+        (
+            lambda: networks.PatchGANDiscriminator((1, 8, 8), n_layers=1, norm="x"),
+            "norm='x' must be one of",
+        ),  # type: ignore[arg-type]
+        (lambda: networks.CGANGenerator((1, 8, 8), 4, 0), "num_classes=0 must be at least 1"),
+        (lambda: networks.CGANDiscriminator((1, 8, 8), 0), "num_classes=0 must be at least 1"),
+    ],
+)
+def test_wrong_options(make: Any, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        make()
+
+
 def test_maxout_by_hand() -> None:
     layer = Maxout(2, 2, pieces=2)
     with torch.no_grad():

@@ -1,5 +1,6 @@
 """Pictures of what the generator makes, during training."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import make_grid, save_image
 
-from gan_modules.base import GANModule, require
+from gan_modules.base import Batch, GANModule, require
 from gan_modules.callbacks.paths import is_trial, unused
 
 __all__ = ["SampleGrid"]
@@ -61,21 +62,34 @@ class SampleGrid(Callback):
             raise ValueError(f"SampleGrid draws from a GANModule, not a {type(pl_module).__name__}")
         self._drawn = -1
         self._folder = unused(Path(self.dirpath or Path(trainer.default_root_dir, "samples")))
-        self._batch = _held_out_batch(trainer) if self._draws(trainer) else None
+        self._batches: list[Batch] = []
+        if self._draws(trainer):
+            for batch in _held_out_batches(trainer):
+                if not self._wants_more():
+                    break
+                self._keep(pl_module, trainer.strategy.batch_to_device(batch))
+        self._held_out = bool(self._batches)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Draw when it is due."""
-        if self._batch is None:
-            self._batch = batch
+        if self._draws(trainer) and not self._held_out and self._wants_more():
+            self._keep(pl_module, batch)
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the end."""
-        if self._batch is not None:
+        if self._batches:
             self._draw(trainer, pl_module)
+
+    def _wants_more(self) -> bool:
+        return sum(len(images) for images, _ in self._batches) < self.n
+
+    def _keep(self, pl_module: LightningModule, batch: Any) -> None:
+        assert isinstance(pl_module, GANModule)
+        self._batches.append(pl_module.as_batch(batch))
 
     def _draws(self, trainer: Trainer) -> bool:
         return trainer.is_global_zero and not is_trial(trainer)
@@ -85,7 +99,7 @@ class SampleGrid(Callback):
         if not self._draws(trainer) or step == self._drawn:
             return
         assert isinstance(pl_module, GANModule)
-        batch = pl_module.as_batch(self._batch)
+        batch = _joined(self._batches)
         samples = pl_module.sample_grid(self.n, self.seed, batch)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step_{step:06d}.png"
@@ -104,12 +118,17 @@ class SampleGrid(Callback):
     def grid(self, images: Tensor) -> Tensor:
         """Lay images in [-1, 1], shape ``(rows, columns, C, H, W)``, out on a page.
 
+        Of images that are neither grey nor coloured the first channels are shown.
+
         Returns:
             ``(3, height, width)`` in [0, 1].
         """
-        columns = images.shape[1]
-        factor = max(1, round(self.width / (columns * images.shape[-1])))
-        images = F.interpolate(images.flatten(0, 1).float().cpu(), scale_factor=factor)
+        rows, columns, channels = images.shape[:3]
+        factor = max(1, round(self.width / (max(rows, columns) * images.shape[-1])))
+        images = images.flatten(0, 1).float().cpu()
+        if channels not in (1, 3):
+            images = images[:, : 3 if channels > 3 else 1]
+        images = F.interpolate(images, scale_factor=factor)
         grid: Tensor = make_grid(images, columns, padding=2, normalize=True, value_range=(-1, 1))
         return grid
 
@@ -118,19 +137,27 @@ class SampleGrid(Callback):
         figure = Figure(figsize=(self.width / 100, self.width / 100), layout="constrained")
         axes = figure.subplots()
         for points, name, colour in ((real, "real", "tab:gray"), (samples, "generated", "tab:red")):
-            x, y = points[:, :2].float().cpu().numpy().T
+            # points on a line are drawn at height 0
+            x, y = F.pad(points, (0, 1))[:, :2].float().cpu().numpy().T
             axes.scatter(x, y, s=4, alpha=0.4, linewidths=0, color=colour, label=name)
         axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
         axes.legend(loc="upper right", fontsize="small", markerscale=3)
         figure.savefig(path, dpi=100)
 
 
-def _held_out_batch(trainer: Trainer) -> Any:
-    """The first validation batch, on the device, or None; the random state is left alone."""
-    loader: Any = trainer.val_dataloaders
-    loader = loader[0] if isinstance(loader, (list, tuple)) and loader else loader
-    if not loader:
-        return None
-    with torch.random.fork_rng(devices=[]):
-        batch = next(iter(loader))
-    return trainer.strategy.batch_to_device(batch)
+def _held_out_batches(trainer: Trainer) -> Iterator[Any]:
+    """Batches of the first validation loader, if any; the random state is left alone."""
+    loaders: Any = trainer.val_dataloaders
+    if isinstance(loaders, dict):
+        loaders = list(loaders.values())
+    loader = next(iter(loaders), None) if isinstance(loaders, (list, tuple)) else loaders
+    if loader is not None:
+        with torch.random.fork_rng(devices=[]):
+            yield from loader
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    """One batch of several, without a second part where one of them has none."""
+    images = torch.cat([images for images, _ in batches])
+    seconds = [second for _, second in batches if second is not None]
+    return images, torch.cat(seconds) if len(seconds) == len(batches) else None

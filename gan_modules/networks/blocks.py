@@ -6,7 +6,15 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-__all__ = ["ConvNorm", "Maxout", "doublings", "has_batch_norm", "init_normal", "make_norm"]
+__all__ = [
+    "ConvNorm",
+    "Maxout",
+    "check_choice",
+    "doublings",
+    "has_batch_norm",
+    "init_normal",
+    "make_norm",
+]
 
 ConvNorm = Literal["none", "batch", "layer"]
 
@@ -17,11 +25,18 @@ def make_norm(norm: ConvNorm, channels: int) -> nn.Module:
     One group of ``GroupNorm`` is layer normalisation with a scale and a shift per channel, as in
     the official WGAN-GP code.
     """
+    check_choice("norm", norm, ("none", "batch", "layer"))
     if norm == "batch":
         return nn.BatchNorm2d(channels)
     if norm == "layer":
         return nn.GroupNorm(1, channels)
     return nn.Identity()
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise ``ValueError`` unless an option is one of its choices."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}")
 
 
 class Maxout(nn.Module):

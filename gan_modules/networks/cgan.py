@@ -25,6 +25,9 @@ class CGANGenerator(nn.Module):
         latent_width: units for the latent.
         label_width: units for the label.
         width: units of the layer in common.
+
+    Raises:
+        ValueError: if there are no classes.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class CGANGenerator(nn.Module):
         width: int = 1200,
     ) -> None:
         super().__init__()
+        _check_classes(num_classes)
         self.num_classes = num_classes
         self.latent = nn.Sequential(nn.Linear(latent_dim, latent_width), nn.ReLU())
         self.label = nn.Sequential(nn.Linear(num_classes, label_width), nn.ReLU())
@@ -67,6 +71,9 @@ class CGANDiscriminator(nn.Module):
         label_width: units for the label, of 5 pieces.
         width: units of the layer in common, of 4 pieces.
         dropout: share of the units of all three layers that is dropped in training.
+
+    Raises:
+        ValueError: if there are no classes.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class CGANDiscriminator(nn.Module):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        _check_classes(num_classes)
         self.num_classes = num_classes
         self.image = nn.Sequential(nn.Flatten(), Maxout(math.prod(image_shape), image_width, 5))
         self.label = Maxout(num_classes, label_width, 5)
@@ -95,3 +103,10 @@ class CGANDiscriminator(nn.Module):
         label = self.label(one_hot(labels, self.num_classes, images.dtype))
         logits: Tensor = self.joint(torch.cat([self.image(images), label], dim=1))
         return logits
+
+
+def _check_classes(num_classes: int) -> None:
+    if num_classes < 1:
+        raise ValueError(
+            f"num_classes={num_classes} must be at least 1: these networks are for labelled data"
+        )

@@ -36,4 +36,4 @@ def one_hot(labels: Tensor | None, num_classes: int, dtype: torch.dtype) -> Tens
     """
     if labels is None:
         raise ValueError(f"a network built with num_classes={num_classes} must be given labels")
-    return F.one_hot(labels, num_classes).to(dtype)
+    return F.one_hot(labels.long(), num_classes).to(dtype)

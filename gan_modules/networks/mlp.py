@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import Maxout
+from gan_modules.networks.blocks import Maxout, check_choice
 from gan_modules.networks.conditioning import append_labels
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
@@ -62,6 +62,9 @@ class MLPDiscriminator(nn.Module):
         activation: ``"leaky_relu"``, or ``"maxout"`` with five pieces per unit.
         input_dropout: share of the pixels (and labels) that is dropped in training.
         dropout: share of every hidden layer's units that is dropped in training.
+
+    Raises:
+        ValueError: for any other norm or activation.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class MLPDiscriminator(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        check_choice("norm", norm, ("none", "layer"))
+        check_choice("activation", activation, ("leaky_relu", "maxout"))
         self.num_classes = num_classes
         layers: list[nn.Module] = [nn.Dropout(input_dropout)] if input_dropout else []
         width = math.prod(image_shape) + num_classes

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import init_normal, make_norm
+from gan_modules.networks.blocks import check_choice, init_normal, make_norm
 
 __all__ = ["PatchGANDiscriminator", "deepest_patchgan"]
 
@@ -32,7 +32,7 @@ class PatchGANDiscriminator(nn.Module):
             with gradient penalty needs ``"instance"``, ``"layer"`` or ``"none"``.
 
     Raises:
-        ValueError: if the image is too small for ``n_layers``.
+        ValueError: if the image is too small for ``n_layers``, or for any other norm.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class PatchGANDiscriminator(nn.Module):
         norm: PatchNorm = "instance",
     ) -> None:
         super().__init__()
+        check_choice("norm", norm, ("instance", "batch", "layer", "none"))
         deepest = deepest_patchgan(image_shape)
         if not 1 <= n_layers <= deepest:
             fits = f"n_layers from 1 to {deepest} fit" if deepest > 1 else "only n_layers=1 fits"
