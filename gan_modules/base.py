@@ -18,11 +18,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from gan_modules.batches import Batch, as_batch, check_images, split_batch
 from gan_modules.reloadable import ReloadableModule
 
-__all__ = ["Batch", "GANModule", "OptimizerFactory", "SchedulerFactory", "require"]
+__all__ = ["GANModule", "OptimizerFactory", "SchedulerFactory", "require"]
 
-Batch = tuple[Tensor, Tensor | None]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
 Player = Literal["generator", "discriminator"]
@@ -233,7 +233,7 @@ class GANModule(ReloadableModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run the discriminator updates of one iteration, then one generator update."""
         self._seed_noise()
-        parts = _split(self._receive(batch), self.n_critic, "n_critic")
+        parts = split_batch(self._receive(batch), self.n_critic, "n_critic")
         discriminator_terms: dict[str, Tensor] = {}
         with self._frozen("generator"):
             for part in islice(cycle(parts), self.discriminator_updates()):
@@ -250,7 +250,7 @@ class GANModule(ReloadableModule, ABC):
         losses = self.generator_losses if player == "generator" else self.discriminator_losses
         pieces = self._pieces[player]
         total: dict[str, Tensor] = {}
-        for piece in _split(batch, pieces, f"{player}_accumulate_grad_batches"):
+        for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
             terms = _with_sum(losses(piece))
             with self._without_ddp_hooks():
                 self.manual_backward(terms["loss"] / pieces if pieces > 1 else terms["loss"])
@@ -348,25 +348,9 @@ class GANModule(ReloadableModule, ABC):
 
     # ---- batches -------------------------------------------------------------------------------
 
-    def as_batch(self, batch: Any) -> Batch:
-        """Accept a pair or bare images; what follows the images and is no tensor is left out.
-
-        Raises:
-            ValueError: if the batch is neither.
-        """
-        if isinstance(batch, Tensor):
-            return batch, None
-        if not isinstance(batch, (tuple, list)) or not batch or not isinstance(batch[0], Tensor):
-            raise ValueError(
-                f"the DataLoader gives a {type(batch).__name__}: a batch must be images, or a "
-                "tuple that begins with them, such as (images, labels)"
-            )
-        second = batch[1] if len(batch) > 1 else None
-        return batch[0], second if isinstance(second, Tensor) else None
-
     def _receive(self, batch: Any) -> Batch:
         """A batch in the module's precision; the first one of a stage is checked."""
-        images, second = self.as_batch(batch)
+        images, second = as_batch(batch)
         if not self._batch_is_checked:
             self.check_batch((images, second))
             self._batch_is_checked = True
@@ -376,19 +360,7 @@ class GANModule(ReloadableModule, ABC):
 
     def check_batch(self, batch: Batch) -> None:
         """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
-        images, _ = batch
-        if not images.is_floating_point():
-            raise ValueError(
-                f"the DataLoader gives {images.dtype} images: "
-                "they must be float in [-1, 1], for example (image / 127.5) - 1"
-            )
-        low, high = images.min().item(), images.max().item()
-        # a NaN is not in any range
-        if not -1.01 <= low <= high <= 1.01:
-            raise ValueError(
-                f"the DataLoader gives images in [{low:g}, {high:g}]: they must be in [-1, 1], "
-                "for example by torchvision.transforms.v2.Normalize([0.5], [0.5])"
-            )
+        check_images(batch[0])
 
     # ---- reporting -----------------------------------------------------------------------------
 
@@ -491,23 +463,6 @@ def logging_is_due(trainer: Trainer) -> bool:
     """Whether the generator update just made is one to log; an interval of 0 is never."""
     interval = cast(int, trainer.log_every_n_steps)  # type: ignore[attr-defined]
     return interval > 0 and trainer.global_step % interval == 0
-
-
-def _split(batch: Batch, parts: int, name: str) -> list[Batch]:
-    """Cut a batch into equal parts."""
-    if parts == 1:
-        return [batch]
-    images, labels = batch
-    size, rest = divmod(len(images), parts)
-    if rest or not size:
-        raise ValueError(
-            f"a batch of {len(images)} images cannot be cut into {name}={parts} equal parts: "
-            f"give the DataLoader a batch_size that is a multiple of {parts}, and drop_last=True"
-        )
-    no_labels: list[None] = [None] * parts
-    return list(
-        zip(images.split(size), no_labels if labels is None else labels.split(size), strict=True)
-    )
 
 
 def _parameters(optimizer: Any) -> list[nn.Parameter]:

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from gan_modules.base import Batch, OptimizerFactory
+from gan_modules.base import OptimizerFactory
+from gan_modules.batches import Batch
 from gan_modules.losses import AdversarialLossName, adversarial_loss
 from gan_modules.networks import CGANDiscriminator, CGANGenerator
 from gan_modules.noise_gan import NoiseGAN

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_modules.base import Batch, OptimizerFactory, require
+from gan_modules.base import OptimizerFactory, require
+from gan_modules.batches import Batch
 from gan_modules.image_pool import ImagePool
 from gan_modules.losses import AdversarialLossName, adversarial_loss
 from gan_modules.networks.cyclegan import CycleGANGenerator

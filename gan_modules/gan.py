@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from gan_modules.base import Batch, OptimizerFactory, require
+from gan_modules.base import OptimizerFactory, require
+from gan_modules.batches import Batch
 from gan_modules.losses import adversarial_loss
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 from gan_modules.noise_gan import NoiseGAN

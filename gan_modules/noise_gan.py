@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from gan_modules.base import Batch, GANModule, require
+from gan_modules.base import GANModule, require
+from gan_modules.batches import Batch
 from gan_modules.networks.blocks import has_batch_norm
 
 __all__ = ["DiscriminatorFactory", "GeneratorFactory", "NoiseGAN"]

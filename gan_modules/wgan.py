@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import RMSprop
 
-from gan_modules.base import Batch, OptimizerFactory, require
+from gan_modules.base import OptimizerFactory, require
+from gan_modules.batches import Batch
 from gan_modules.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 from gan_modules.networks import DCGANDiscriminator, DCGANGenerator
 from gan_modules.noise_gan import NoiseGAN

@@ -6,7 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_modules.base import Batch, OptimizerFactory, require
+from gan_modules.base import OptimizerFactory, require
+from gan_modules.batches import Batch
 from gan_modules.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.blocks import has_batch_norm

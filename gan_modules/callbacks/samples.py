@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import make_grid, save_image
 
-from gan_modules.base import Batch, GANModule, require
+from gan_modules.base import GANModule, require
+from gan_modules.batches import Batch, as_batch, join_batches
 from gan_modules.callbacks.paths import is_trial, unused
 
 __all__ = ["SampleGrid"]
@@ -67,7 +68,7 @@ class SampleGrid(Callback):
             for batch in _held_out_batches(trainer):
                 if not self._wants_more():
                     break
-                self._keep(pl_module, trainer.strategy.batch_to_device(batch))
+                self._keep(trainer.strategy.batch_to_device(batch))
         self._held_out = bool(self._batches)
 
     def on_train_batch_end(
@@ -75,7 +76,7 @@ class SampleGrid(Callback):
     ) -> None:
         """Draw when it is due."""
         if self._draws(trainer) and not self._held_out and self._wants_more():
-            self._keep(pl_module, batch)
+            self._keep(batch)
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer, pl_module)
 
@@ -87,9 +88,8 @@ class SampleGrid(Callback):
     def _wants_more(self) -> bool:
         return sum(len(images) for images, _ in self._batches) < self.n
 
-    def _keep(self, pl_module: LightningModule, batch: Any) -> None:
-        assert isinstance(pl_module, GANModule)
-        self._batches.append(pl_module.as_batch(batch))
+    def _keep(self, batch: Any) -> None:
+        self._batches.append(as_batch(batch))
 
     def _draws(self, trainer: Trainer) -> bool:
         return trainer.is_global_zero and not is_trial(trainer)
@@ -99,7 +99,7 @@ class SampleGrid(Callback):
         if not self._draws(trainer) or step == self._drawn:
             return
         assert isinstance(pl_module, GANModule)
-        batch = _joined(self._batches)
+        batch = join_batches(self._batches)
         samples = pl_module.sample_grid(self.n, self.seed, batch)
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step_{step:06d}.png"
@@ -154,10 +154,3 @@ def _held_out_batches(trainer: Trainer) -> Iterator[Any]:
     if loader is not None:
         with torch.random.fork_rng(devices=[]):
             yield from loader
-
-
-def _joined(batches: list[Batch]) -> Batch:
-    """One batch of several, without a second part where one of them has none."""
-    images = torch.cat([images for images, _ in batches])
-    seconds = [second for _, second in batches if second is not None]
-    return images, torch.cat(seconds) if len(seconds) == len(batches) else None

@@ -1,0 +1,72 @@
+"""What a batch is: images, and what a family pairs them with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Batch", "as_batch", "check_images", "join_batches", "split_batch"]
+
+Batch = tuple[Tensor, Tensor | None]
+
+
+def as_batch(batch: Any) -> Batch:
+    """Accept a pair or bare images; what follows the images and is no tensor is left out.
+
+    Raises:
+        ValueError: if the batch is neither.
+    """
+    if isinstance(batch, Tensor):
+        return batch, None
+    if not isinstance(batch, (tuple, list)) or not batch or not isinstance(batch[0], Tensor):
+        raise ValueError(
+            f"the DataLoader gives a {type(batch).__name__}: a batch must be images, or a "
+            "tuple that begins with them, such as (images, labels)"
+        )
+    second = batch[1] if len(batch) > 1 else None
+    return batch[0], second if isinstance(second, Tensor) else None
+
+
+def check_images(images: Tensor) -> None:
+    """Raise ``ValueError`` unless images are float in [-1, 1]."""
+    if not images.is_floating_point():
+        raise ValueError(
+            f"the DataLoader gives {images.dtype} images: "
+            "they must be float in [-1, 1], for example (image / 127.5) - 1"
+        )
+    low, high = images.min().item(), images.max().item()
+    # a NaN is not in any range
+    if not -1.01 <= low <= high <= 1.01:
+        raise ValueError(
+            f"the DataLoader gives images in [{low:g}, {high:g}]: they must be in [-1, 1], "
+            "for example by torchvision.transforms.v2.Normalize([0.5], [0.5])"
+        )
+
+
+def split_batch(batch: Batch, parts: int, name: str) -> list[Batch]:
+    """Cut a batch into equal parts.
+
+    Raises:
+        ValueError: if they cannot be equal; ``name`` is the option that asks for them.
+    """
+    if parts == 1:
+        return [batch]
+    images, second = batch
+    size, rest = divmod(len(images), parts)
+    if rest or not size:
+        raise ValueError(
+            f"a batch of {len(images)} images cannot be cut into {name}={parts} equal parts: "
+            f"give the DataLoader a batch_size that is a multiple of {parts}, and drop_last=True"
+        )
+    nothing: list[None] = [None] * parts
+    return list(
+        zip(images.split(size), nothing if second is None else second.split(size), strict=True)
+    )
+
+
+def join_batches(batches: Sequence[Batch]) -> Batch:
+    """One batch of several, without a second part where one of them has none."""
+    images = torch.cat([images for images, _ in batches])
+    seconds = [second for _, second in batches if second is not None]
+    return images, torch.cat(seconds) if len(seconds) == len(batches) else None
