@@ -20,6 +20,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan_modules.batches import Batch, as_batch, check_images, split_batch
 from gan_modules.reloadable import ReloadableModule
+from gan_modules.term_watch import TermWatch, require_finite
 
 __all__ = ["GANModule", "OptimizerFactory", "SchedulerFactory", "require"]
 
@@ -48,6 +49,9 @@ class GANModule(ReloadableModule, ABC):
     ``d/<term>`` and ``g/<term>``, and the sums ``d/loss`` and ``g/loss``; during validation and
     test the same on held-out images as ``val/...`` and ``test/...``, where a critic that overfits
     shows.
+
+    A NaN or an infinity among the terms ends the training at the next such moment, or before a
+    checkpoint is written, with a ``FloatingPointError`` that names the update and the term.
 
     Args:
         n_critic: discriminator updates per generator update.
@@ -117,8 +121,10 @@ class GANModule(ReloadableModule, ABC):
             require(clip is None or clip > 0, name, clip, "positive, or null for no clipping")
         for player, pieces in self._pieces.items():
             require(pieces >= 1, f"{player}_accumulate_grad_batches", pieces, "at least 1")
-        self._noise_seed: int | None = None
+        # of all randomness in training; torch's own seed unless it is set before
+        self.noise_seed: int | None = None
         self._batch_is_checked = False
+        self._watch = TermWatch()
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
 
     # ---- what a variant answers ----------------------------------------------------------------
@@ -216,6 +222,7 @@ class GANModule(ReloadableModule, ABC):
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
         self._batch_is_checked = False
+        self._watch = TermWatch()
         for player, optimizer in zip(PLAYERS, self._lightning_optimizers(), strict=True):
             self._parameters_of[player] = _parameters(optimizer)
             fused = optimizer.optimizer.defaults.get("fused")
@@ -242,8 +249,13 @@ class GANModule(ReloadableModule, ABC):
             generator_terms = self._update("generator", parts[-1])
         self._update_average()
         self._step_schedulers()
+        terms = _named(discriminator_terms, generator_terms)
+        self._watch.note(self.global_step, terms)
         if logging_is_due(self.trainer):
-            self._report(_named(discriminator_terms, generator_terms))
+            self._watch.check(self.trainer)
+            self._report(terms)
+        elif self._watch.is_full:
+            self._watch.check(self.trainer)
 
     def _update(self, player: Player, batch: Batch) -> dict[str, Tensor]:
         """Minimise one player's losses by one step; return their terms, without graph."""
@@ -336,9 +348,9 @@ class GANModule(ReloadableModule, ABC):
         Lightning seeds all ranks alike, and they would all draw the same noise. Knowing the
         iteration makes a resumed run draw what an uninterrupted one would have drawn.
         """
-        if self._noise_seed is None:
-            self._noise_seed = self.trainer.strategy.broadcast(torch.initial_seed())
-        key = f"{self._noise_seed}/{self.global_rank}/{self.global_step}".encode()
+        if self.noise_seed is None:
+            self.noise_seed = self.trainer.strategy.broadcast(torch.initial_seed())
+        key = f"{self.noise_seed}/{self.global_rank}/{self.global_step}".encode()
         digest = hashlib.blake2b(key, digest_size=8).digest()
         seed = int.from_bytes(digest, "big", signed=True)
         # torch.manual_seed also prepares backends that this process never starts, at 0.2 ms a step
@@ -423,19 +435,23 @@ class GANModule(ReloadableModule, ABC):
     @property
     def _is_fitting(self) -> bool:
         # trainer.validate and trainer.test return what self.log sends to loggers, fit does not
-        return self.trainer.state.fn == TrainerFn.FITTING
+        return self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING
 
     # ---- checkpoints ---------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the seed of the noise, for exact resuming."""
+        """Save the seed of the noise, for exact resuming; refuse to save what is spoilt."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["noise_seed"] = self._noise_seed
+        if self._is_fitting:
+            self._watch.check(self.trainer)
+            require_finite(self, self.global_step)
+        checkpoint["noise_seed"] = self.noise_seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue the checkpoint's sequence of noise."""
+        """Continue the checkpoint's sequence of noise, in training."""
         super().on_load_checkpoint(checkpoint)
-        self._noise_seed = checkpoint["noise_seed"]
+        if self._is_fitting:
+            self.noise_seed = checkpoint["noise_seed"]
 
 
 def require(condition: bool, name: str, value: object, right: str) -> None:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from gan_modules.base import logging_is_due, require
 from gan_modules.callbacks.paths import is_trial, unused
+from gan_modules.files import whole_file
 
 __all__ = ["LossPlot"]
 
@@ -81,5 +82,5 @@ class LossPlot(Callback):
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")
         axes[-1].set_xlabel("generator updates")
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(self._file, dpi=120)
+        with whole_file(self._file) as file:
+            figure.savefig(file, format="png", dpi=120)

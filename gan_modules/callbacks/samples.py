@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,6 +17,7 @@ from torchvision.utils import make_grid, save_image
 from gan_modules.base import GANModule, require
 from gan_modules.batches import Batch, as_batch, join_batches
 from gan_modules.callbacks.paths import is_trial, unused
+from gan_modules.files import whole_file
 
 __all__ = ["SampleGrid"]
 
@@ -101,12 +102,12 @@ class SampleGrid(Callback):
         assert isinstance(pl_module, GANModule)
         batch = join_batches(self._batches)
         samples = pl_module.sample_grid(self.n, self.seed, batch)
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"step_{step:06d}.png"
-        if samples.ndim == 5:
-            save_image(self.grid(samples), path)
-        else:
-            self._scatter(batch[0], samples.flatten(0, 1), path)
+        with whole_file(path) as file:
+            if samples.ndim == 5:
+                save_image(self.grid(samples), file, format="png")
+            else:
+                self._scatter(batch[0], samples.flatten(0, 1), file)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image(key="samples", images=[str(path)], step=step)
@@ -132,7 +133,7 @@ class SampleGrid(Callback):
         grid: Tensor = make_grid(images, columns, padding=2, normalize=True, value_range=(-1, 1))
         return grid
 
-    def _scatter(self, real: Tensor, samples: Tensor, path: Path) -> None:
+    def _scatter(self, real: Tensor, samples: Tensor, file: BinaryIO) -> None:
         """Draw generated points over real ones: the first two coordinates of each."""
         figure = Figure(figsize=(self.width / 100, self.width / 100), layout="constrained")
         axes = figure.subplots()
@@ -142,7 +143,7 @@ class SampleGrid(Callback):
             axes.scatter(x, y, s=4, alpha=0.4, linewidths=0, color=colour, label=name)
         axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
         axes.legend(loc="upper right", fontsize="small", markerscale=3)
-        figure.savefig(path, dpi=100)
+        figure.savefig(file, format="png", dpi=100)
 
 
 def _held_out_batches(trainer: Trainer) -> Iterator[Any]:

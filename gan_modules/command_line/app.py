@@ -13,6 +13,7 @@ from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.base import GANModule
 from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid, StepCheckpoint
@@ -20,8 +21,14 @@ from gan_modules.command_line.messages import explain_exception
 from gan_modules.command_line.parsing import (
     ConfigFile,
     GANArgumentParser,
-    config_folders,
     with_subparsers,
+)
+from gan_modules.command_line.resume import (
+    continued,
+    find_last_run,
+    root_of,
+    run_name,
+    typed_value,
 )
 from gan_modules.command_line.runs import (
     RunConfig,
@@ -96,9 +103,27 @@ class GANCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Keep the command line, so that errors can quote it."""
+        typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
-            known.arguments = sys.argv[1:] if args is None else args
-        super().parse_arguments(parser, args)
+            known.arguments = typed
+        if isinstance(typed, (list, tuple)) and typed_value(typed, "--ckpt_path") == "last":
+            self.config = parser.parse_args(self._go_on(parser, typed))
+        else:
+            super().parse_arguments(parser, args)
+
+    def _go_on(self, parser: LightningArgumentParser, typed: Sequence[str]) -> list[str]:
+        """The command line that goes on with the newest run, of the config named if there is one.
+
+        The run's own ``config.yaml`` has all the options it was started with; what is typed besides
+        comes on top.
+        """
+        config = typed_value(typed, "--config", "-c")
+        if config is not None:
+            config = ConfigFile.find(parser, config)
+        name = run_name(config) if config else typed_value(typed, "--model")
+        run = find_last_run(root_of(typed, config), name)
+        rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")
+        return continued(typed, run)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add model and data ahead of the trainer, whose help fills pages."""
@@ -150,21 +175,11 @@ class GANCLI(LightningCLI):
         return super()._instantiate_trainer(config, callbacks)
 
     def run_name(self) -> str:
-        """Name of the last config file, or of the model where there is none.
-
-        A recipe in a folder of ``configs/`` keeps the folder, and the resolved config of an
-        earlier run, ``runs/<name>/<version>/config.yaml``, goes by that run's name.
-        """
+        """Name of the last config file, or of the model where there is none."""
         configs = [str(config) for config in self._get(self.config, "config") or ()]
         if not configs or not Path(configs[-1]).is_file():
             return type(self.model).__name__
-        path = Path(configs[-1]).resolve()
-        if path.name == "config.yaml" and path.parent.name.isdecimal():
-            return path.parent.parent.name
-        for folder in config_folders()[1:]:
-            if path.is_relative_to(folder.resolve()):
-                return path.relative_to(folder.resolve()).with_suffix("").as_posix()
-        return path.stem
+        return run_name(configs[-1])
 
     def before_instantiate_classes(self) -> None:
         """Settle the threads and check what depends on the command, before anything is built."""
@@ -191,6 +206,9 @@ class GANCLI(LightningCLI):
 
     def _check_checkpoint(self) -> None:
         """Refuse a checkpoint that was trained with other options than those given now."""
+        seed = self._get(self.config, "seed_everything")
+        if seed is not False:
+            self.model.noise_seed = seed
         path = self._get(self.config, "ckpt_path")
         if path is None:
             return
@@ -199,12 +217,27 @@ class GANCLI(LightningCLI):
         then = {"class": checkpoint["class"], **then}
         now = {**self.model.hparams}
         now["class"] = f"{type(self.model).__module__}.{type(self.model).__qualname__}"
+        if self.subcommand == "fit" and checkpoint["noise_seed"] is not None:
+            # other commands draw their own noise
+            then["seed_everything"] = checkpoint["noise_seed"]
+            now["seed_everything"] = self.model.noise_seed
         for name in sorted(then.keys() & now.keys()):
-            before, after = (json.dumps(d[name], default=str) for d in (then, now))
-            if before != after and not name.startswith("_"):
+            difference = _difference(name, then[name], now[name])
+            if difference is not None and not name.startswith("_"):
                 raise ValueError(
-                    f"{path} was trained with {name}={before}, not {after}: give the options it "
-                    "was trained with, or train anew"
+                    f"{path} was trained with {difference}: give the options it was trained with, "
+                    "or train anew"
+                )
+        if self.subcommand == "fit":
+            self._require_more_to_do(path, checkpoint)
+
+    def _require_more_to_do(self, path: str, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on with a training that is complete."""
+        for option, key in (("max_steps", "global_step"), ("max_epochs", "epoch")):
+            limit = self._get(self.config_init, "trainer")[option]
+            if limit is not None and 0 <= limit <= checkpoint[key]:
+                raise ValueError(
+                    f"trainer.{option}={limit} must be more than {checkpoint[key]}, where {path} is"
                 )
 
     def after_fit(self) -> None:
@@ -225,6 +258,16 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI:
             raise
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def _difference(name: str, then: Any, now: Any) -> str | None:
+    """Where two values of an option first differ, if they do."""
+    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
+        parts = (_difference(f"{name}.{key}", then[key], now[key]) for key in then)
+        return next(filter(None, parts), None)
+    before, after = (json.dumps(value, default=str) for value in (then, now))
+    # a checkpoint holds tuples where the command line has lists
+    return None if before == after else f"{name.replace('.init_args', '')}={before}, not {after}"
 
 
 def _quieten() -> None:

@@ -97,10 +97,11 @@ def explain_exception(error: BaseException) -> str | None:
     ``ValueError``, ``TypeError`` or ``OSError``; code of the user's own is shown in full.
     """
     chain = list(_chain(error))
+    own = (ValueError, OSError, FloatingPointError)
     for link in chain:
         if isinstance(link, AttributeError) and isinstance(link.obj, LightningDataModule):
             return f"{type(link.obj).__name__} must have the attribute {link.name}"
-        if isinstance(link, (ValueError, OSError)) and _raised_in(link, _own_folders()):
+        if isinstance(link, own) and _raised_in(link, _own_folders()):
             return _first_line(link)
     cause = chain[-1]
     kinds = (ValueError, TypeError, OSError)

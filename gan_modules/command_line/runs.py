@@ -1,7 +1,9 @@
 """A run is one folder."""
 
+import csv
 import os
 import warnings
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +12,11 @@ from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_modules
+from gan_modules.files import whole_file
 
 __all__ = [
     "MetricsFile",
@@ -67,6 +71,21 @@ def remove_empty_run_folders() -> None:
             folder.rmdir()
 
 
+class _MetricsWriter(ExperimentWriter):
+    """Never holds a file that a crash could leave with less than was in it."""
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        with path.open(newline="") as old:
+            rows = list(csv.DictReader(old))
+        text = StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames)
+        writer.writeheader()
+        writer.writerows(rows)
+        with whole_file(path) as new:
+            new.write(text.getvalue().encode())
+
+
 class MetricsFile(CSVLogger):
     """``metrics.csv`` in the run's folder; the hyper-parameters are in ``config.yaml``."""
 
@@ -77,9 +96,11 @@ class MetricsFile(CSVLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The writer; its folder is new, but the run's config may be in it already."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Experiment logs directory .* exists")
-            return super().experiment
+        if self._experiment is None:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Experiment logs directory .* exists")
+                self._experiment = _MetricsWriter(self.log_dir)
+        return self._experiment
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Leave them to ``config.yaml``."""

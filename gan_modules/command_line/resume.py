@@ -1,0 +1,87 @@
+"""``--ckpt_path last``: go on with the newest run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from gan_modules.checkpoints import newest_checkpoint
+from gan_modules.command_line.parsing import config_folders
+
+__all__ = ["LastRun", "continued", "find_last_run", "run_name", "typed_value"]
+
+
+class LastRun(NamedTuple):
+    """The newest run that has a checkpoint."""
+
+    config: Path
+    checkpoint: Path
+
+
+def run_name(config: str | Path) -> str:
+    """Name of the runs of a config file.
+
+    A recipe in a folder of ``configs/`` keeps the folder, and the resolved config of an earlier
+    run, ``runs/<name>/<version>/config.yaml``, goes by that run's name.
+    """
+    path = Path(config).resolve()
+    if path.name == "config.yaml" and path.parent.name.isdecimal():
+        return path.parent.parent.name
+    for folder in config_folders()[1:]:
+        if path.is_relative_to(folder.resolve()):
+            return path.relative_to(folder.resolve()).with_suffix("").as_posix()
+    return path.stem
+
+
+def typed_value(arguments: Sequence[str], *options: str) -> str | None:
+    """What was typed for an option, the last time it was."""
+    value = None
+    for position, word in enumerate(arguments):
+        option, equals, rest = word.partition("=")
+        if option in options:
+            value = rest if equals else next(iter(arguments[position + 1 :]), None)
+    return value
+
+
+def find_last_run(root: Path, name: str | None) -> LastRun:
+    """The run of the highest number with a checkpoint; without a name, the last one written to.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    parent = root if name is None else root / name
+    pattern = "**/checkpoints" if name is None else "*/checkpoints"
+    folders = [path for path in parent.glob(pattern) if path.parent.name.isdecimal()]
+    if name is None:
+        folders.sort(key=lambda folder: folder.stat().st_mtime)
+    else:
+        folders.sort(key=lambda folder: int(folder.parent.name))
+    for folder in reversed(folders):
+        config, checkpoint = folder.parent / "config.yaml", newest_checkpoint(folder)
+        if checkpoint is not None and config.is_file():
+            return LastRun(config, checkpoint)
+    raise ValueError(f"ckpt_path=last must have a run with a checkpoint in {parent}: there is none")
+
+
+def root_of(arguments: Sequence[str], config: str | None) -> Path:
+    """Folder of all runs, as typed or as the config file has it."""
+    root = typed_value(arguments, "--trainer.default_root_dir")
+    if root is None and config is not None:
+        content = yaml.safe_load(Path(config).read_text())
+        trainer = content.get("trainer") if isinstance(content, dict) else None
+        root = trainer.get("default_root_dir") if isinstance(trainer, dict) else None
+    return Path(root or "runs")
+
+
+def continued(arguments: Sequence[str], run: LastRun) -> list[str]:
+    """The command line with the run's own config in the place of all others."""
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        option, equals, _ = word.partition("=")
+        if option not in ("--config", "-c", "--ckpt_path"):
+            kept.append(word)
+        elif not equals:
+            next(words, None)
+    return [kept[0], "--config", str(run.config), *kept[1:], "--ckpt_path", str(run.checkpoint)]
