@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan_modules.batches import Batch, as_batch, check_images, split_batch
+from gan_modules.networks.blocks import running_statistics
 from gan_modules.reloadable import ReloadableModule
 from gan_modules.term_watch import TermWatch, require_finite
 
@@ -231,6 +232,11 @@ class GANModule(ReloadableModule, ABC):
                     f"{player}_gradient_clip_val cannot be used with precision=16-mixed and a "
                     f"fused optimizer, which unscales after clipping: set its fused to false"
                 )
+        self._running_statistics = [
+            statistic
+            for network in (self.generator, self.discriminator)
+            for statistic in running_statistics(network)
+        ]
         # weights and running statistics are averaged, counters of batches are copied
         pairs = list(zip(_tensors(self.sampler), _tensors(self.generator), strict=True))
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
@@ -314,15 +320,21 @@ class GANModule(ReloadableModule, ABC):
         return nullcontext()
 
     def _average_gradients_over_ranks(self, player: Player) -> None:
-        """All-reduce the stepped network's gradients, flattened into one tensor."""
+        """All-reduce the stepped network's gradients, flattened into one tensor.
+
+        With the generator's, at the end of an iteration, go the running statistics of both
+        networks: each rank has its own images, and all must end with one model.
+        """
         if self.trainer.world_size == 1:
             return
-        gradients = [p.grad for p in self._parameters_of[player] if p.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        tensors = [p.grad for p in self._parameters_of[player] if p.grad is not None]
+        if player == "generator":
+            tensors += self._running_statistics
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
         flat = self.trainer.strategy.reduce(flat, reduce_op="mean")
-        pieces = flat.split([gradient.numel() for gradient in gradients])
-        for gradient, piece in zip(gradients, pieces, strict=True):
-            gradient.copy_(piece.view_as(gradient))
+        pieces = flat.split([tensor.numel() for tensor in tensors])
+        for tensor, piece in zip(tensors, pieces, strict=True):
+            tensor.copy_(piece.view_as(tensor))
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -18,7 +18,8 @@ from datamodules.celeba import ATTRIBUTES
 from gan_modules import WGANGP
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
-torch.set_num_threads(2)
+# with more, tests beside other work wait for each other
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

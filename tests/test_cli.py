@@ -290,9 +290,9 @@ def test_what_can_be_switched_off() -> None:
     assert names(Path()) == ["small.yaml"]
     fit("--trainer.logger", "false", "--trainer.enable_checkpointing", "false")
     assert "checkpoints" not in names(Path("runs/small/0"))
-    assert fit("--trainer.logger", "false", "--torch_threads", "1").trainer.global_step == 20
-    assert torch.get_num_threads() == 1
-    torch.set_num_threads(2)
+    assert fit("--trainer.logger", "false", "--torch_threads", "2").trainer.global_step == 20
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
 
 
 def test_callbacks_of_ones_own() -> None:

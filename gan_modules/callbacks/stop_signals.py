@@ -3,10 +3,11 @@
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Trainer
+from torch.distributed import ReduceOp
 
 __all__ = ["StopSignals"]
 
@@ -52,7 +53,6 @@ class StopSignals:
             return self.received
         if trainer.global_step % EVERY:
             return None
-        numbers = trainer.strategy.reduce(
-            torch.tensor(float(self.received or 0), device=trainer.strategy.root_device), "max"
-        )
-        return signal.Signals(int(numbers)) if numbers else None
+        sent = torch.tensor(float(self.received or 0), device=trainer.strategy.root_device)
+        number = int(trainer.strategy.reduce(sent, reduce_op=cast(ReduceOp, ReduceOp.MAX)))
+        return signal.Signals(number) if number else None

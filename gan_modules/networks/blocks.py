@@ -14,6 +14,7 @@ __all__ = [
     "has_batch_norm",
     "init_normal",
     "make_norm",
+    "running_statistics",
 ]
 
 ConvNorm = Literal["none", "batch", "layer"]
@@ -62,6 +63,13 @@ class Maxout(nn.Module):
 def has_batch_norm(network: nn.Module) -> bool:
     """Whether the network normalises over the batch, so that its samples depend on each other."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+def running_statistics(network: nn.Module) -> list[Tensor]:
+    """The running means and variances of the network's batch normalisation."""
+    layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    found = [s for layer in layers for s in (layer.running_mean, layer.running_var)]
+    return [statistic for statistic in found if statistic is not None]
 
 
 def init_normal(module: nn.Module) -> None:

@@ -1,0 +1,176 @@
+"""Training that was interrupted and went on is the training that was not, bit for bit."""
+
+import inspect
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch.testing import assert_close
+
+import gan_modules
+from datamodules import DigitsDataModule, UnpairedDigitsDataModule
+from gan_modules import GANModule, NoiseGAN
+from gan_modules.callbacks import StepCheckpoint
+from gan_modules.networks import (
+    CycleGANGenerator,
+    MLPDiscriminator,
+    MLPGenerator,
+    PatchGANDiscriminator,
+)
+
+VARIANTS = [
+    variant
+    for variant in (getattr(gan_modules, name) for name in gan_modules.__all__)
+    if inspect.isclass(variant)
+    and issubclass(variant, GANModule)
+    and not inspect.isabstract(variant)
+]
+
+
+class Recorder(Logger):
+    """Keeps what is logged."""
+
+    name = version = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[int | None, dict[str, float]]] = []
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.rows.append((step, dict(metrics)))
+
+    def log_hyperparams(self, params: Any, *args: Any) -> None:
+        pass
+
+
+class Batches(Callback):
+    """Keeps the sum of the images, and of what comes with them, of every training batch."""
+
+    def __init__(self) -> None:
+        self.sums: dict[int, list[float]] = {}
+
+    def on_train_batch_end(
+        self, trainer: Any, model: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
+        self.sums[trainer.global_step] = [part.double().sum().item() for part in batch[:2]]
+
+
+def fit(
+    variant: Any, steps: int, ckpt_path: str | None = None, workers: int = 0, **kwargs: Any
+) -> dict[str, Any]:
+    """Train for some iterations, five of them an epoch; everything that came of it."""
+    # a resumed process starts from another seed: everything must come from the checkpoint
+    torch.manual_seed(0 if ckpt_path is None else 1)
+    networks: dict[str, Any]
+    if issubclass(variant, NoiseGAN):
+        data: Any = DigitsDataModule(batch_size=4, num_workers=workers)
+        networks = {
+            "generator": partial(MLPGenerator, hidden=(8,), batch_norm=True),
+            "discriminator": partial(MLPDiscriminator, hidden=(8,)),
+            "num_classes": 10,
+        }
+    else:
+        data = UnpairedDigitsDataModule(batch_size=2, num_workers=workers)
+        networks = {
+            "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
+            "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
+            "pool_size": 5,
+        }
+    schedule = partial(torch.optim.lr_scheduler.StepLR, step_size=3)
+    model = variant(image_shape=data.image_shape, generator_scheduler=schedule, **networks)
+    checkpoint = StepCheckpoint(1, dirpath=f"saved/{variant.__name__}")
+    recorder, batches = Recorder(), Batches()
+    trainer = Trainer(
+        accelerator="cpu", max_steps=steps, limit_train_batches=5, log_every_n_steps=1,
+        check_val_every_n_epoch=None, val_check_interval=4, limit_val_batches=2,
+        num_sanity_val_steps=0, enable_progress_bar=False, enable_model_summary=False,
+        logger=recorder, callbacks=[checkpoint, batches], **kwargs,
+    )  # fmt: skip
+    trainer.fit(model, data, ckpt_path=ckpt_path)
+    return {
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
+        "weights": model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in trainer.optimizers],
+        "schedulers": [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs],
+        "pools": {name: pool.state_dict() for name, pool in getattr(model, "pools", {}).items()},
+        "batches": batches.sums,
+        "rows": recorder.rows,
+    }
+
+
+def saved(variant: Any, step: int) -> str:
+    return f"saved/{variant.__name__}/step_{step:06d}.ckpt"
+
+
+def assert_went_on(resumed: dict[str, Any], whole: dict[str, Any], saved_at: int) -> None:
+    for name in ("steps", "epochs", "weights", "optimizers", "schedulers", "pools"):
+        assert_close(resumed[name], whole[name], rtol=0, atol=0)
+    assert resumed["batches"] == {k: v for k, v in whole["batches"].items() if k > saved_at}
+    logged = [row for row in resumed["rows"] if row[0] > saved_at]
+    assert logged == [row for row in whole["rows"] if row[0] > saved_at]
+    # training terms at every step, held-out ones at every fourth
+    assert len(logged) == 12 - saved_at + 12 // 4 - saved_at // 4
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.__name__)
+def test_every_variant_goes_on_exactly(variant: Any) -> None:
+    whole = fit(variant, 12)
+    # in the middle of an epoch, at its end, where validation runs, in the middle of the next
+    for saved_at in (3, 5, 8):
+        resumed = fit(variant, 12, saved(variant, saved_at))
+        assert_went_on(resumed, whole, saved_at)
+
+
+@pytest.mark.filterwarnings("ignore:.*use_fork_safe|.*multi-threaded, use of fork")
+@pytest.mark.parametrize("variant", [gan_modules.WGANGP, gan_modules.CycleGAN])
+def test_with_workers(variant: Any) -> None:
+    whole = fit(variant, 12)
+    assert_went_on(fit(variant, 12, saved(variant, 7), workers=2), whole, 7)
+
+
+TWO = """
+import sys
+
+import torch
+
+sys.path.insert(0, {folder!r})
+from test_resume import VARIANTS, fit, saved
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    saved_at = int(sys.argv[1])
+    for variant in VARIANTS:
+        if variant.__name__ not in sys.argv[2:]:
+            continue
+        path = saved(variant, saved_at) if saved_at else None
+        result = fit(variant, 12, path, devices=2)
+        rank = torch.distributed.get_rank()
+        torch.save(result, f"{{variant.__name__}}_{{saved_at}}_{{rank}}.pt")
+"""
+
+
+# with batch normalisation, whose running statistics each process would have of its own
+@pytest.mark.parametrize(
+    "variants", [[gan_modules.GAN], pytest.param(VARIANTS, marks=pytest.mark.slow)], ids=len
+)
+def test_two_processes_go_on_exactly(variants: list[Any]) -> None:
+    Path("two.py").write_text(TWO.format(folder=str(Path(__file__).parent)))
+    for saved_at in (0, 7):
+        command = [sys.executable, "two.py", str(saved_at), *(v.__name__ for v in variants)]
+        subprocess.run(command, check=True, timeout=300)
+    for variant in variants:
+        whole, resumed = (
+            [torch.load(f"{variant.__name__}_{saved_at}_{rank}.pt") for rank in (0, 1)]
+            for saved_at in (0, 7)
+        )
+        for rank in (0, 1):
+            assert_went_on(resumed[rank], whole[rank], 7)
+        assert_close(whole[0]["weights"], whole[1]["weights"], rtol=0, atol=0)
+        assert whole[0]["batches"] != whole[1]["batches"]
