@@ -55,6 +55,8 @@ class StepCheckpoint(ModelCheckpoint):
             save_last="link",
         )
         self._settled = False
+        self._before_validation = False
+        self._validate_first = False
         self._signals = StopSignals()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -67,9 +69,24 @@ class StepCheckpoint(ModelCheckpoint):
         super().setup(trainer, pl_module, stage)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to wait for signals."""
+        """Begin to wait for signals; do what the checkpoint was saved before."""
         super().on_train_start(trainer, pl_module)
         self._signals.install()
+        if self._validate_first:
+            self._validate_first = False
+            _validate(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note whether a validation is due that a killed process will not have come to."""
+        checkpoint["validation_is_due"] = self._before_validation and validation_is_due(trainer)
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take the note."""
+        self._validate_first = checkpoint.get("validation_is_due", False)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -77,7 +94,9 @@ class StepCheckpoint(ModelCheckpoint):
         """Save when it is due, or when asked to stop."""
         number = self._signals.ask(trainer)
         if number or trainer.global_step % self._every_n_train_steps == 0:
+            self._before_validation = True
             self._save_now(trainer)
+            self._before_validation = False
         if number:
             self._tell(trainer, f"{number.name} after generator update {trainer.global_step}")
             # launchers kill what is left when one process fails, and rank 0 has more to finish
@@ -150,3 +169,18 @@ class StepCheckpoint(ModelCheckpoint):
         if path and trainer.is_global_zero:
             line = f"{what}; the last good checkpoint is {os.path.relpath(path)}: to go on from it"
             print(f"{line}, add --ckpt_path {os.path.relpath(path)}", file=sys.stderr)
+
+
+def validation_is_due(trainer: Trainer) -> bool:
+    """Whether Lightning will validate after the iteration at hand."""
+    loop = trainer.fit_loop
+    return bool(loop.epoch_loop._should_check_val_fx(loop._data_fetcher))  # type: ignore[arg-type]
+
+
+def _validate(trainer: Trainer) -> None:
+    """Validate as Lightning does between two iterations."""
+    loop = trainer.fit_loop.epoch_loop.val_loop
+    trainer.validating = True
+    loop.restarting = False
+    loop.run()
+    trainer.training = True
