@@ -184,7 +184,7 @@ def test_killed_at_random_and_resumed() -> None:
 
 @pytest.mark.slow
 def test_killed_twenty_times_in_a_row() -> None:
-    codes = tried("--config", "small.yaml", "--trainer.max_steps", "2000", kills=20, share=0.15)
+    codes = tried("--config", "small.yaml", "--trainer.max_steps", "3000", kills=20, share=0.09)
     assert codes == [-9] * 20
     assert_same_end("hit")
 
