@@ -427,6 +427,8 @@ class GANModule(ReloadableModule, ABC):
     def _evaluate(self, prefix: str, batch: Any) -> None:
         """Have Lightning average the terms over all images of all ranks."""
         pair = self._receive(batch)
+        # as an integer it would be rounded down where ranks have unequal numbers (lightning#21859)
+        weight = torch.tensor(len(pair[0]), dtype=torch.float32)
         terms = _named(
             _with_sum(self.discriminator_losses(pair)), _with_sum(self.generator_losses(pair))
         )
@@ -434,7 +436,7 @@ class GANModule(ReloadableModule, ABC):
             {f"{prefix}{name}": term for name, term in terms.items()},
             logger=False if self._is_fitting else None,
             on_epoch=True,
-            batch_size=len(pair[0]),
+            batch_size=cast(int, weight),
             sync_dist=True,
         )
 

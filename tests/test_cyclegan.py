@@ -1,9 +1,6 @@
 """CycleGAN and the family of image translation."""
 
 import copy
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -453,88 +450,6 @@ def test_a_checkpoint_before_any_training(make_trainer: Any) -> None:
     model = make()
     make_trainer(max_steps=1).fit(model, loader(2), ckpt_path="model.ckpt")
     assert len(model.pools["b"]) == 2
-
-
-# ---- two processes ---------------------------------------------------------------------------
-
-SCRIPT = """
-import sys
-
-import torch
-from lightning.pytorch import Trainer
-from torch.utils.data import DataLoader
-
-from gan_modules.cyclegan import CycleGAN
-from gan_modules.networks.cyclegan import CycleGANGenerator
-from gan_modules.networks.patchgan import PatchGANDiscriminator
-
-
-class Small(CycleGAN):
-    def build_generator(self):
-        return CycleGANGenerator(self.image_shape, width=2, n_blocks=1, n_downsampling=1)
-
-    def build_discriminator(self):
-        return PatchGANDiscriminator(self.image_shape, width=2, n_layers=1)
-
-    def training_step(self, batch, batch_idx):
-        # every rank takes its share of four images that depend on the iteration
-        draw = torch.Generator().manual_seed(self.global_step)
-        images = torch.rand(2, 4, 1, 8, 8, generator=draw) * 2 - 1
-        a, b = images[:, self.global_rank :: processes]
-        super().training_step((a, b), batch_idx)
-
-
-def fit(steps, pool_size, ckpt_path=None):
-    torch.manual_seed(0)
-    sgd = lambda p: torch.optim.SGD(p, lr=0.01)
-    model = Small(
-        image_shape=(1, 8, 8), pool_size=pool_size, generator_optimizer=sgd,
-        discriminator_optimizer=sgd,
-    )
-    trainer = Trainer(
-        max_steps=steps, accelerator="cpu", devices=processes, logger=False, precision="64-true",
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )
-    trainer.fit(model, DataLoader(torch.zeros(100, 1)), ckpt_path=ckpt_path)
-    return trainer, model
-
-
-def result(model):
-    pools = {name: pool.state_dict()["images"] for name, pool in model.pools.items()}
-    return {"state": model.state_dict(), "pools": pools}
-
-
-if __name__ == "__main__":
-    processes = int(sys.argv[1])
-    torch.set_num_threads(1)
-    # many digits: instance normalisation of few pixels makes much of the last ones
-    torch.set_default_dtype(torch.float64)
-    # without swapping, two processes do what one does
-    trainer, model = fit(6, pool_size=50)
-    results = {"filling": result(model)}
-    if processes == 2:
-        trainer, model = fit(12, pool_size=5)
-        results["swapping"] = result(model)
-        trainer, _ = fit(6, pool_size=5)
-        trainer.save_checkpoint("half.ckpt")
-        trainer.strategy.barrier()
-        _, model = fit(12, pool_size=5, ckpt_path="half.ckpt")
-        results["resumed"] = result(model)
-    torch.save(results, f"{processes}_{trainer.global_rank}.pt")
-"""
-
-
-def test_two_processes() -> None:
-    Path("train.py").write_text(SCRIPT)
-    for processes in (1, 2):
-        subprocess.run([sys.executable, "train.py", str(processes)], check=True)
-    one, first, second = (torch.load(f"{name}.pt") for name in ("1_0", "2_0", "2_1"))
-    assert_close(first["filling"]["state"], one["filling"]["state"], rtol=0, atol=1e-8)
-    for run in ("filling", "swapping", "resumed"):
-        assert_close(first[run]["state"], second[run]["state"], rtol=0, atol=0)
-        assert not torch.equal(first[run]["pools"]["a"], second[run]["pools"]["a"])
-    for rank in (first, second):
-        assert_close(rank["resumed"], rank["swapping"], rtol=0, atol=0)
 
 
 # ---- translation -----------------------------------------------------------------------------

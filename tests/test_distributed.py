@@ -1,71 +1,140 @@
-"""Two processes with half the batch each do what one does with the whole batch."""
+"""Several processes, each with its part of the batch, do what one does with the whole batch."""
 
+import os
+import runpy
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from torch.testing import assert_close
+from variants import VARIANTS
 
-SCRIPT = """
-import sys
-from functools import partial
+SCRIPT = Path(__file__).with_name("distributed_script.py")
+NAMES = [variant.__name__ for variant in VARIANTS]
 
-import torch
-from lightning.pytorch import Trainer
-
-from datamodules import DigitsDataModule
-from gan_modules import WGANGP
-from gan_modules.networks import MLPDiscriminator, MLPGenerator
+Ranks = list[dict[str, Any]]
 
 
-class SharedNoise(WGANGP):
-    # each rank takes its share of the noise that one process would draw; the penalty is taken
-    # half way between real and fake, because its positions cannot be shared the same way
-    draws = 0
-
-    def sample_noise(self, n, generator=None):
-        own.append(super().sample_noise(n))
-        ranks, self.draws = self.trainer.world_size, self.draws + 1
-        generator = torch.Generator().manual_seed(self.draws)
-        return torch.randn(n * ranks, 8, generator=generator)[self.global_rank :: ranks]
-
-    def discriminator_losses(self, batch):
-        real, fake = batch[0], self.generate(batch)
-        scores = self.discriminate_both(real, fake, None)
-        score = lambda x: self.discriminator(x).sum()
-        norms = torch.func.grad(score)((real + fake) / 2).flatten(1).norm(dim=1)
-        return {"w": scores[1].mean() - scores[0].mean(), "gp": 10 * (norms - 1).square().mean()}
+def free_port() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
-if __name__ == "__main__":
-    own = []
-    processes = int(sys.argv[1])
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model = SharedNoise(
-        image_shape=(1, 16, 16), latent_dim=8, n_critic=2,
-        generator=partial(MLPGenerator, hidden=(32,)),
-        discriminator=partial(MLPDiscriminator, hidden=(32,)),
-    )
-    trainer = Trainer(
-        max_steps=10, accelerator="cpu", devices=processes, logger=False, log_every_n_steps=5,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-    )
-    trainer.fit(model, DigitsDataModule(batch_size=32 // processes))
-    metrics = {name: value.clone() for name, value in trainer.callback_metrics.items()}
-    result = {"state": model.state_dict(), "noise": own[0], "metrics": metrics}
-    torch.save(result, f"{processes}_{trainer.global_rank}.pt")
-"""
+def launch(folder: Path, nodes: int, devices: int) -> Ranks:
+    """What every rank ends with; processes that wait for each other in vain are given up."""
+    command = [sys.executable, str(SCRIPT), f"devices={devices}", f"num_nodes={nodes}"]
+    several = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()} if nodes > 1 else {}
+    running = [
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **several, **({"NODE_RANK": str(node)} if several else {})},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for node in range(nodes)
+    ]
+    try:
+        for process in running:
+            _, errors = process.communicate(timeout=300)
+            assert process.returncode == 0, errors[-3000:]
+    finally:
+        for process in running:
+            process.kill()
+    ranks = range(nodes * devices)
+    return [{**torch.load(folder / f"{rank}.pt"), "folder": folder} for rank in ranks]
 
 
-def test_two_processes_equal_one() -> None:
-    Path("train.py").write_text(SCRIPT)
-    for processes in (1, 2):
-        subprocess.run([sys.executable, "train.py", str(processes)], check=True)
-    one, first, second = (torch.load(f"{name}.pt") for name in ("1_0", "2_0", "2_1"))
+@pytest.fixture(scope="module")
+def one() -> dict[str, Any]:
+    """The whole batch in this process."""
+    equivalence = runpy.run_path(str(SCRIPT))["equivalence"]
+    return {v.__name__: equivalence(v, devices=1, num_nodes=1) for v in VARIANTS}
+
+
+@pytest.fixture(scope="module")
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+    """Two processes that Lightning starts."""
+    return launch(tmp_path_factory.mktemp("devices"), nodes=1, devices=2)
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+    """Two processes that are two machines to each other."""
+    return launch(tmp_path_factory.mktemp("nodes"), nodes=2, devices=1)
+
+
+@pytest.fixture(params=["devices", "nodes"])
+def ranks(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -> None:
+    whole, first, second = (results[name]["shared"] for results in (one, *ranks))
+    # the averaged generator among them
+    assert_close(first["state"], whole["state"], rtol=0, atol=1e-6)
     assert_close(first["state"], second["state"], rtol=0, atol=0)
-    assert_close(first["state"], one["state"], rtol=0, atol=1e-6)
+    assert any(key.startswith("averaged_generator") for key in first["state"])
+    assert whole["moved"] > 1e-4
     # what is logged is the mean over ranks
-    assert_close(first["metrics"]["d/w"], one["metrics"]["d/w"], rtol=0, atol=1e-5)
-    assert not torch.equal(first["noise"], second["noise"])
+    assert_close(first["metrics"], whole["metrics"], rtol=0, atol=1e-5)
+    assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
+    assert {"d/loss", "g/loss"} <= first["metrics"].keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_rank_draws_its_own_noise(name: str, ranks: Ranks) -> None:
+    first, second = (results[name]["own"]["draws"] for results in ranks)
+    assert len(first) == len(second) > 0
+    for ours, theirs in zip(first, second, strict=True):
+        assert ours.shape == theirs.shape
+        assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resume_is_bitwise_on_every_rank(name: str, devices: Ranks) -> None:
+    for results in devices:
+        whole, resumed = results[name]["own"], results[name]["resumed"]
+        for part in ("state", "pools", "draws"):
+            assert_close(resumed[part], whole[part], rtol=0, atol=0)
+    # each has a history of its own fakes
+    ours, theirs = (results[name]["own"]["pools"] for results in devices)
+    assert all(not torch.equal(ours[k]["images"], theirs[k]["images"]) for k in ours)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: Ranks) -> None:
+    images, _ = runpy.run_path(str(SCRIPT))["few"](10, 0)
+    brightness = images.flatten(1).double().mean(dim=1) / 127.5 - 1
+    expected = {
+        "module, 9": brightness[:9].mean(),
+        # Lightning's own sampler shows the first image to both ranks
+        "loaders, 9": (brightness[:9].sum() + brightness[0]) / 10,
+        "loaders, 10": brightness.mean(),
+    }
+    for results in devices:
+        found = {kind: results[name][kind] for kind in expected if kind in results[name]}
+        assert "module, 9" in found
+        for kind, metrics in found.items():
+            assert_close(metrics["val/d/brightness"].double(), expected[kind], rtol=0, atol=1e-6)
+            assert metrics["val/g/loss"].isfinite()
+            assert metrics["val/d/loss"] == devices[0][name][kind]["val/d/loss"]
+
+
+def test_uneven_ranks_leave_pictures_and_checkpoints(devices: Ranks) -> None:
+    folders = sorted(devices[0]["folder"].glob("*_module_9"))
+    assert len(folders) == len(NAMES)
+    for folder in folders:
+        found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        steps = ("step_000001", "step_000002")
+        assert found == [
+            "checkpoints/last.ckpt", *(f"checkpoints/{step}.ckpt" for step in steps),
+            "log/hparams.yaml", "log/metrics.csv", *(f"samples/{step}.png" for step in steps),
+        ]  # fmt: skip

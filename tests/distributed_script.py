@@ -1,0 +1,218 @@
+"""Train every variant on as many processes as asked: ``python distributed_script.py devices=2``.
+
+Each process leaves what it ends with in ``<rank>.pt``. Lightning starts the other processes.
+"""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils.data import DataLoader, TensorDataset
+from variants import NOISE_VARIANTS, VARIANTS, small
+
+from datamodules import (
+    DigitsDataModule,
+    ImageDataModule,
+    UnpairedDataModule,
+    UnpairedDigitsDataModule,
+)
+from gan_modules import GAN, CycleGAN, TranslationGAN
+from gan_modules.callbacks import SampleGrid, StepCheckpoint
+from gan_modules.networks import MLPGenerator
+
+FILLED_BY = {"rand": "uniform_", "rand_like": "uniform_"}
+FILLED_BY |= {"randn": "normal_", "randn_like": "normal_"}
+FILLED_BY |= {name: name for name in ("normal_", "uniform_", "bernoulli_", "random_")}
+
+
+class Draws(TorchFunctionMode):
+    """Notes every draw of random numbers; a shared one is this rank's part of a larger draw.
+
+    What one process would draw for the whole batch is drawn alike on every rank, which takes the
+    rows of its own images.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.rank, self.ranks = model.global_rank, model.trainer.world_size
+        self.generator = torch.Generator().manual_seed(model.global_step)
+        self.shared = model.shared_noise
+        self.drawn: list[Tensor] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        own = func(*args, **kwargs or {})
+        fill = FILLED_BY.get(getattr(func, "__name__", ""))
+        if fill is not None:
+            if self.shared:
+                limits = args[1:] if fill == func.__name__ else ()
+                whole = own.new_empty(len(own) * self.ranks, *own.shape[1:])
+                getattr(whole, fill)(*limits, generator=self.generator)
+                own.copy_(whole[self.rank :: self.ranks])
+            self.drawn.append(own.clone())
+        return own
+
+
+class NotingDraws:
+    """Trains under :class:`Draws`."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        with Draws(self) as draws:
+            super().training_step(batch, batch_idx)  # type: ignore[misc]
+        self.draws = draws.drawn
+
+
+class NotingBrightness:
+    """Has a term that is a plain mean over the real images."""
+
+    def discriminator_losses(self, batch: Any) -> dict[str, Tensor]:
+        terms = super().discriminator_losses(batch)  # type: ignore[misc]
+        return {**terms, "brightness": batch[0].mean()}
+
+
+def build(variant: Any, mixin: Any, channels: int, **options: Any) -> Any:
+    # every process starts from other weights, as without seed_everything: rank 0's are to count
+    torch.manual_seed(int(os.environ.get("LOCAL_RANK", 0)) + int(os.environ.get("NODE_RANK", 0)))
+    cls = type(variant.__name__, (mixin, variant), {})
+    return small(cls, image_shape=(channels, 16, 16), **options)
+
+
+def make_trainer(**options: Any) -> Trainer:
+    return Trainer(
+        accelerator="cpu",
+        log_every_n_steps=1,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+# ---- what one process does -------------------------------------------------------------------
+
+
+def fit(
+    variant: Any, steps: int, shared_noise: bool, ckpt_path: str | None = None, **processes: int
+) -> tuple[Trainer, dict[str, Any]]:
+    translates = issubclass(variant, TranslationGAN)
+    # a pool that is not full yet takes all fakes and gives them back
+    pool = {"pool_size": 1000 if shared_noise else 5} if translates else {}
+    model = build(variant, NotingDraws, 3 if translates else 1, n_critic=2, **pool)
+    model.shared_noise = shared_noise
+    start = [weight.detach().clone() for weight in model.generator.parameters()]
+    trainer = make_trainer(
+        max_steps=steps,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        # many digits: instance normalisation of few pixels makes much of the last ones
+        precision="64-true" if translates and shared_noise else "32-true",
+        **processes,
+    )
+    data = UnpairedDigitsDataModule if translates else DigitsDataModule
+    trainer.fit(model, data(batch_size=16 // trainer.world_size), ckpt_path=ckpt_path)
+    moved = [
+        (weight.detach() - old).abs().max().item()
+        for weight, old in zip(model.generator.parameters(), start, strict=True)
+    ]
+    return trainer, {
+        "state": model.state_dict(),
+        "pools": {name: pool.state_dict() for name, pool in getattr(model, "pools", {}).items()},
+        "draws": model.draws,
+        "metrics": dict(trainer.callback_metrics),
+        "moved": max(moved),
+    }
+
+
+def equivalence(variant: Any, **processes: int) -> dict[str, Any]:
+    """Ten steps with shared noise; with several processes six of their own, too, and resumed."""
+    trainer, result = fit(variant, 10, True, **processes)
+    results = {"shared": result}
+    if trainer.world_size > 1:
+        results["own"] = fit(variant, 6, False, **processes)[1]
+    if processes["devices"] > 1:
+        trainer, _ = fit(variant, 3, False, **processes)
+        trainer.save_checkpoint("half.ckpt")
+        results["resumed"] = fit(variant, 6, False, "half.ckpt", **processes)[1]
+    return results
+
+
+# ---- ranks with unequal numbers of images ----------------------------------------------------
+
+
+def few(n: int, seed: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(256, (16, 1, 16, 16), generator=generator, dtype=torch.uint8)
+    return images[:n], torch.arange(n) % 10
+
+
+class Few(ImageDataModule):
+    """Sixteen images to train on, nine to validate on."""
+
+    channels, num_classes = 1, 10
+
+    def load(self, split: Any) -> tuple[Tensor, Tensor]:
+        return few(16 if split == "train" else 9, 0)
+
+
+class FewPairs(UnpairedDataModule):
+    """The same and, as the second domain, fewer."""
+
+    channels = 1
+
+    def load(self, split: Any) -> Any:
+        return few(16 if split == "train" else 9, 0), few(16 if split == "train" else 7, 1)
+
+
+def loader(n: int, translates: bool) -> DataLoader[Any]:
+    """What a user who knows nothing of this package's data modules writes."""
+    first, labels = few(n, 0)
+    second = few(n, 1)[0] / 127.5 - 1 if translates else labels
+    return DataLoader(TensorDataset(first / 127.5 - 1, second), batch_size=4)
+
+
+def uneven(variant: Any, loaders: bool, n: int, **processes: int) -> dict[str, Tensor]:
+    """Two steps, each followed by validation, with everything that a run writes."""
+    translates = not issubclass(variant, tuple(NOISE_VARIANTS))
+    # running statistics are what ranks could wait for each other over
+    normalised = {"generator": partial(MLPGenerator, hidden=(16,), batch_norm=True)}
+    model = build(variant, NotingBrightness, 1, n_critic=2, **({} if translates else normalised))
+    folder = Path(f"{variant.__name__}_{'loaders' if loaders else 'module'}_{n}")
+    callbacks: list[Callback] = [
+        SampleGrid(every_n_steps=1, n=6, dirpath=str(folder / "samples")),
+        StepCheckpoint(every_n_train_steps=1, dirpath=str(folder / "checkpoints")),
+    ]
+    trainer = make_trainer(
+        max_steps=2,
+        check_val_every_n_epoch=None,
+        val_check_interval=1,
+        callbacks=callbacks,
+        logger=CSVLogger(folder, name="", version="log"),
+        **processes,
+    )
+    if loaders:
+        trainer.fit(model, loader(16, translates), loader(n, translates))
+    else:
+        trainer.fit(model, (FewPairs if translates else Few)(image_size=16, batch_size=4))
+    return dict(trainer.callback_metrics)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    processes = {name: int(value) for name, value in (o.split("=") for o in sys.argv[1:])}
+    results = {variant.__name__: equivalence(variant, **processes) for variant in VARIANTS}
+    if processes["devices"] > 1:
+        # on two ranks of 9 images: 4 + 1 and 4; of 10 images: 4 + 1 each
+        for variant in VARIANTS:
+            result = results[variant.__name__]
+            result["module, 9"] = uneven(variant, False, 9, **processes)
+            if variant in (GAN, CycleGAN):
+                result["loaders, 9"] = uneven(variant, True, 9, **processes)
+                result["loaders, 10"] = uneven(variant, True, 10, **processes)
+    rank = int(os.environ.get("LOCAL_RANK", 0)) + int(os.environ.get("NODE_RANK", 0))
+    torch.save(results, f"{rank}.pt")
