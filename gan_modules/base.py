@@ -9,7 +9,7 @@ from itertools import cycle, islice
 from typing import Any, Literal, cast
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -21,6 +21,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gan_modules.batches import Batch, as_batch, check_images, split_batch
 from gan_modules.networks.blocks import running_statistics
 from gan_modules.reloadable import ReloadableModule
+from gan_modules.strategies import check_strategy
 from gan_modules.term_watch import TermWatch, require_finite
 
 __all__ = ["GANModule", "OptimizerFactory", "SchedulerFactory", "require"]
@@ -199,6 +200,18 @@ class GANModule(ReloadableModule, ABC):
                 module.training = training
 
     # ---- the loop ------------------------------------------------------------------------------
+
+    @property
+    def trainer(self) -> Trainer:
+        """The trainer that this module is attached to."""
+        return super().trainer
+
+    @trainer.setter
+    def trainer(self, trainer: Trainer | None) -> None:
+        # before any hook of Lightning's, none of which a subclass must pass on
+        if trainer is not None:
+            check_strategy(trainer.strategy)
+        LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer, and where wanted one scheduler, per network: the generator's first."""
