@@ -1,0 +1,150 @@
+"""Several processes from the command line: one run, one folder, however they are started."""
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from variants import VARIANTS
+
+import cli
+
+ROOT = Path(cli.__file__).parent
+CONFIGS = sorted(path.name for path in (ROOT / "configs").glob("*.yaml"))
+SHORT = [
+    "--trainer.accelerator", "cpu", "--trainer.max_steps", "4", "--trainer.val_check_interval", "2",
+    "--trainer.limit_val_batches", "2", "--trainer.log_every_n_steps", "2",
+    "--trainer.enable_progress_bar", "false",
+]  # fmt: skip
+SILENT = ["--trainer.logger", "false"]
+
+
+def start(*command: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(processes: Iterable[subprocess.Popen[str]], timeout: int = 300) -> str:
+    """What the processes print; those that wait in vain for each other are given up."""
+    processes = list(processes)
+    try:
+        printed = [process.communicate(timeout=timeout)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0] * len(processes), printed
+    return "".join(printed)
+
+
+def fit(*options: str) -> list[str]:
+    return [sys.executable, str(ROOT / "cli.py"), "fit", "--config", "gan.yaml", *SHORT, *options]
+
+
+def is_the_only_run(name: str, printed: str) -> Path:
+    """The run's folder, which is whole and has no other beside it."""
+    (run,) = Path("runs", name).iterdir()
+    assert printed.count(f"Run folder: {run}\n") == 1
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if "wandb" not in path.parts}
+    assert found == {
+        "checkpoints", "checkpoints/last.ckpt", "checkpoints/step_000004.ckpt", "config.yaml",
+        "losses.png", "metrics.csv", "samples", "samples/step_000004.png",
+    }  # fmt: skip
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 4
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows if row["d/loss"]] == ["2", "4"]
+    assert [row["step"] for row in rows if row["val/d/loss"]] == ["2", "4"]
+    return run
+
+
+def free_port(candidates: Iterable[int] = (0,)) -> int:
+    """The first of the ports that nothing listens on; 0 is any."""
+    for port in candidates:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return int(listener.getsockname()[1])
+    raise AssertionError(candidates)
+
+
+def test_two_processes_are_one_run() -> None:
+    printed = finish([start(*fit("--trainer.devices", "2"))])
+    run = is_the_only_run("gan", printed)
+    assert len(list(run.glob("wandb/offline-run-*"))) == 1
+
+
+@pytest.mark.slow
+def test_every_config_on_two_processes() -> None:
+    classes = [
+        yaml.safe_load((ROOT / "configs" / name).read_text())["model"]["class_path"]
+        for name in CONFIGS
+    ]
+    assert {*classes} >= {variant.__name__ for variant in VARIANTS}
+    options = [*SHORT, *SILENT, "--trainer.devices", "2"]
+    Path("all.py").write_text(
+        "import cli\n"
+        "if __name__ == '__main__':\n"
+        f"    for name in {CONFIGS}:\n"
+        f"        cli.main(['fit', '--config', name, *{options}])\n"
+    )
+    printed = finish([start(sys.executable, "all.py")])
+    for name in CONFIGS:
+        is_the_only_run(Path(name).stem, printed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_find_unused_parameters_true"])
+def test_other_forms_of_ddp(strategy: str) -> None:
+    options = ["--trainer.devices", "2", "--trainer.strategy", strategy, *SILENT]
+    is_the_only_run("gan", finish([start(*fit(*options))]))
+
+
+@pytest.mark.slow
+def test_torchrun() -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--master_port", str(free_port()), *fit("--trainer.devices", "2", *SILENT)[1:]]
+    is_the_only_run("gan", finish([start(*command)]))
+
+
+@pytest.mark.slow
+def test_torchrun_on_two_nodes() -> None:
+    port = str(free_port())
+    options = fit("--trainer.devices", "1", "--trainer.num_nodes", "2", *SILENT)[1:]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "1"]
+    launcher += ["--nnodes", "2", "--master_addr", "127.0.0.1", "--master_port", port]
+    nodes = [start(*launcher, "--node_rank", rank, *options) for rank in "01"]
+    is_the_only_run("gan", finish(nodes))
+
+
+@pytest.mark.slow
+def test_two_nodes() -> None:
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    options = fit("--trainer.devices", "1", "--trainer.num_nodes", "2", *SILENT)
+    is_the_only_run("gan", finish([start(*options, NODE_RANK=rank, **place) for rank in "01"]))
+
+
+@pytest.mark.slow
+def test_slurm() -> None:
+    """What srun tells its tasks, as Lightning reads it."""
+    # Lightning adds the last four digits of the job to 15,000
+    port = free_port(range(15_000, 25_000))
+    job = {
+        "SLURM_JOB_ID": f"12{port - 15_000:04}", "SLURM_JOB_NAME": "gan", "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_NODELIST": "localhost",
+        "SLURM_JOB_NODELIST": "localhost", "SLURM_LOCALID": "0",
+    }  # fmt: skip
+    options = fit("--trainer.devices", "1", "--trainer.num_nodes", "2", *SILENT)
+    tasks = [start(*options, SLURM_PROCID=rank, SLURM_NODEID=rank, **job) for rank in "01"]
+    is_the_only_run("gan", finish(tasks))
