@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -204,22 +204,6 @@ def normalised_generator(*, image_shape: Any, latent_dim: int) -> nn.Module:
 
 def flat_critic(*, image_shape: Any) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 1), nn.Flatten(0))
-
-
-def test_schedulers_count_generator_updates(
-    make_model: Any, make_trainer: Any, make_loader: Any
-) -> None:
-    model = make_model(
-        n_critic=2,
-        generator_optimizer=sgd,
-        discriminator_optimizer=sgd,
-        generator_scheduler=lambda o: LambdaLR(o, lambda t: 1 - t / 10),
-        discriminator_scheduler=lambda o: LambdaLR(o, lambda t: 0.5**t),
-    )
-    trainer = make_trainer(max_steps=4)
-    trainer.fit(model, make_loader(4))
-    rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
-    assert rates == pytest.approx([0.1 * 0.6, 0.1 * 0.5**4])
 
 
 def test_a_metric_scheduler_is_refused(

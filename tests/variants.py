@@ -4,6 +4,9 @@ import inspect
 from functools import partial
 from typing import Any
 
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
 import gan_modules
 from gan_modules import GANModule, NoiseGAN
 from gan_modules.networks import (
@@ -38,3 +41,11 @@ def small(variant: Any, **kwargs: Any) -> Any:
             "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
         }
     return variant(**{**networks, **kwargs})
+
+
+def batches(model: Any, size: int, n: int) -> DataLoader[Any]:
+    """``n`` random images for the model's family, in batches of ``size`` per update."""
+    generator = torch.Generator().manual_seed(1)
+    first, second = torch.rand(2, n, *model.image_shape, generator=generator) * 2 - 1
+    other = torch.arange(n) % 3 if isinstance(model, NoiseGAN) else second
+    return DataLoader(TensorDataset(first, other), size * model.n_critic, drop_last=True)
