@@ -1,6 +1,5 @@
 """Training that was interrupted and went on is the training that was not, bit for bit."""
 
-import inspect
 import subprocess
 import sys
 from functools import partial
@@ -12,10 +11,11 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch.testing import assert_close
+from variants import VARIANTS
 
 import gan_modules
 from datamodules import DigitsDataModule, UnpairedDigitsDataModule
-from gan_modules import GANModule, NoiseGAN
+from gan_modules import NoiseGAN
 from gan_modules.callbacks import StepCheckpoint
 from gan_modules.networks import (
     CycleGANGenerator,
@@ -23,14 +23,6 @@ from gan_modules.networks import (
     MLPGenerator,
     PatchGANDiscriminator,
 )
-
-VARIANTS = [
-    variant
-    for variant in (getattr(gan_modules, name) for name in gan_modules.__all__)
-    if inspect.isclass(variant)
-    and issubclass(variant, GANModule)
-    and not inspect.isabstract(variant)
-]
 
 
 class Recorder(Logger):
