@@ -1,15 +1,13 @@
 """Several processes, each with its part of the batch, do what one does with the whole batch."""
 
-import os
 import runpy
-import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from processes import run_together, two_nodes
 from torch.testing import assert_close
 from variants import VARIANTS
 
@@ -19,34 +17,10 @@ NAMES = [variant.__name__ for variant in VARIANTS]
 Ranks = list[dict[str, Any]]
 
 
-def free_port() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
-
-
 def launch(folder: Path, nodes: int, devices: int) -> Ranks:
-    """What every rank ends with; processes that wait for each other in vain are given up."""
+    """What every rank ends with."""
     command = [sys.executable, str(SCRIPT), f"devices={devices}", f"num_nodes={nodes}"]
-    several = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()} if nodes > 1 else {}
-    running = [
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **several, **({"NODE_RANK": str(node)} if several else {})},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for node in range(nodes)
-    ]
-    try:
-        for process in running:
-            _, errors = process.communicate(timeout=300)
-            assert process.returncode == 0, errors[-3000:]
-    finally:
-        for process in running:
-            process.kill()
+    run_together(command, two_nodes() if nodes > 1 else [{}], folder)
     ranks = range(nodes * devices)
     return [{**torch.load(folder / f"{rank}.pt"), "folder": folder} for rank in ranks]
 

@@ -1,22 +1,15 @@
 """Several processes from the command line: one run, one folder, however they are started."""
 
 import csv
-import os
-import socket
-import subprocess
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from processes import ROOT, free_port, run_together, two_nodes
 from variants import VARIANTS
 
-import cli
-
-ROOT = Path(cli.__file__).parent
 CONFIGS = sorted(path.name for path in (ROOT / "configs").glob("*.yaml"))
 SHORT = [
     "--trainer.accelerator", "cpu", "--trainer.max_steps", "4", "--trainer.val_check_interval", "2",
@@ -24,28 +17,6 @@ SHORT = [
     "--trainer.enable_progress_bar", "false",
 ]  # fmt: skip
 SILENT = ["--trainer.logger", "false"]
-
-
-def start(*command: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def finish(processes: Iterable[subprocess.Popen[str]], timeout: int = 300) -> str:
-    """What the processes print; those that wait in vain for each other are given up."""
-    processes = list(processes)
-    try:
-        printed = [process.communicate(timeout=timeout)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * len(processes), printed
-    return "".join(printed)
 
 
 def fit(*options: str) -> list[str]:
@@ -70,17 +41,8 @@ def is_the_only_run(name: str, printed: str) -> Path:
     return run
 
 
-def free_port(candidates: Iterable[int] = (0,)) -> int:
-    """The first of the ports that nothing listens on; 0 is any."""
-    for port in candidates:
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return int(listener.getsockname()[1])
-    raise AssertionError(candidates)
-
-
 def test_two_processes_are_one_run() -> None:
-    printed = finish([start(*fit("--trainer.devices", "2"))])
+    printed = run_together(fit("--trainer.devices", "2"))
     run = is_the_only_run("gan", printed)
     assert len(list(run.glob("wandb/offline-run-*"))) == 1
 
@@ -99,7 +61,7 @@ def test_every_config_on_two_processes() -> None:
         f"    for name in {CONFIGS}:\n"
         f"        cli.main(['fit', '--config', name, *{options}])\n"
     )
-    printed = finish([start(sys.executable, "all.py")])
+    printed = run_together([sys.executable, "all.py"])
     for name in CONFIGS:
         is_the_only_run(Path(name).stem, printed)
 
@@ -108,31 +70,30 @@ def test_every_config_on_two_processes() -> None:
 @pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_find_unused_parameters_true"])
 def test_other_forms_of_ddp(strategy: str) -> None:
     options = ["--trainer.devices", "2", "--trainer.strategy", strategy, *SILENT]
-    is_the_only_run("gan", finish([start(*fit(*options))]))
+    is_the_only_run("gan", run_together(fit(*options)))
 
 
 @pytest.mark.slow
 def test_torchrun() -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
     command += ["--master_port", str(free_port()), *fit("--trainer.devices", "2", *SILENT)[1:]]
-    is_the_only_run("gan", finish([start(*command)]))
+    is_the_only_run("gan", run_together(command))
 
 
 @pytest.mark.slow
 def test_torchrun_on_two_nodes() -> None:
-    port = str(free_port())
-    options = fit("--trainer.devices", "1", "--trainer.num_nodes", "2", *SILENT)[1:]
+    # each node's launcher is told its number
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "1"]
-    launcher += ["--nnodes", "2", "--master_addr", "127.0.0.1", "--master_port", port]
-    nodes = [start(*launcher, "--node_rank", rank, *options) for rank in "01"]
-    is_the_only_run("gan", finish(nodes))
+    launcher += ["--nnodes", "2", "--master_addr", "127.0.0.1", "--master_port", str(free_port())]
+    options = fit("--trainer.devices", "1", "--trainer.num_nodes", "2", *SILENT)[1:]
+    nodes = [{"PET_NODE_RANK": rank} for rank in "01"]
+    is_the_only_run("gan", run_together([*launcher, *options], nodes))
 
 
 @pytest.mark.slow
 def test_two_nodes() -> None:
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     options = fit("--trainer.devices", "1", "--trainer.num_nodes", "2", *SILENT)
-    is_the_only_run("gan", finish([start(*options, NODE_RANK=rank, **place) for rank in "01"]))
+    is_the_only_run("gan", run_together(options, two_nodes()))
 
 
 @pytest.mark.slow
@@ -145,6 +106,6 @@ def test_slurm() -> None:
         "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_NODELIST": "localhost",
         "SLURM_JOB_NODELIST": "localhost", "SLURM_LOCALID": "0",
     }  # fmt: skip
+    tasks = [{**job, "SLURM_PROCID": rank, "SLURM_NODEID": rank} for rank in "01"]
     options = fit("--trainer.devices", "1", "--trainer.num_nodes", "2", *SILENT)
-    tasks = [start(*options, SLURM_PROCID=rank, SLURM_NODEID=rank, **job) for rank in "01"]
-    is_the_only_run("gan", finish(tasks))
+    is_the_only_run("gan", run_together(options, tasks))
