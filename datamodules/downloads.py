@@ -42,10 +42,10 @@ def download_or_explain(
         get()
     except Exception as error:  # the libraries that download have exceptions of their own
         raise FileNotFoundError(
-            f"{name} is not in root={root!r} and cannot be downloaded: put {files} "
+            f"{name} is not in root={root!r}, or damaged, and cannot be downloaded: put {files} "
             f"into {folder} ({_reason(error)})"
         ) from error
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -14,7 +14,7 @@ __all__ = ["AugmentedDataModule", "ImageDataModule", "checked_images"]
 
 
 def checked_images(
-    source: str, images: Tensor, labels: Tensor, channels: int, size: int
+    source: str, images: Tensor, labels: Tensor, channels: int, size: int, num_classes: int = 0
 ) -> ImageTensorDataset:
     """What a data module loads, resized to ``(N, channels, size, size)``.
 
@@ -24,9 +24,10 @@ def checked_images(
         labels: to be integers, shape ``(N,)``.
         channels: that the images must have.
         size: side to which they are resized, bilinearly with antialiasing.
+        num_classes: that the labels must be below; 0 for labels that are not looked at.
 
     Raises:
-        ValueError: if type or shape is another.
+        ValueError: if type or shape is another, or a label outside the classes.
     """
     shape = tuple(images.shape)
     if images.dtype != torch.uint8 or len(shape) != 4 or shape[1] != channels:
@@ -38,6 +39,13 @@ def checked_images(
         raise ValueError(
             f"{source} gives labels of shape {tuple(labels.shape)} for {len(images)} images"
         )
+    if num_classes and len(labels):
+        low, high = labels.min().item(), labels.max().item()
+        if labels.is_floating_point() or not 0 <= low <= high < num_classes:
+            raise ValueError(
+                f"{source} gives {labels.dtype} labels from {low:g} to {high:g}: with "
+                f"num_classes={num_classes} they must be integers from 0 to {num_classes - 1}"
+            )
     images = F.resize(images, [size, size], antialias=True).contiguous()
     return ImageTensorDataset(images, labels.long())
 
@@ -119,4 +127,5 @@ class ImageDataModule(AugmentedDataModule):
     def make_split(self, split: Split) -> ImageTensorDataset:
         """What :meth:`load` gives, checked and resized."""
         source = f"{type(self).__name__}.load({split!r})"
-        return checked_images(source, *self.load(split), self.channels, self.load_size)
+        classes = getattr(self, "num_classes", 0)
+        return checked_images(source, *self.load(split), self.channels, self.load_size, classes)

@@ -18,13 +18,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan_modules.batches import Batch, as_batch, check_images, split_batch
+from gan_modules.batches import Batch, as_batch, check_images, check_last_batch, split_batch
 from gan_modules.networks.blocks import running_statistics
+from gan_modules.optimizers import check_optimizer
 from gan_modules.reloadable import ReloadableModule
 from gan_modules.strategies import check_strategy
 from gan_modules.term_watch import TermWatch, require_finite
 
-__all__ = ["GANModule", "OptimizerFactory", "SchedulerFactory", "require"]
+__all__ = ["GANModule", "OptimizerFactory", "SchedulerFactory", "raised_by", "require"]
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
@@ -219,11 +220,15 @@ class GANModule(ReloadableModule, ABC):
         self.require_given_again()
         for player in PLAYERS:
             parameters = getattr(self, player).parameters()
-            optimizer = self._optimizer_factory[player]([p for p in parameters if p.requires_grad])
+            with raised_by(f"{player}_optimizer"):
+                trained = [p for p in parameters if p.requires_grad]
+                optimizer = self._optimizer_factory[player](trained)
+            check_optimizer(f"{player}_optimizer", optimizer)
             configured.append({"optimizer": optimizer})
             factory = self._scheduler_factory[player]
             if factory is not None:
-                scheduler = factory(optimizer)
+                with raised_by(f"{player}_scheduler"):
+                    scheduler = factory(optimizer)
                 require(
                     not isinstance(scheduler, ReduceLROnPlateau),
                     f"{player}_scheduler",
@@ -255,6 +260,21 @@ class GANModule(ReloadableModule, ABC):
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
         self._averaged_and_live = ([a for a, _ in floats], [live for _, live in floats])
         self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+
+    def on_train_start(self) -> None:
+        """Check that the last batch of an epoch can be cut like the others, if it will be met."""
+        trainer = self.trainer
+        if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
+            whole_epoch = trainer.num_training_batches
+            check_last_batch(trainer.train_dataloader, whole_epoch, self.n_critic, "n_critic")
+
+    def on_fit_end(self) -> None:
+        """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
+        if self.trainer.num_training_batches == 0 and self.trainer.limit_train_batches != 0:
+            raise ValueError(
+                "the DataLoader gives no batches: its data set is empty, or smaller than "
+                "batch_size with drop_last=True"
+            )
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run the discriminator updates of one iteration, then one generator update."""
@@ -485,6 +505,16 @@ def require(condition: bool, name: str, value: object, right: str) -> None:
     """Raise one line naming an argument, its value and what would be right."""
     if not condition:
         raise ValueError(f"{name}={value!r} must be {right}")
+
+
+@contextmanager
+def raised_by(option: str) -> Iterator[None]:
+    """Note on an error which option it comes from: what built it does not know."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.add_note(f"in {option}")
+        raise
 
 
 def _with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:

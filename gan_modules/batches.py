@@ -1,12 +1,21 @@
 """What a batch is: images, and what a family pairs them with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
 
-__all__ = ["Batch", "as_batch", "check_images", "join_batches", "split_batch"]
+__all__ = [
+    "Batch",
+    "as_batch",
+    "check_images",
+    "check_last_batch",
+    "is_shape",
+    "join_batches",
+    "split_batch",
+]
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -28,6 +37,13 @@ def as_batch(batch: Any) -> Batch:
     return batch[0], second if isinstance(second, Tensor) else None
 
 
+def is_shape(value: Any, dimensions: Collection[int]) -> bool:
+    """Whether a value is so many sizes, each an integer of at least 1."""
+    if not isinstance(value, Sequence) or len(value) not in dimensions:
+        return False
+    return all(isinstance(size, int) and size >= 1 for size in value)
+
+
 def check_images(images: Tensor) -> None:
     """Raise ``ValueError`` unless images are float in [-1, 1]."""
     if not images.is_floating_point():
@@ -41,6 +57,29 @@ def check_images(images: Tensor) -> None:
         raise ValueError(
             f"the DataLoader gives images in [{low:g}, {high:g}]: they must be in [-1, 1], "
             "for example by torchvision.transforms.v2.Normalize([0.5], [0.5])"
+        )
+
+
+def check_last_batch(loader: Any, batches: float, parts: int, name: str) -> None:
+    """Raise ``ValueError`` if the last, shorter batch of an epoch cannot be cut.
+
+    Otherwise a whole epoch would be trained before :func:`split_batch` says so.
+
+    Args:
+        loader: for training; other things than a ``DataLoader`` of batches are let pass.
+        batches: of it that an epoch takes.
+        parts: into which every batch is cut.
+        name: of the option that asks for them.
+    """
+    if not isinstance(loader, DataLoader) or not loader.batch_size or loader.drop_last:
+        return
+    if isinstance(loader.dataset, IterableDataset) or batches < len(loader):
+        return
+    rest = len(loader.sampler) % loader.batch_size  # type: ignore[arg-type]
+    if rest % parts:
+        raise ValueError(
+            f"the last batch of an epoch has {rest} images, which cannot be cut into {name}="
+            f"{parts} equal parts: give the DataLoader drop_last=True"
         )
 
 

@@ -1,5 +1,6 @@
 """CycleGAN: Unpaired Image-to-Image Translation (Zhu et al. 2017, arXiv:1703.10593)."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,8 +71,8 @@ class CycleGAN(TranslationGAN):
             discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
-        require(cycle_weight >= 0, "cycle_weight", cycle_weight, "at least 0")
-        require(identity_weight >= 0, "identity_weight", identity_weight, "at least 0")
+        for name, weight in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
+            require(0 <= weight < math.inf, name, weight, "at least 0 and finite")
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
         self.loss = adversarial_loss(loss)

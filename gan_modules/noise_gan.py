@@ -7,9 +7,10 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from gan_modules.base import GANModule, require
-from gan_modules.batches import Batch
+from gan_modules.base import GANModule, raised_by, require
+from gan_modules.batches import Batch, is_shape
 from gan_modules.networks.blocks import has_batch_norm
+from gan_modules.networks.fitting import apply_network, check_fakes, check_logits
 
 __all__ = ["DiscriminatorFactory", "GeneratorFactory", "NoiseGAN"]
 
@@ -64,8 +65,8 @@ class NoiseGAN(GANModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        fits = len(image_shape) in (1, 3) and all(side >= 1 for side in image_shape)
-        require(fits, "image_shape", tuple(image_shape), "(C, H, W), or (D,) for points")
+        right = "(C, H, W), or (D,) for points"
+        require(is_shape(image_shape, (1, 3)), "image_shape", image_shape, right)
         require(latent_dim >= 1, "latent_dim", latent_dim, "at least 1")
         require(
             latent_distribution in ("normal", "uniform"),
@@ -86,6 +87,7 @@ class NoiseGAN(GANModule):
         classes = {"num_classes": num_classes} if conditional else {}
         self.set_networks(
             _build(
+                "generator",
                 generator,
                 self.build_generator,
                 image_shape=self.image_shape,
@@ -93,10 +95,15 @@ class NoiseGAN(GANModule):
                 **classes,
             ),
             _build(
-                discriminator, self.build_discriminator, image_shape=self.image_shape, **classes
+                "discriminator",
+                discriminator,
+                self.build_discriminator,
+                image_shape=self.image_shape,
+                **classes,
             ),
         )
         self._judges_singly = not has_batch_norm(self.discriminator)
+        self._untried = {"generator", "discriminator"}
 
     def sample_noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` latents from the latent distribution, shape ``(n, latent_dim)``.
@@ -116,13 +123,16 @@ class NoiseGAN(GANModule):
     def generate(self, batch: Batch) -> Tensor:
         """As many fakes as the batch has images, with its labels if the model is conditional."""
         images, labels = batch
-        fakes: Tensor = self.generator(self.sample_noise(len(images)), *self.condition(labels))
+        z = self.sample_noise(len(images))
+        fakes: Tensor = apply_network("generator", self.generator, z, *self.condition(labels))
+        if "generator" in self._untried:
+            check_fakes("generator", fakes, images)
+            self._untried.discard("generator")
         return fakes
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Logits ``(N,)`` of the images, given their labels if the model is conditional."""
-        logits: Tensor = self.discriminator(images, *self.condition(labels))
-        return logits
+        return self._logits(images, self.condition(labels))
 
     def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
@@ -134,9 +144,16 @@ class NoiseGAN(GANModule):
         """
         if not self._judges_singly:
             return self.discriminate(real, labels), self.discriminate(fake, labels)
-        both = [condition.repeat(2) for condition in self.condition(labels)]
-        real_logits, fake_logits = self.discriminator(torch.cat([real, fake]), *both).chunk(2)
+        both = tuple(condition.repeat(2) for condition in self.condition(labels))
+        real_logits, fake_logits = self._logits(torch.cat([real, fake]), both).chunk(2)
         return real_logits, fake_logits
+
+    def _logits(self, images: Tensor, conditions: tuple[Tensor, ...]) -> Tensor:
+        logits: Tensor = apply_network("discriminator", self.discriminator, images, *conditions)
+        if "discriminator" in self._untried:
+            check_logits("discriminator", logits, images)
+            self._untried.discard("discriminator")
+        return logits
 
     def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
         """What follows the input of both networks: the labels if the model is conditional.
@@ -235,9 +252,12 @@ class NoiseGAN(GANModule):
                 )
 
 
-def _build(given: Any, default: Callable[[], nn.Module], **arguments: Any) -> nn.Module:
+def _build(name: str, given: Any, default: Callable[[], nn.Module], **arguments: Any) -> nn.Module:
     """A network passed as a module, built by what was passed, or the paper's."""
     if given is None:
         return default()
-    network: nn.Module = given if isinstance(given, nn.Module) else given(**arguments)
+    if isinstance(given, nn.Module):
+        return given
+    with raised_by(f"{name}, which is built with {' and '.join(arguments)}"):
+        network: nn.Module = given(**arguments)
     return network

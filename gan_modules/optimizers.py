@@ -1,11 +1,12 @@
 """Optimizers that several papers share, as functions: a config file can name them."""
 
+import math
 from collections.abc import Iterable
 
-from torch import nn
-from torch.optim import Adam
+from torch import Tensor, nn
+from torch.optim import LBFGS, Adam, Optimizer, SparseAdam
 
-__all__ = ["dcgan_adam"]
+__all__ = ["check_optimizer", "dcgan_adam"]
 
 
 def dcgan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
@@ -14,3 +15,22 @@ def dcgan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
     Radford et al. 2015, arXiv:1511.06434, section 4.
     """
     return Adam(parameters, lr=2e-4, betas=(0.5, 0.999), fused=True)
+
+
+def check_optimizer(name: str, optimizer: Optimizer) -> None:
+    """Raise ``ValueError`` for an optimizer with which nothing would be learnt.
+
+    Args:
+        name: of the option that it was given as.
+        optimizer: whose learning rates must be positive and finite; LBFGS, which evaluates the
+            objective itself, and SparseAdam, for sparse gradients, do not go with the loop.
+    """
+    if isinstance(optimizer, (LBFGS, SparseAdam)):
+        raise ValueError(
+            f"{name}={type(optimizer).__name__!r} must be an optimizer that steps once for each "
+            "(dense) gradient, such as 'Adam'"
+        )
+    for group in optimizer.param_groups:
+        rate = group.get("lr")
+        if isinstance(rate, (int, float, Tensor)) and not 0 < float(rate) < math.inf:
+            raise ValueError(f"{name}.lr={float(rate):g} must be positive and finite")

@@ -4,13 +4,13 @@ import inspect
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Self
 
 import torch
 from lightning.pytorch import LightningModule
+from torch import Tensor, nn
 
-__all__ = ["ReloadableModule", "read_checkpoint"]
+__all__ = ["ReloadableModule", "check_weights", "read_checkpoint"]
 
 
 class ReloadableModule(LightningModule):
@@ -150,11 +150,42 @@ def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, An
     """
     try:
         checkpoint = torch.load(path, "cpu", weights_only=weights_only, mmap=True)
-    except (RuntimeError, UnpicklingError, EOFError) as error:
-        raise ValueError(f"{path} is not a readable checkpoint") from error
-    if not isinstance(checkpoint, dict) or "given_in_python" not in checkpoint:
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file can make the unpickler raise nearly anything
+        raise ValueError(
+            f"{path} is not a readable checkpoint: it is cut off or damaged, another kind of file, "
+            "or holds more than tensors and plain values, which is never loaded"
+        ) from error
+    expected = {"class": str, "given_in_python": list, "hyper_parameters": dict, "state_dict": dict}
+    if not isinstance(checkpoint, dict) or not all(
+        isinstance(checkpoint.get(name), kind) for name, kind in expected.items()
+    ):
         raise ValueError(f"{path} was not saved by a module of this package")
     return checkpoint
+
+
+def check_weights(path: str | Path, checkpoint: dict[str, Any], module: nn.Module) -> None:
+    """Raise ``ValueError`` unless a checkpoint has the weights that a module takes, and no others.
+
+    Args:
+        path: of the checkpoint, for the message.
+        checkpoint: as read.
+        module: that is to take its weights.
+    """
+    saved, taken = checkpoint["state_dict"], module.state_dict()
+    for name in sorted(saved.keys() | taken.keys()):
+        there, here = (_shape(weights.get(name)) for weights in (saved, taken))
+        if there != here:
+            raise ValueError(
+                f"{path} does not fit the model: {name} is {there} in it, {here} in the model"
+            )
+
+
+def _shape(weight: Any) -> str:
+    if weight is None:
+        return "missing"
+    return f"of shape {tuple(weight.shape)}" if isinstance(weight, Tensor) else "no tensor"
 
 
 def _not_given(*_: Any) -> Any:

@@ -6,9 +6,10 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from gan_modules.base import GANModule, require
-from gan_modules.batches import Batch
+from gan_modules.base import GANModule, raised_by, require
+from gan_modules.batches import Batch, is_shape
 from gan_modules.networks.blocks import has_batch_norm
+from gan_modules.networks.fitting import apply_network, check_fakes, check_logits
 
 __all__ = ["Direction", "ImageNetworkFactory", "TranslationGAN"]
 
@@ -61,8 +62,7 @@ class TranslationGAN(GANModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        positive = all(side >= 1 for side in image_shape)
-        require(len(image_shape) == 3 and positive, "image_shape", tuple(image_shape), "(C, H, W)")
+        require(is_shape(image_shape, (3,)), "image_shape", image_shape, "(C, H, W)")
         self.image_shape = tuple(image_shape)
         self.set_networks(
             self._pair("generator", generator, self.build_generator, DIRECTIONS),
@@ -73,6 +73,7 @@ class TranslationGAN(GANModule):
             for networks in (self.generator, self.discriminator)
             for name, network in networks.items()
         }
+        self._untried = {*DIRECTIONS, *DOMAINS}
 
     def _pair(
         self, player: str, given: Any, default: Callable[[], nn.Module], keys: Sequence[str]
@@ -86,7 +87,8 @@ class TranslationGAN(GANModule):
             return given
         if given is None:
             return nn.ModuleDict({key: default() for key in keys})
-        return nn.ModuleDict({key: given(image_shape=self.image_shape) for key in keys})
+        with raised_by(f"{player}, which is built with image_shape"):
+            return nn.ModuleDict({key: given(image_shape=self.image_shape) for key in keys})
 
     # ---- for the objectives of the variants ----------------------------------------------------
 
@@ -99,7 +101,7 @@ class TranslationGAN(GANModule):
     def generate(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Fakes for domain A, made of the images of B, and for B, made of those of A."""
         images_a, images_b = self.domains(batch)
-        return self.generator["b_to_a"](images_b), self.generator["a_to_b"](images_a)
+        return self._outputs("b_to_a", images_b), self._outputs("a_to_b", images_a)
 
     def apply_to_both(
         self, name: Literal["a_to_b", "b_to_a", "a", "b"], first: Tensor, second: Tensor
@@ -109,12 +111,22 @@ class TranslationGAN(GANModule):
         Batch normalisation would mix the two: a network that has it takes two passes. Override
         this for networks that mix samples in another way.
         """
-        network = (self.generator if name in DIRECTIONS else self.discriminator)[name]
         if not self._in_one_pass[name]:
-            return network(first), network(second)
-        outputs = network(torch.cat([first, second]))
+            return self._outputs(name, first), self._outputs(name, second)
+        outputs = self._outputs(name, torch.cat([first, second]))
         one, other = outputs.split([len(first), len(second)])
         return one, other
+
+    def _outputs(self, name: Literal["a_to_b", "b_to_a", "a", "b"], images: Tensor) -> Tensor:
+        """Output of one network, checked the first time."""
+        player, check = (
+            ("generator", check_fakes) if name in DIRECTIONS else ("discriminator", check_logits)
+        )
+        outputs: Tensor = apply_network(f"{player} {name}", getattr(self, player)[name], images)
+        if name in self._untried:
+            check(f"{player} {name}", outputs, images)
+            self._untried.discard(name)
+        return outputs
 
     # ---- translation ---------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """WGAN-GP: Improved Training of Wasserstein GANs (Gulrajani et al. 2017, arXiv:1704.00028)."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -63,7 +64,7 @@ class WGANGP(NoiseGAN):
             discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
-        require(gp_weight >= 0, "gp_weight", gp_weight, "at least 0")
+        require(0 <= gp_weight < math.inf, "gp_weight", gp_weight, "at least 0 and finite")
         if has_batch_norm(self.discriminator):
             raise ValueError(
                 "discriminator has batch normalisation, under which the gradient penalty of one "

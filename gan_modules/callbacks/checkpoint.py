@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gan_modules.base import require
 from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO
-from gan_modules.callbacks.paths import unused
+from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.callbacks.stop_signals import StopSignals
 from gan_modules.checkpoints import newest_checkpoint
 
@@ -35,7 +35,7 @@ class StepCheckpoint(ModelCheckpoint):
             exists, ``-v1`` and so on is appended.
 
     Raises:
-        ValueError: if ``every_n_train_steps`` is below 1.
+        ValueError: if an option is out of its range, or nothing can be written to ``dirpath``.
         OSError: if a checkpoint cannot be written; those before it are whole.
     """
 
@@ -64,7 +64,9 @@ class StepCheckpoint(ModelCheckpoint):
         if stage == "fit":
             AtomicCheckpointIO.install(trainer)
             if not self._settled:
-                self.dirpath = str(unused(self._folder(trainer)))
+                folder = self._folder(trainer)
+                check_writable("checkpoint.dirpath", folder)
+                self.dirpath = str(unused(folder))
                 self._settled = True
         super().setup(trainer, pl_module, stage)
 

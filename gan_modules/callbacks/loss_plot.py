@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
 from gan_modules.base import logging_is_due, require
-from gan_modules.callbacks.paths import is_trial, unused
+from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.files import whole_file
 
 __all__ = ["LossPlot"]
@@ -20,10 +20,18 @@ class LossPlot(Callback):
         every_n_steps: generator updates between two drawings; the end is always drawn.
         path: file; by default ``losses.png`` in the trainer's ``default_root_dir``. Where it
             exists, ``-v1`` and so on is appended to the name.
+
+    Raises:
+        ValueError: if an option is out of its range, or the file is of a kind that cannot be drawn,
+            or in a folder that cannot be written to.
     """
 
     def __init__(self, every_n_steps: int = 1000, path: str | None = None) -> None:
         require(every_n_steps >= 1, "every_n_steps", every_n_steps, "at least 1")
+        if path is not None:
+            kinds = sorted(Figure().canvas.get_supported_filetypes())
+            right = f"a file that ends in .{', .'.join(kinds)}"
+            require(Path(path).suffix.lower()[1:] in kinds, "path", path, right)
         self.every_n_steps = every_n_steps
         self.path = path
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
@@ -31,7 +39,9 @@ class LossPlot(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the file."""
         self._curves = {}
-        self._file = unused(Path(self.path or Path(trainer.default_root_dir, "losses.png")))
+        file = Path(self.path or Path(trainer.default_root_dir, "losses.png"))
+        check_writable("loss_plot.path", file)
+        self._file = unused(file)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -1,11 +1,25 @@
 """Where callbacks write, and whether they do."""
 
+import os
 from itertools import count
 from pathlib import Path
 
 from lightning.pytorch import Trainer
 
-__all__ = ["is_trial", "unused"]
+__all__ = ["check_writable", "is_trial", "unused"]
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Raise ``ValueError`` if nothing can be made at a path: before training, not at its end.
+
+    Args:
+        option: that gives the path.
+        path: of a file or folder to be made, with the folders around it.
+    """
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    reason = "a file" if not parent.is_dir() else "read only"
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{option}={str(path)!r} cannot be written to: {parent} is {reason}")
 
 
 def is_trial(trainer: Trainer) -> bool:

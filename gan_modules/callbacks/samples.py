@@ -16,7 +16,7 @@ from torchvision.utils import make_grid, save_image
 
 from gan_modules.base import GANModule, require
 from gan_modules.batches import Batch, as_batch, join_batches
-from gan_modules.callbacks.paths import is_trial, unused
+from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.files import whole_file
 
 __all__ = ["SampleGrid"]
@@ -39,7 +39,8 @@ class SampleGrid(Callback):
             exists, ``-v1`` and so on is appended.
 
     Raises:
-        ValueError: if an option is out of its range, or the model is not a :class:`GANModule`.
+        ValueError: if an option is out of its range, the model is not a :class:`GANModule`, or
+            nothing can be written to ``dirpath``.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class SampleGrid(Callback):
         if not isinstance(pl_module, GANModule):
             raise ValueError(f"SampleGrid draws from a GANModule, not a {type(pl_module).__name__}")
         self._drawn = -1
-        self._folder = unused(Path(self.dirpath or Path(trainer.default_root_dir, "samples")))
+        folder = Path(self.dirpath or Path(trainer.default_root_dir, "samples"))
+        check_writable("samples.dirpath", folder)
+        self._folder = unused(folder)
         self._batches: list[Batch] = []
         if self._draws(trainer):
             for batch in _held_out_batches(trainer):

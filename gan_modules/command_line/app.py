@@ -1,6 +1,5 @@
 """``GANCLI``: LightningCLI for adversarial training."""
 
-import json
 import logging
 import sys
 import warnings
@@ -17,14 +16,18 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.base import GANModule
 from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid, StepCheckpoint
-from gan_modules.command_line.messages import explain_exception
-from gan_modules.command_line.parsing import (
-    ConfigFile,
-    GANArgumentParser,
-    with_subparsers,
+from gan_modules.command_line.checks import (
+    check_options,
+    check_repetitions,
+    image_shape,
+    num_classes,
 )
+from gan_modules.command_line.config_files import ConfigFile
+from gan_modules.command_line.messages import explain_exception, with_full_name
+from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
 from gan_modules.command_line.resume import (
     continued,
+    difference,
     find_last_run,
     root_of,
     run_name,
@@ -32,11 +35,12 @@ from gan_modules.command_line.resume import (
 )
 from gan_modules.command_line.runs import (
     RunConfig,
+    forget_run_folders,
     new_run_folder,
     remove_empty_run_folders,
     run_loggers,
 )
-from gan_modules.reloadable import read_checkpoint
+from gan_modules.reloadable import check_weights, read_checkpoint
 
 __all__ = ["GANCLI", "run"]
 
@@ -102,14 +106,16 @@ class GANCLI(LightningCLI):
         return parser
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Keep the command line, so that errors can quote it."""
+        """Keep the command line, so that errors can quote it, and check what needs no objects."""
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
             known.arguments = typed
-        if isinstance(typed, (list, tuple)) and typed_value(typed, "--ckpt_path") == "last":
+        check_repetitions(typed)
+        if typed_value(typed, "--ckpt_path") == "last":
             self.config = parser.parse_args(self._go_on(parser, typed))
         else:
             super().parse_arguments(parser, args)
+        check_options(self.config[self.config["subcommand"]])
 
     def _go_on(self, parser: LightningArgumentParser, typed: Sequence[str]) -> list[str]:
         """The command line that goes on with the newest run, of the config named if there is one.
@@ -148,8 +154,21 @@ class GANCLI(LightningCLI):
         parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.add_lightning_class_args(LossPlot, "loss_plot")
-        for name in ("image_shape", "num_classes"):
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+        for attribute in (image_shape, num_classes):
+            parser.link_arguments(
+                "data", f"model.init_args.{attribute.__name__}", attribute, apply_on="instantiate"
+            )
+
+    def instantiate_classes(self) -> None:
+        """Build everything; where an option is wrong, say which by its full name."""
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            line = explain_exception(error)
+            if line is None:
+                raise
+            options = self.config[self.subcommand]
+            raise ValueError(with_full_name(line, options)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Give a fit its run folder; other commands write nothing."""
@@ -191,18 +210,13 @@ class GANCLI(LightningCLI):
             raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to judge")
         if path is not None and not Path(path).is_file():
             raise ValueError(f"ckpt_path={path} must be a checkpoint file")
-        neutral = {"gradient_clip_val": None, "accumulate_grad_batches": 1}
-        for option, value in neutral.items():
-            if self._get(self.config, "trainer")[option] != value:
-                raise ValueError(
-                    f"trainer.{option} knows one optimizer, a GAN has two: set "
-                    f"model.generator_{option} and model.discriminator_{option}"
-                )
-        if self._get(self.config, "trainer")["gradient_clip_algorithm"] is not None:
-            raise ValueError("trainer.gradient_clip_algorithm must be left out: norms are clipped")
 
     def _parse_ckpt_path(self) -> None:
         """Leave the options as given: LightningCLI would replace them by the checkpoint's."""
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Have checkpoints read as data, whatever torch's default is."""
+        return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
 
     def _check_checkpoint(self) -> None:
         """Refuse a checkpoint that was trained with other options than those given now."""
@@ -222,17 +236,20 @@ class GANCLI(LightningCLI):
             then["seed_everything"] = checkpoint["noise_seed"]
             now["seed_everything"] = self.model.noise_seed
         for name in sorted(then.keys() & now.keys()):
-            difference = _difference(name, then[name], now[name])
-            if difference is not None and not name.startswith("_"):
+            found = difference(name, then[name], now[name])
+            if found is not None and not name.startswith("_"):
                 raise ValueError(
-                    f"{path} was trained with {difference}: give the options it was trained with, "
+                    f"{path} was trained with {found}: give the options it was trained with, "
                     "or train anew"
                 )
+        check_weights(path, checkpoint, self.model)
         if self.subcommand == "fit":
             self._require_more_to_do(path, checkpoint)
 
     def _require_more_to_do(self, path: str, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with a training that is complete."""
+        """Refuse to go on with a training that is complete, or that was not saved."""
+        if "optimizer_states" not in checkpoint:
+            raise ValueError(f"{path} holds weights only: there is no training to go on with")
         for option, key in (("max_steps", "global_step"), ("max_epochs", "epoch")):
             limit = self._get(self.config_init, "trainer")[option]
             if limit is not None and 0 <= limit <= checkpoint[key]:
@@ -249,6 +266,7 @@ class GANCLI(LightningCLI):
 def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI:
     """Run the command line, and report input that cannot work in one line, with status 1."""
     _quieten()
+    forget_run_folders()
     try:
         return GANCLI(args, **kwargs)
     except Exception as error:
@@ -258,16 +276,6 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI:
             raise
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _difference(name: str, then: Any, now: Any) -> str | None:
-    """Where two values of an option first differ, if they do."""
-    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
-        parts = (_difference(f"{name}.{key}", then[key], now[key]) for key in then)
-        return next(filter(None, parts), None)
-    before, after = (json.dumps(value, default=str) for value in (then, now))
-    # a checkpoint holds tuples where the command line has lists
-    return None if before == after else f"{name.replace('.init_args', '')}={before}, not {after}"
 
 
 def _quieten() -> None:

@@ -1,48 +1,14 @@
-"""Config files by bare name, and wrong input in one line."""
+"""A parser that reports wrong input in one line."""
 
-import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
-from jsonargparse import ActionConfigFile
 from lightning.pytorch.cli import LightningArgumentParser
 
-from gan_modules.command_line.messages import explain_parser_error, suggestion
+from gan_modules.command_line.parser_errors import explain_parser_error
 
-__all__ = ["ConfigFile", "GANArgumentParser", "config_folders", "with_subparsers"]
-
-
-def config_folders() -> list[Path]:
-    """Where a bare config name is looked up, in this order: here, the checkout, the wheel."""
-    package = Path(__file__).parents[1]
-    return [Path(), Path("configs"), package.parent / "configs", package / "configs"]
-
-
-class ConfigFile(ActionConfigFile):
-    """``--config`` that also finds the shipped recipes by their bare name."""
-
-    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        """Apply the file."""
-        path = self.find(parser, values)
-        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
-
-    @staticmethod
-    def find(parser: LightningArgumentParser, name: str) -> str:
-        """Path of a config, or one line that names the nearest ones there are."""
-        looks_like_a_name = re.fullmatch(r"[^\n:{}]+", name) is not None
-        for folder in config_folders():
-            if looks_like_a_name and (folder / name).is_file():
-                return str(folder / name)
-        if looks_like_a_name:
-            known = [
-                str(path.relative_to(folder))
-                for folder in config_folders()
-                for path in folder.glob("*.y*ml" if folder == Path() else "**/*.y*ml")
-            ]
-            parser.error(f"there is no config {name!r}{suggestion(name, known)}")
-        return name
+__all__ = ["GANArgumentParser", "with_subparsers"]
 
 
 class GANArgumentParser(LightningArgumentParser):

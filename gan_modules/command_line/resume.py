@@ -1,15 +1,24 @@
 """``--ckpt_path last``: go on with the newest run."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
 from gan_modules.checkpoints import newest_checkpoint
-from gan_modules.command_line.parsing import config_folders
+from gan_modules.command_line.config_files import config_folders
 
-__all__ = ["LastRun", "continued", "find_last_run", "run_name", "typed_value"]
+__all__ = [
+    "LastRun",
+    "continued",
+    "difference",
+    "find_last_run",
+    "root_of",
+    "run_name",
+    "typed_value",
+]
 
 
 class LastRun(NamedTuple):
@@ -85,3 +94,13 @@ def continued(arguments: Sequence[str], run: LastRun) -> list[str]:
         elif not equals:
             next(words, None)
     return [kept[0], "--config", str(run.config), *kept[1:], "--ckpt_path", str(run.checkpoint)]
+
+
+def difference(name: str, then: Any, now: Any) -> str | None:
+    """Where two values of an option first differ, if they do."""
+    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
+        parts = (difference(f"{name}.{key}", then[key], now[key]) for key in then)
+        return next(filter(None, parts), None)
+    before, after = (json.dumps(value, default=str) for value in (then, now))
+    # a checkpoint holds tuples where the command line has lists
+    return None if before == after else f"{name.replace('.init_args', '')}={before}, not {after}"

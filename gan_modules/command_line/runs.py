@@ -21,6 +21,7 @@ from gan_modules.files import whole_file
 __all__ = [
     "MetricsFile",
     "RunConfig",
+    "forget_run_folders",
     "new_run_folder",
     "remove_empty_run_folders",
     "run_loggers",
@@ -46,6 +47,7 @@ def new_run_folder(root: Path, name: str) -> Path:
     parent = root / name
     if _rank() != 0:
         return parent / "unused"
+    _created.extend(folder for folder in (parent, *parent.parents) if not folder.exists())
     try:
         parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -58,12 +60,20 @@ def new_run_folder(root: Path, name: str) -> Path:
         except FileExistsError:
             version += 1
         else:
-            _created.append(folder)
+            _created.insert(0, folder)
             return folder
 
 
+def forget_run_folders() -> None:
+    """Leave the folders of earlier runs of this process alone from now on."""
+    _created.clear()
+
+
 def remove_empty_run_folders() -> None:
-    """Take back the folder of a run that failed before it wrote more than its options."""
+    """Take back the folder of a run that failed before it wrote more than its options.
+
+    With it go the folders around it that were made for it, unless something else is there by now.
+    """
     for folder in _created:
         config = folder / "config.yaml"
         if folder.is_dir() and set(folder.iterdir()) <= {config}:

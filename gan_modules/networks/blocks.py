@@ -10,6 +10,7 @@ __all__ = [
     "ConvNorm",
     "Maxout",
     "check_choice",
+    "check_sizes",
     "doublings",
     "has_batch_norm",
     "init_normal",
@@ -38,6 +39,13 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raise ``ValueError`` unless an option is one of its choices."""
     if value not in choices:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(choices)}")
+
+
+def check_sizes(**sizes: int | Sequence[int]) -> None:
+    """Raise ``ValueError`` unless each option, a size or several, is at least 1."""
+    for name, size in sizes.items():
+        if min([size] if isinstance(size, int) else size, default=1) < 1:
+            raise ValueError(f"{name}={size!r} must be at least 1")
 
 
 class Maxout(nn.Module):

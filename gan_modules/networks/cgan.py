@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import Maxout
+from gan_modules.networks.blocks import Maxout, check_sizes
 from gan_modules.networks.conditioning import one_hot
 
 __all__ = ["CGANDiscriminator", "CGANGenerator"]
@@ -27,7 +27,7 @@ class CGANGenerator(nn.Module):
         width: units of the layer in common.
 
     Raises:
-        ValueError: if there are no classes.
+        ValueError: if there are no classes, or a width is not positive.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class CGANGenerator(nn.Module):
     ) -> None:
         super().__init__()
         _check_classes(num_classes)
+        check_sizes(latent_width=latent_width, label_width=label_width, width=width)
         self.num_classes = num_classes
         self.latent = nn.Sequential(nn.Linear(latent_dim, latent_width), nn.ReLU())
         self.label = nn.Sequential(nn.Linear(num_classes, label_width), nn.ReLU())
@@ -73,7 +74,7 @@ class CGANDiscriminator(nn.Module):
         dropout: share of the units of all three layers that is dropped in training.
 
     Raises:
-        ValueError: if there are no classes.
+        ValueError: if there are no classes, or a width is not positive.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class CGANDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         _check_classes(num_classes)
+        check_sizes(image_width=image_width, label_width=label_width, width=width)
         self.num_classes = num_classes
         self.image = nn.Sequential(nn.Flatten(), Maxout(math.prod(image_shape), image_width, 5))
         self.label = Maxout(num_classes, label_width, 5)

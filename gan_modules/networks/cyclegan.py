@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import init_normal
+from gan_modules.networks.blocks import check_sizes, init_normal
 
 __all__ = ["CycleGANGenerator"]
 
@@ -56,6 +56,7 @@ class CycleGANGenerator(nn.Module):
         n_downsampling: int = 2,
     ) -> None:
         super().__init__()
+        check_sizes(width=width)
         for name, value in (("n_blocks", n_blocks), ("n_downsampling", n_downsampling)):
             if value is not None and value < 0:
                 raise ValueError(f"{name}={value} must be at least 0")

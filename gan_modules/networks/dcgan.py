@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import ConvNorm, doublings, init_normal, make_norm
+from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, init_normal, make_norm
 from gan_modules.networks.conditioning import append_labels
 
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
@@ -21,7 +21,7 @@ class DCGANGenerator(nn.Module):
         norm: normalisation of the hidden layers; the paper's is ``"batch"``.
 
     Raises:
-        ValueError: for any other image shape.
+        ValueError: for any other image shape, or if the width is not positive.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class DCGANGenerator(nn.Module):
         norm: ConvNorm = "batch",
     ) -> None:
         super().__init__()
+        check_sizes(width=width)
         self.num_classes = num_classes
         times = doublings(image_shape, type(self).__name__)
         channels = width * 2 ** (times - 1)
@@ -74,7 +75,7 @@ class DCGANDiscriminator(nn.Module):
             critic with gradient penalty needs ``"layer"`` or ``"none"``.
 
     Raises:
-        ValueError: for any other image shape.
+        ValueError: for any other image shape, or if the width is not positive.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class DCGANDiscriminator(nn.Module):
         norm: ConvNorm = "batch",
     ) -> None:
         super().__init__()
+        check_sizes(width=width)
         self.num_classes = num_classes
         times = doublings(image_shape, type(self).__name__)
         layers: list[nn.Module] = [

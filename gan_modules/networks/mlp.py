@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import Maxout, check_choice
+from gan_modules.networks.blocks import Maxout, check_choice, check_sizes
 from gan_modules.networks.conditioning import append_labels
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
@@ -21,6 +21,9 @@ class MLPGenerator(nn.Module):
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         hidden: widths of the hidden layers.
         batch_norm: normalise every hidden layer over the batch.
+
+    Raises:
+        ValueError: if a width is not positive.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class MLPGenerator(nn.Module):
         batch_norm: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(hidden=hidden)
         self.num_classes = num_classes
         layers: list[nn.Module] = []
         width = latent_dim + num_classes
@@ -64,7 +68,7 @@ class MLPDiscriminator(nn.Module):
         dropout: share of every hidden layer's units that is dropped in training.
 
     Raises:
-        ValueError: for any other norm or activation.
+        ValueError: for any other norm or activation, or if a width is not positive.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class MLPDiscriminator(nn.Module):
         super().__init__()
         check_choice("norm", norm, ("none", "layer"))
         check_choice("activation", activation, ("leaky_relu", "maxout"))
+        check_sizes(hidden=hidden)
         self.num_classes = num_classes
         layers: list[nn.Module] = [nn.Dropout(input_dropout)] if input_dropout else []
         width = math.prod(image_shape) + num_classes

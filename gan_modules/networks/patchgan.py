@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import check_choice, init_normal, make_norm
+from gan_modules.networks.blocks import check_choice, check_sizes, init_normal, make_norm
 
 __all__ = ["PatchGANDiscriminator", "deepest_patchgan"]
 
@@ -44,6 +44,7 @@ class PatchGANDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("norm", norm, ("instance", "batch", "layer", "none"))
+        check_sizes(width=width)
         deepest = deepest_patchgan(image_shape)
         if not 1 <= n_layers <= deepest:
             fits = f"n_layers from 1 to {deepest} fit" if deepest > 1 else "only n_layers=1 fits"

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import ConvNorm, doublings, make_norm
+from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, make_norm
 from gan_modules.networks.conditioning import append_labels
 
 __all__ = ["ResNetDiscriminator", "ResNetGenerator"]
@@ -83,7 +83,7 @@ class ResNetGenerator(nn.Module):
         norm: normalisation of the hidden layers; the paper's is ``"batch"``.
 
     Raises:
-        ValueError: for any other image shape.
+        ValueError: for any other image shape, or if the width is not positive.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class ResNetGenerator(nn.Module):
         norm: ConvNorm = "batch",
     ) -> None:
         super().__init__()
+        check_sizes(width=width)
         self.num_classes = num_classes
         times = doublings(image_shape, type(self).__name__)
         self.layers = nn.Sequential(
@@ -127,7 +128,7 @@ class ResNetDiscriminator(nn.Module):
             critic.
 
     Raises:
-        ValueError: for any other image shape.
+        ValueError: for any other image shape, or if the width is not positive.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class ResNetDiscriminator(nn.Module):
         norm: ConvNorm = "none",
     ) -> None:
         super().__init__()
+        check_sizes(width=width)
         self.num_classes = num_classes
         halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
         self.layers = nn.Sequential(

@@ -1,0 +1,258 @@
+"""Say in one line what the argument parser, which writes pages, finds wrong."""
+
+import re
+import sys
+from ast import literal_eval
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from inspect import isabstract, signature
+from typing import Any
+
+from lightning.pytorch import Callback, LightningDataModule
+from lightning.pytorch.loggers import Logger
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from gan_modules.base import GANModule
+
+__all__ = ["explain_parser_error", "shortened", "suggestion"]
+
+# which classes an option takes, by the end of its name
+CLASSES: dict[str, type[Any]] = {
+    "model": GANModule,
+    "data": LightningDataModule,
+    "logger": Logger,
+    "callbacks": Callback,
+    "optimizer": Optimizer,
+    "scheduler": LRScheduler,
+    "generator": nn.Module,
+    "discriminator": nn.Module,
+}
+# what is right, for each type that may be expected
+TYPES = {
+    "int": ["an integer"],
+    "PositiveInt": ["a positive integer"],
+    "float": ["a number"],
+    "bool": ["true", "false"],
+    "str": ["text"],
+    "NoneType": ["null"],
+    "list": ["a list"],
+    "tuple": ["a list"],
+    "collections.abc.Sequence": ["a list"],
+    "collections.abc.Iterable": ["a list"],
+    "dict": ["a mapping"],
+}
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """``"; nearest: ..."`` where something is near, else all of a short list, else nothing."""
+    names = sorted(set(choices))
+    lowered = {name.lower(): name for name in names}
+    near = [lowered[match] for match in get_close_matches(word.lower(), lowered, 3, 0.5)]
+    if near:
+        return f"; nearest: {', '.join(near)}"
+    return f"; choose from: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+
+
+def shortened(text: str, length: int = 300) -> str:
+    """The text on one line, of no more than about that many characters."""
+    words = " ".join(text.split())
+    return words if len(words) <= length else f"{words[:length].rsplit(' ', 1)[0]} ..."
+
+
+def explain_parser_error(message: str, options: Iterable[str], arguments: Iterable[str]) -> str:
+    """Say in one line what a message of the argument parser means.
+
+    Args:
+        message: what jsonargparse or argparse reports, often over many lines.
+        options: every ``--option`` that exists.
+        arguments: the command line, to name an option as the user wrote it.
+    """
+    if found := re.search(r"unrecognized arguments: (\S+)", message):
+        word = found[1].split("=")[0] or found[1]
+        return f"there is no option {word}{suggestion(word, options)}"
+    if found := re.search(r"does not accept option '([\w.]+)'", message):
+        word = re.split(r"\.(class_path|init_args)", found[1])[0]
+        return f"there is no option {word!r}{suggestion(f'--{word}', options)}"
+    if found := re.search(r"argument ([\w./-]+): expected one argument", message):
+        return f"{found[1].split('/')[-1]} must be followed by its value"
+    if found := re.search(r"invalid choice: '(\S+)' \(choose from (.+?)\)", message):
+        return f"there is no command {found[1]!r}; choose from: {found[2].replace(chr(39), '')}"
+    if "subcommand" in message and "was not provided" in message:
+        return "a command is missing; choose from: fit, validate, test"
+    key, body = _innermost(message)
+    if "is not accepted" in body:
+        return _explain_unknown(key, body, message, arguments)
+    if found := re.search(r"arguments are required: ([\w.,= ]+)", body):
+        return _explain_missing(key, found[1].split(", "))
+    base = _base(key)
+    line = _explain_class(key, base, body) if base else ""
+    return line or _explain_value(key, body) or shortened(message)
+
+
+def _innermost(message: str) -> tuple[str, str]:
+    """Full name of the option that a message is about, and what is said of it.
+
+    Messages nest, each level further to the right: the first branch is followed to its end.
+    """
+    names: list[str] = []
+    column, start = -1, 0
+    for found in re.finditer(r'^( *)(.*Parser key "[\w.]+":)', message, re.MULTILINE):
+        if len(found[1]) <= column:
+            break
+        column, start = len(found[1]), found.end()
+        names += re.findall(r'Parser key "([\w.]+)":', found[2])
+    return ".".join(dict.fromkeys(names)), message[start:]
+
+
+def _explain_unknown(key: str, body: str, message: str, arguments: Iterable[str]) -> str:
+    """An option that a class has not, or that belongs to a class not named yet."""
+    path = r"'([\w.]+)'"
+    refused = rf"Option {path} is not accepted(?:\. Got value: \w+\(class_path={path})?"
+    found = re.search(refused, body)
+    if not found:
+        return ""
+    owner, _, word = f"{key}.{found[1]}".strip(".").rpartition(".")
+    written = [a.split("=")[0] for a in arguments if re.match(rf"--[\w.]*\b{word}\b", a)]
+    name = written[0] if written else repr(found[1])
+    if "." in found[1] and word in _parameters():
+        return f"there is no option {name} yet: name the class first, as in --{owner} CLASS"
+    problems = re.findall(rf"Problem with given class_path {path}", message)
+    cls = _imported(found[2] or (problems[-1] if problems else ""))
+    if cls is None:
+        return f"there is no option {name}{suggestion(word, _parameters())}"
+    return f"{cls.__name__} has no option {name}{suggestion(word, _parameters_of(cls))}"
+
+
+def _explain_missing(key: str, names: Iterable[str]) -> str:
+    """Options that must be given."""
+    lines = []
+    for name in names:
+        # jsonargparse names the command, too
+        option = f"{key}.{name}" if key else name.split(".", 1)[-1]
+        classes = _class_names(option)
+        choices = f", one of: {', '.join(classes)}" if classes else ""
+        lines.append(f"--{option} is missing{choices}")
+    return "; ".join(lines)
+
+
+def _explain_class(key: str, base: type[Any], body: str) -> str:
+    """A value that names no class, or one that the option does not take."""
+    value, given = _value(body), _as_mapping(_value(body))
+    name = given.get("class_path", value)
+    kind, classes = f"a subclass of {base.__name__}", _class_names(key)
+    if found := re.search(r"Expected a dot import path string: (\S+)", body):
+        near = suggestion(found[1], classes) or f"; it takes {kind}"
+        return f"{key} has no class {found[1]!r}{near}"
+    if found := re.search(r"Multiple subclasses with name (\w+)\..*: (.+)\.$", body, re.MULTILINE):
+        return f"{key}={found[1]} is the name of several classes: write one of {found[2]}"
+    if found := re.search(r"No module named '([\w.]+)'", body):
+        return f"{key}={name} cannot be imported: there is no module {found[1]!r}"
+    if found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", body):
+        things = vars(sys.modules[found[1]]) if found[1] in sys.modules else {}
+        fitting = [n for n, c in things.items() if isinstance(c, type) and issubclass(c, base)]
+        near = suggestion(found[2], fitting)
+        return f"{key}={name} cannot be imported: {found[1]} has no {found[2]!r}{near}"
+    if found := re.search(r"Expected an instantiatable class, but ([\w.]+) is abstract", body):
+        if others := given.keys() - {"class_path", "init_args", "dict_kwargs"}:
+            return f"{key} must have {', '.join(sorted(others))} below init_args"
+        return f"{key}={found[1]} is abstract: it must be one of {', '.join(classes)}"
+    if found := re.search(r"Expected '([\w.]+)' to be a subcl|not correspond to a subclass", body):
+        return f"{key}={found[1] or name} must be {kind}{suggestion('', classes)}"
+    if given or "Not a valid subclass of" in body:
+        right = f"{kind}, by its name or as a mapping of class_path and init_args"
+        return f"{key}={shortened(value, 60)} must be {right}"
+    return ""
+
+
+def _explain_value(key: str, body: str) -> str:
+    """A value of another type than the option takes."""
+    if found := re.search(r"Unable to load config ['\"](.*)['\"]", body):
+        return f"{key}={found[1]} must be a mapping of options"
+    right: list[str] = []
+    subtypes = re.search(r"^ *Subtypes: \[(.*)\]$", body, re.MULTILINE)
+    for kind in re.finditer(
+        r"typing\.Literal\[(?P<choices>.*?)\]|<class '(?:jsonargparse\.typing\.)?(?P<type>[\w.]+)'>"
+        r"|tuple with (?P<number>\d+) elements",
+        subtypes[1] if subtypes else body.strip().split("Got value")[0],
+    ):
+        if kind["choices"]:
+            right += kind["choices"].replace("'", "").split(", ")
+        elif kind["number"]:
+            right.append(f"a list of {kind['number']} values")
+        else:
+            right += TYPES.get(kind["type"], [])
+    found = re.search(r"Expected a dot import path string: (\S+)", body)
+    if found and right in ([], ["null"]):
+        return f"{key} has no class {found[1]!r}"
+    *others, last = dict.fromkeys(right) or [""]
+    choices = f"{', '.join(others)} or {last}" if others else last
+    return f"{key}={shortened(_value(body), 60)} must be {choices}" if last else ""
+
+
+def _value(body: str) -> str:
+    """The value that a message complains of."""
+    # where messages nest, the value of the outer one follows on the same line
+    pattern = r"G(?:ot|iven) value: (.*?)(?:\. Got value: Namespace\(.*)?$"
+    found = re.search(pattern, body, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _as_mapping(value: str) -> dict[str, Any]:
+    try:
+        read = literal_eval(value)
+    except (ValueError, SyntaxError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _base(key: str) -> type[Any] | None:
+    """The class of which an option takes subclasses."""
+    last = key.rsplit(".", 1)[-1]
+    return next((base for end, base in CLASSES.items() if last.endswith(end)), None)
+
+
+def _class_names(key: str) -> list[str]:
+    """Names of the classes an option takes: this project's first of all."""
+    base = _base(key)
+    if base is None:
+        return []
+    found = [c for c in _subclasses(base) if not isabstract(c) and not c.__name__.startswith("_")]
+    if base is nn.Module:
+        # among the thousands of modules there are, those that are called so
+        found = [c for c in found if c.__name__.lower().endswith(key.rsplit(".", 1)[-1])]
+        found = [c for c in found if not c.__module__.startswith("torchvision.")]
+    if base is LightningDataModule:
+        found = [c for c in found if not c.__module__.startswith("lightning.")]
+    return sorted({c.__name__ for c in found})
+
+
+def _imported(path: str) -> type[Any] | None:
+    """The class of that path, if it is imported already."""
+    module, _, name = path.rpartition(".")
+    found = getattr(sys.modules.get(module), name, None)
+    return found if isinstance(found, type) else None
+
+
+def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
+    for subclass in base.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _parameters_of(cls: type[Any]) -> set[str]:
+    """Every argument of a class and its ancestors."""
+    names = {name for c in cls.__mro__[:-1] for name in signature(c).parameters}
+    return names - {"self", "args", "kwargs", "params", "defaults", "optimizer"}
+
+
+def _parameters() -> set[str]:
+    """Every argument of every model, data module, network and optimizer there is."""
+    names: set[str] = set()
+    for key in ("model", "data", "generator", "discriminator", "optimizer", "scheduler"):
+        wanted = set(_class_names(key))
+        for subclass in _subclasses(CLASSES[key]):
+            if subclass.__name__ in wanted:
+                names |= _parameters_of(subclass)
+    return names
