@@ -508,12 +508,16 @@ def require(condition: bool, name: str, value: object, right: str) -> None:
 
 
 @contextmanager
-def raised_by(option: str) -> Iterator[None]:
-    """Note on an error which option it comes from: what built it does not know."""
+def raised_by(option: str, *arguments: str) -> Iterator[None]:
+    """Note on an error which option it comes from, and on a wrong call what the arguments were."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         error.add_note(f"in {option}")
+        raise
+    except TypeError as error:
+        with_what = f", which is built with {' and '.join(arguments)}" if arguments else ""
+        error.add_note(f"in {option}{with_what}")
         raise
 
 

@@ -258,6 +258,6 @@ def _build(name: str, given: Any, default: Callable[[], nn.Module], **arguments:
         return default()
     if isinstance(given, nn.Module):
         return given
-    with raised_by(f"{name}, which is built with {' and '.join(arguments)}"):
+    with raised_by(name, *arguments):
         network: nn.Module = given(**arguments)
     return network

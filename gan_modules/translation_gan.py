@@ -87,7 +87,7 @@ class TranslationGAN(GANModule):
             return given
         if given is None:
             return nn.ModuleDict({key: default() for key in keys})
-        with raised_by(f"{player}, which is built with image_shape"):
+        with raised_by(player, "image_shape"):
             return nn.ModuleDict({key: given(image_shape=self.image_shape) for key in keys})
 
     # ---- for the objectives of the variants ----------------------------------------------------

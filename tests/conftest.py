@@ -1,7 +1,8 @@
 import hashlib
 import pickle
+import shlex
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.datasets import CIFAR10, CelebA
 
+import cli
 from datamodules.celeba import ATTRIBUTES
 from gan_modules import WGANGP
+from gan_modules.command_line import app
+from gan_modules.command_line.app import COMMANDS
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
 # with more, tests beside other work wait for each other
@@ -181,3 +185,54 @@ def photo_folder(tmp_path: Path) -> Path:
             pixels = np.random.default_rng(number).integers(0, 256, (30, 40, 3), np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.png")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def small_text() -> str:
+    """A config that trains in a fraction of a second."""
+    return """
+trainer: {max_steps: 2, accelerator: cpu, num_sanity_val_steps: 0, logger: false,
+          check_val_every_n_epoch: null, val_check_interval: 10, enable_progress_bar: false,
+          enable_model_summary: false}
+model:
+  class_path: WGANGP
+  init_args:
+    latent_dim: 4
+    n_critic: 5
+    generator: {class_path: MLPGenerator, init_args: {hidden: [8]}}
+    discriminator: {class_path: MLPDiscriminator, init_args: {hidden: [8]}}
+data: {class_path: DigitsDataModule, init_args: {batch_size: 8}}
+"""
+
+
+@pytest.fixture
+def small_config(small_text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``small.yaml`` in the test's folder."""
+    Path("small.yaml").write_text(small_text)
+    # LightningCLI warns if the process has arguments of its own
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+
+
+@pytest.fixture
+def fails(
+    small_config: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
+    """The one line that a wrong command, with ``small.yaml`` at hand, ends in; no run is left."""
+
+    def run(command: str) -> str:
+        words = shlex.split(command)
+        if words and words[0] in COMMANDS:
+            # parsers of the other commands would take longer to build than all the rest
+            monkeypatch.setattr(app, "COMMANDS", {words[0]: COMMANDS[words[0]]})
+        with pytest.raises(SystemExit) as caught:
+            cli.main(words)
+        assert caught.value.code in (1, 2)
+        err = capsys.readouterr().err
+        lines = [line for line in err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1
+        assert "Traceback" not in err
+        assert len(lines[0]) < 400
+        assert not Path("runs").exists()
+        return lines[0].removeprefix("error: ")
+
+    return run

@@ -19,7 +19,8 @@ def check_writable(option: str, path: Path) -> None:
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     reason = "a file" if not parent.is_dir() else "read only"
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ValueError(f"{option}={str(path)!r} cannot be written to: {parent} is {reason}")
+        shown, nearest = os.path.relpath(path), os.path.relpath(parent)
+        raise ValueError(f"{option}={shown!r} cannot be written to: {nearest} is {reason}")
 
 
 def is_trial(trainer: Trainer) -> bool:

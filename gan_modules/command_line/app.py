@@ -16,12 +16,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.base import GANModule
 from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid, StepCheckpoint
-from gan_modules.command_line.checks import (
-    check_options,
-    check_repetitions,
-    image_shape,
-    num_classes,
-)
+from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
@@ -92,7 +87,7 @@ class GANCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """The trainer's methods that are commands, and their arguments that are not options."""
         commands = LightningCLI.subcommands()
-        return {name: commands[name] for name in ("fit", "validate", "test")}
+        return {name: commands[name] for name in COMMANDS}
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser whose ``--config`` finds bare names."""
@@ -110,12 +105,11 @@ class GANCLI(LightningCLI):
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
             known.arguments = typed
-        check_repetitions(typed)
         if typed_value(typed, "--ckpt_path") == "last":
             self.config = parser.parse_args(self._go_on(parser, typed))
         else:
             super().parse_arguments(parser, args)
-        check_options(self.config[self.config["subcommand"]])
+        check_options(typed, self.config[self.config["subcommand"]])
 
     def _go_on(self, parser: LightningArgumentParser, typed: Sequence[str]) -> list[str]:
         """The command line that goes on with the newest run, of the config named if there is one.

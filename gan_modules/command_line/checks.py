@@ -13,36 +13,21 @@ from gan_modules.base import require
 from gan_modules.batches import is_shape
 from gan_modules.command_line.parser_errors import suggestion
 
-__all__ = [
-    "check_options",
-    "check_repetitions",
-    "image_shape",
-    "num_classes",
-]
+__all__ = ["check_options", "image_shape", "num_classes"]
 
 # options that may be given again and again: each adds to those before
 LISTS = ("--config", "-c", "--trainer.callbacks", "--trainer.logger", "--trainer.plugins")
 LAST_SEED = 2**32 - 1
 
 
-def check_repetitions(arguments: Sequence[str]) -> None:
-    """Raise ``ValueError`` if an option is given twice on the command line, with two values."""
-    given: dict[str, str] = {}
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if not argument.startswith("--") or argument.startswith(LISTS):
-            continue
-        name, equals, value = argument.partition("=")
-        value = value if equals else following
-        if given.setdefault(name, value) != value:
-            raise ValueError(f"{name} is given twice, as {given[name]} and as {value}")
-
-
-def check_options(options: Namespace) -> None:
+def check_options(arguments: Sequence[str], options: Namespace) -> None:
     """Raise ``ValueError`` in one line for what Lightning would misunderstand or pass over.
 
     Args:
-        options: all options of a command.
+        arguments: the command line.
+        options: all options of its command.
     """
+    _check_repetitions(arguments)
     for group in ("trainer", "checkpoint", "samples", "loss_plot"):
         is_mapping = isinstance(options[group], Namespace)
         require(is_mapping, group, options[group], "a mapping of options")
@@ -58,6 +43,18 @@ def check_options(options: Namespace) -> None:
         right = "left out: it comes from the data module's attribute of that name"
         require(given in (None, value), f"model.{name}", given, right)
     _check_trainer(options["trainer"])
+
+
+def _check_repetitions(arguments: Sequence[str]) -> None:
+    """Of an option typed twice with two values, others take the last silently."""
+    given: dict[str, str] = {}
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if not argument.startswith("--") or argument.startswith(LISTS):
+            continue
+        name, equals, value = argument.partition("=")
+        value = value if equals else following
+        if given.setdefault(name, value) != value:
+            raise ValueError(f"{name} is given twice, as {given[name]} and as {value}")
 
 
 def _check_trainer(trainer: Namespace) -> None:

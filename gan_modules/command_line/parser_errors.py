@@ -113,16 +113,15 @@ def _explain_unknown(key: str, body: str, message: str, arguments: Iterable[str]
     found = re.search(refused, body)
     if not found:
         return ""
-    owner, _, word = f"{key}.{found[1]}".strip(".").rpartition(".")
-    written = [a.split("=")[0] for a in arguments if re.match(rf"--[\w.]*\b{word}\b", a)]
+    written = [a.split("=")[0] for a in arguments if re.match(rf"--[\w.]*\b{found[1]}\b", a)]
     name = written[0] if written else repr(found[1])
-    if "." in found[1] and word in _parameters():
-        return f"there is no option {name} yet: name the class first, as in --{owner} CLASS"
     problems = re.findall(rf"Problem with given class_path {path}", message)
     cls = _imported(found[2] or (problems[-1] if problems else ""))
     if cls is None:
-        return f"there is no option {name}{suggestion(word, _parameters())}"
-    return f"{cls.__name__} has no option {name}{suggestion(word, _parameters_of(cls))}"
+        return f"there is no option {name}"
+    if cls is _base(key):
+        return f"there is no option {name} yet: name the class first, as in --{key} CLASS"
+    return f"{cls.__name__} has no option {name}{suggestion(found[1], _parameters_of(cls))}"
 
 
 def _explain_missing(key: str, names: Iterable[str]) -> str:
@@ -154,10 +153,12 @@ def _explain_class(key: str, base: type[Any], body: str) -> str:
         fitting = [n for n, c in things.items() if isinstance(c, type) and issubclass(c, base)]
         near = suggestion(found[2], fitting)
         return f"{key}={name} cannot be imported: {found[1]} has no {found[2]!r}{near}"
-    if found := re.search(r"Expected an instantiatable class, but ([\w.]+) is abstract", body):
+    if re.search(r"Expected an instantiatable class, but (?:[\w.]+ )?is abstract", body):
+        if value.startswith("NestedArg"):
+            return f"the class of {key} is missing: name it first, as in --{key} CLASS"
         if others := given.keys() - {"class_path", "init_args", "dict_kwargs"}:
             return f"{key} must have {', '.join(sorted(others))} below init_args"
-        return f"{key}={found[1]} is abstract: it must be one of {', '.join(classes)}"
+        return f"{key}={name} is abstract: it must be one of {', '.join(classes)}"
     if found := re.search(r"Expected '([\w.]+)' to be a subcl|not correspond to a subclass", body):
         return f"{key}={found[1] or name} must be {kind}{suggestion('', classes)}"
     if given or "Not a valid subclass of" in body:
@@ -184,11 +185,12 @@ def _explain_value(key: str, body: str) -> str:
         else:
             right += TYPES.get(kind["type"], [])
     found = re.search(r"Expected a dot import path string: (\S+)", body)
-    if found and right in ([], ["null"]):
-        return f"{key} has no class {found[1]!r}"
-    *others, last = dict.fromkeys(right) or [""]
+    if right in ([], ["null"]):
+        # another alternative, which is no plain type, says more
+        return f"{key} has no class {found[1]!r}" if found else ""
+    *others, last = dict.fromkeys(right)
     choices = f"{', '.join(others)} or {last}" if others else last
-    return f"{key}={shortened(_value(body), 60)} must be {choices}" if last else ""
+    return f"{key}={shortened(_value(body), 60)} must be {choices}"
 
 
 def _value(body: str) -> str:
@@ -245,14 +247,3 @@ def _parameters_of(cls: type[Any]) -> set[str]:
     """Every argument of a class and its ancestors."""
     names = {name for c in cls.__mro__[:-1] for name in signature(c).parameters}
     return names - {"self", "args", "kwargs", "params", "defaults", "optimizer"}
-
-
-def _parameters() -> set[str]:
-    """Every argument of every model, data module, network and optimizer there is."""
-    names: set[str] = set()
-    for key in ("model", "data", "generator", "discriminator", "optimizer", "scheduler"):
-        wanted = set(_class_names(key))
-        for subclass in _subclasses(CLASSES[key]):
-            if subclass.__name__ in wanted:
-                names |= _parameters_of(subclass)
-    return names
