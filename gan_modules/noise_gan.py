@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_modules.base import GANModule, raised_by, require
 from gan_modules.batches import Batch, is_shape
 from gan_modules.networks.blocks import has_batch_norm
-from gan_modules.networks.fitting import apply_network, check_fakes, check_logits
+from gan_modules.networks.fitting import FirstUse
 
 __all__ = ["DiscriminatorFactory", "GeneratorFactory", "NoiseGAN"]
 
@@ -103,7 +103,7 @@ class NoiseGAN(GANModule):
             ),
         )
         self._judges_singly = not has_batch_norm(self.discriminator)
-        self._untried = {"generator", "discriminator"}
+        self._first_use = FirstUse()
 
     def sample_noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` latents from the latent distribution, shape ``(n, latent_dim)``.
@@ -124,15 +124,13 @@ class NoiseGAN(GANModule):
         """As many fakes as the batch has images, with its labels if the model is conditional."""
         images, labels = batch
         z = self.sample_noise(len(images))
-        fakes: Tensor = apply_network("generator", self.generator, z, *self.condition(labels))
-        if "generator" in self._untried:
-            check_fakes("generator", fakes, images)
-            self._untried.discard("generator")
-        return fakes
+        conditions = self.condition(labels)
+        return self._first_use.fakes("generator", self.generator, images, z, *conditions)
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Logits ``(N,)`` of the images, given their labels if the model is conditional."""
-        return self._logits(images, self.condition(labels))
+        conditions = self.condition(labels)
+        return self._first_use.logits("discriminator", self.discriminator, images, *conditions)
 
     def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
@@ -144,16 +142,11 @@ class NoiseGAN(GANModule):
         """
         if not self._judges_singly:
             return self.discriminate(real, labels), self.discriminate(fake, labels)
-        both = tuple(condition.repeat(2) for condition in self.condition(labels))
-        real_logits, fake_logits = self._logits(torch.cat([real, fake]), both).chunk(2)
+        conditions = [condition.repeat(2) for condition in self.condition(labels)]
+        images = torch.cat([real, fake])
+        logits = self._first_use.logits("discriminator", self.discriminator, images, *conditions)
+        real_logits, fake_logits = logits.chunk(2)
         return real_logits, fake_logits
-
-    def _logits(self, images: Tensor, conditions: tuple[Tensor, ...]) -> Tensor:
-        logits: Tensor = apply_network("discriminator", self.discriminator, images, *conditions)
-        if "discriminator" in self._untried:
-            check_logits("discriminator", logits, images)
-            self._untried.discard("discriminator")
-        return logits
 
     def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
         """What follows the input of both networks: the labels if the model is conditional.

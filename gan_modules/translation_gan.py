@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gan_modules.base import GANModule, raised_by, require
 from gan_modules.batches import Batch, is_shape
 from gan_modules.networks.blocks import has_batch_norm
-from gan_modules.networks.fitting import apply_network, check_fakes, check_logits
+from gan_modules.networks.fitting import FirstUse
 
 __all__ = ["Direction", "ImageNetworkFactory", "TranslationGAN"]
 
@@ -73,7 +73,7 @@ class TranslationGAN(GANModule):
             for networks in (self.generator, self.discriminator)
             for name, network in networks.items()
         }
-        self._untried = {*DIRECTIONS, *DOMAINS}
+        self._first_use = FirstUse()
 
     def _pair(
         self, player: str, given: Any, default: Callable[[], nn.Module], keys: Sequence[str]
@@ -118,15 +118,9 @@ class TranslationGAN(GANModule):
         return one, other
 
     def _outputs(self, name: Literal["a_to_b", "b_to_a", "a", "b"], images: Tensor) -> Tensor:
-        """Output of one network, checked the first time."""
-        player, check = (
-            ("generator", check_fakes) if name in DIRECTIONS else ("discriminator", check_logits)
-        )
-        outputs: Tensor = apply_network(f"{player} {name}", getattr(self, player)[name], images)
-        if name in self._untried:
-            check(f"{player} {name}", outputs, images)
-            self._untried.discard(name)
-        return outputs
+        if name in DIRECTIONS:
+            return self._first_use.fakes(name, self.generator[name], images, images)
+        return self._first_use.logits(f"discriminator {name}", self.discriminator[name], images)
 
     # ---- translation ---------------------------------------------------------------------------
 

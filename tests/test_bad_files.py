@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.strategies import Strategy
 from PIL import Image
 from torchvision.datasets import MNIST
 
@@ -315,6 +316,22 @@ def test_wrong_checkpoints(case: str, checkpoint: Path, fails: Callable[[str], s
     make(checkpoint)
     assert fails(f"{SMALL} {options} --ckpt_path wrong.ckpt").startswith(line)
     assert not Path("executed").exists()
+
+
+@pytest.mark.usefixtures("small_config")
+def test_the_trainer_reads_checkpoints_as_data(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool | None] = []
+    original = Strategy.load_checkpoint
+
+    def spy(self: Any, path: Any, weights_only: bool | None = None) -> Any:
+        asked.append(weights_only)
+        return original(self, path, weights_only=weights_only)
+
+    monkeypatch.setattr(Strategy, "load_checkpoint", spy)
+    cli.main(["validate", "--config", "small.yaml", "--ckpt_path", str(checkpoint)])
+    assert asked == [True]
 
 
 def test_hostile_files_would_have_run_their_code() -> None:

@@ -307,6 +307,15 @@ def test_wrong_configs(text: str | bytes, fails: Callable[[str], str]) -> None:
     assert not Path("executed").exists()
 
 
+def test_more_gpus_than_there_are(
+    fails: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    line = fails(f"{SMALL} --trainer.accelerator gpu --trainer.devices 4")
+    assert line == "You requested gpu: [0, 1, 2, 3] But your machine only has: [0]"
+
+
 @pytest.mark.usefixtures("small_config")
 def test_the_right_input_that_looks_wrong() -> None:
     done = cli.main(

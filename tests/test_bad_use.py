@@ -25,7 +25,7 @@ from gan_modules.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from gan_modules.networks.fitting import apply_network, check_fakes, check_logits
+from gan_modules.networks.fitting import FirstUse
 from gan_modules.optimizers import check_optimizer
 from gan_modules.reloadable import check_weights, read_checkpoint
 
@@ -117,7 +117,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], str]] = {
                 CycleGANGenerator(image_shape, width=2, n_blocks=0), nn.AvgPool2d(2)
             ),
         ),
-        r"^generator b_to_a makes images of shape \(10, 1, 4, 4\), the real ones are of \(10, 1, 8",
+        r"^b_to_a makes images of shape \(10, 1, 4, 4\), the real ones are of \(10, 1, 8",
     ),
     "judge of another domain": (
         lambda: CycleGAN(
@@ -158,25 +158,45 @@ def test_other_errors_of_a_network_are_its_own() -> None:
     x = torch.zeros(2, 3)
     for error in (torch.OutOfMemoryError("full"), KeyError("mine"), ValueError("mine")):
         with pytest.raises(type(error)) as caught:
-            apply_network("generator", Failing(error), x)
+            FirstUse().fakes("generator", Failing(error), x, x)
         assert caught.value is error
     with pytest.raises(
         ValueError, match=r"^critic cannot take torch.float32 of shape \(2, 3\): a b$"
     ):
-        apply_network("critic", Failing(RuntimeError("a\n b\n\nmore")), x)
-    assert apply_network("critic", nn.Identity(), x) is x
+        FirstUse().logits("critic", Failing(RuntimeError("a\n b\n\nmore")), x)
+
+
+class Giving(nn.Module):
+    """Gives one thing after the other, whatever it is given."""
+
+    def __init__(self, *outputs: Any) -> None:
+        super().__init__()
+        self.outputs = list(outputs)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.outputs.pop(0)
 
 
 def test_outputs_of_any_kind() -> None:
     images = torch.zeros(4, 1, 8, 8)
-    check_fakes("generator", images, images)
     with pytest.raises(ValueError, match="makes images of shape tuple, the real ones"):
-        check_fakes("generator", (images, images), images)
+        FirstUse().fakes("generator", Giving((images, images)), images, images)
     for logits in (torch.zeros(4), torch.zeros(4, 1), torch.zeros(4, 1, 2, 2), torch.zeros(16)):
-        check_logits("discriminator", logits, images)
-    for logits in (torch.zeros(()), torch.zeros(2), None):
+        assert FirstUse().logits("discriminator", Giving(logits), images) is logits
+    for output in (torch.zeros(()), torch.zeros(2), None):
         with pytest.raises(ValueError, match="there must be one"):
-            check_logits("discriminator", logits, images)
+            FirstUse().logits("discriminator", Giving(output), images)
+
+
+def test_only_the_first_output_is_looked_at() -> None:
+    images = torch.zeros(4, 1, 8, 8)
+    first_use = FirstUse()
+    network = Giving(images, None, torch.zeros(4), None)
+    assert first_use.fakes("generator", network, images, images) is images
+    assert first_use.fakes("generator", network, images, images) is None
+    # of each network
+    first_use.logits("discriminator", network, images)
+    assert first_use.logits("discriminator", network, images) is None
 
 
 def test_a_network_of_another_kind_is_named() -> None:

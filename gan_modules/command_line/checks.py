@@ -16,7 +16,7 @@ from gan_modules.command_line.parser_errors import suggestion
 __all__ = ["check_options", "image_shape", "num_classes"]
 
 # options that may be given again and again: each adds to those before
-LISTS = ("--config", "-c", "--trainer.callbacks", "--trainer.logger", "--trainer.plugins")
+LISTS = ("--config", "--trainer.callbacks", "--trainer.logger", "--trainer.plugins")
 LAST_SEED = 2**32 - 1
 
 

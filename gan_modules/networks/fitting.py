@@ -4,45 +4,75 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["apply_network", "check_fakes", "check_logits"]
+__all__ = ["FirstUse"]
 
 
-def apply_network(name: str, network: nn.Module, *inputs: Tensor) -> Any:
-    """What a network makes of its inputs.
+class FirstUse:
+    """Calls networks; what does not fit is said in one line, before anything is trained.
 
-    Args:
-        name: of the network, for the message.
-        network: called with the inputs.
-        *inputs: images or latents, and labels where the model is conditional.
-
-    Raises:
-        ValueError: in one line, if the network takes no inputs of such number, shape or type.
+    What a network makes is looked at the first time only: later calls cost next to nothing.
     """
-    try:
-        return network(*inputs)
-    except (RuntimeError, TypeError) as error:
-        if type(error) not in (RuntimeError, TypeError):  # such as out of memory
-            raise
-        given = " and ".join(f"{x.dtype} of shape {tuple(x.shape)}" for x in inputs)
-        reason = " ".join(str(error).split("\n\n")[0].split())
-        raise ValueError(f"{name} cannot take {given}: {reason}") from error
+
+    def __init__(self) -> None:
+        self._checked: set[str] = set()
+
+    def fakes(self, name: str, network: nn.Module, real: Tensor, *inputs: Tensor) -> Tensor:
+        """What a generator makes of its inputs.
+
+        Args:
+            name: of the network, for messages.
+            network: called with the inputs.
+            real: images ``(N, C, H, W)`` whose shape the fakes must have.
+            *inputs: latents or images, and labels where the model is conditional.
+
+        Raises:
+            ValueError: if the network does not take such inputs, or makes something else.
+        """
+        fakes: Tensor = self._apply(name, network, inputs)
+        if name not in self._checked:
+            if _shape(fakes) != tuple(real.shape):
+                raise ValueError(
+                    f"{name} makes images of shape {_shape(fakes)}, the real ones are of "
+                    f"{tuple(real.shape)}: it must be built for their image_shape"
+                )
+            self._checked.add(name)
+        return fakes
+
+    def logits(self, name: str, network: nn.Module, images: Tensor, *labels: Tensor) -> Tensor:
+        """What a discriminator says about images.
+
+        Args:
+            name: of the network, for messages.
+            network: called with the images and the labels.
+            images: of shape ``(N, C, H, W)``.
+            *labels: their labels, where the model is conditional.
+
+        Raises:
+            ValueError: if the network does not take such inputs, or does not judge every image.
+        """
+        logits: Tensor = self._apply(name, network, (images, *labels))
+        if name not in self._checked:
+            shape = _shape(logits)
+            if not isinstance(shape, tuple) or not shape or shape[0] % len(images):
+                raise ValueError(
+                    f"{name} gives logits of shape {shape} for {len(images)} images: there must be "
+                    "one (or more) for each"
+                )
+            self._checked.add(name)
+        return logits
+
+    @staticmethod
+    def _apply(name: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+        try:
+            return network(*inputs)
+        except (RuntimeError, TypeError) as error:
+            if type(error) not in (RuntimeError, TypeError):  # such as out of memory
+                raise
+            given = " and ".join(f"{x.dtype} of shape {tuple(x.shape)}" for x in inputs)
+            reason = " ".join(str(error).split("\n\n")[0].split())
+            raise ValueError(f"{name} cannot take {given}: {reason}") from error
 
 
-def check_fakes(name: str, fakes: Any, real: Tensor) -> None:
-    """Raise ``ValueError`` unless a generator makes images of the shape that real ones have."""
-    made = tuple(fakes.shape) if isinstance(fakes, Tensor) else type(fakes).__name__
-    if made != real.shape:
-        raise ValueError(
-            f"{name} makes images of shape {made}, the real ones are of {tuple(real.shape)}: it "
-            "must be built for their image_shape"
-        )
-
-
-def check_logits(name: str, logits: Any, images: Tensor) -> None:
-    """Raise ``ValueError`` unless a discriminator judges every image by itself."""
-    made = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if not isinstance(logits, Tensor) or not logits.ndim or len(logits) % len(images):
-        raise ValueError(
-            f"{name} gives logits of shape {made} for {len(images)} images: there must be one (or "
-            "more) for each"
-        )
+def _shape(output: Any) -> tuple[int, ...] | str:
+    """Shape of a tensor, or what there is in its place."""
+    return tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
