@@ -1,6 +1,6 @@
 """Networks that do not go with each other or with the images, told from their first use."""
 
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ __all__ = ["FirstUse"]
 class FirstUse:
     """Calls networks; what does not fit is said in one line, before anything is trained.
 
-    What a network makes is looked at the first time only: later calls cost next to nothing.
+    That is the first time only: later calls cost next to nothing.
     """
 
     def __init__(self) -> None:
@@ -28,14 +28,15 @@ class FirstUse:
         Raises:
             ValueError: if the network does not take such inputs, or makes something else.
         """
-        fakes: Tensor = self._apply(name, network, inputs)
-        if name not in self._checked:
-            if _shape(fakes) != tuple(real.shape):
-                raise ValueError(
-                    f"{name} makes images of shape {_shape(fakes)}, the real ones are of "
-                    f"{tuple(real.shape)}: it must be built for their image_shape"
-                )
-            self._checked.add(name)
+        if name in self._checked:
+            return cast(Tensor, network(*inputs))
+        fakes: Tensor = self._try(name, network, inputs)
+        if _shape(fakes) != tuple(real.shape):
+            raise ValueError(
+                f"{name} makes images of shape {_shape(fakes)}, the real ones are of "
+                f"{tuple(real.shape)}: it must be built for their image_shape"
+            )
+        self._checked.add(name)
         return fakes
 
     def logits(self, name: str, network: nn.Module, images: Tensor, *labels: Tensor) -> Tensor:
@@ -50,19 +51,20 @@ class FirstUse:
         Raises:
             ValueError: if the network does not take such inputs, or does not judge every image.
         """
-        logits: Tensor = self._apply(name, network, (images, *labels))
-        if name not in self._checked:
-            shape = _shape(logits)
-            if not isinstance(shape, tuple) or not shape or shape[0] % len(images):
-                raise ValueError(
-                    f"{name} gives logits of shape {shape} for {len(images)} images: there must be "
-                    "one (or more) for each"
-                )
-            self._checked.add(name)
+        if name in self._checked:
+            return cast(Tensor, network(images, *labels))
+        logits: Tensor = self._try(name, network, (images, *labels))
+        shape = _shape(logits)
+        if not isinstance(shape, tuple) or not shape or shape[0] % len(images):
+            raise ValueError(
+                f"{name} gives logits of shape {shape} for {len(images)} images: there must be "
+                "one (or more) for each"
+            )
+        self._checked.add(name)
         return logits
 
     @staticmethod
-    def _apply(name: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    def _try(name: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
         try:
             return network(*inputs)
         except (RuntimeError, TypeError) as error:
