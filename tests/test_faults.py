@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +239,14 @@ def test_recipes_are_all_of_them() -> None:
 # ---- signals -------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """Ctrl-C as in a terminal, wherever the tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Sends(Callback):
     """Sends this process a signal at the given update."""
 
@@ -251,6 +259,7 @@ class Sends(Callback):
             os.kill(os.getpid(), self.number)
 
 
+@pytest.mark.usefixtures("_heard")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_save_and_say_how_to_go_on(
     number: int, status: int, make_model: Any, make_trainer: Any, make_loader: Any, capsys: Any
@@ -278,16 +287,25 @@ class Twice(Sends):
             os.kill(os.getpid(), self.number)
 
 
+@pytest.mark.usefixtures("_heard")
+def test_what_is_ignored_stays_ignored(
+    make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    callbacks = [StepCheckpoint(100), Sends(signal.SIGINT, 7)]
+    trainer = make_trainer(max_steps=9, callbacks=callbacks, enable_checkpointing=True)
+    trainer.fit(make_model(n_critic=1), make_loader(4))
+    assert trainer.global_step == 9
+
+
+@pytest.mark.usefixtures("_heard")
 def test_a_second_interrupt_stops_at_once(
     make_model: Any, make_trainer: Any, make_loader: Any, capsys: Any
 ) -> None:
     callbacks = [StepCheckpoint(2), Twice(signal.SIGINT, 7)]
     trainer = make_trainer(max_steps=20, callbacks=callbacks, enable_checkpointing=True)
-    try:
-        with pytest.raises(SystemExit) as caught:
-            trainer.fit(make_model(n_critic=1), make_loader(4))
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning leaves it ignored
+    with pytest.raises(SystemExit) as caught:
+        trainer.fit(make_model(n_critic=1), make_loader(4))
     assert caught.value.code == 1
     assert "the last good checkpoint is checkpoints/step_000006.ckpt" in capsys.readouterr().err
     assert not Path("checkpoints/step_000007.ckpt").exists()

@@ -32,7 +32,9 @@ class StopSignals:
         if threading.current_thread() is threading.main_thread():
             # Lightning's own for SIGTERM broadcasts wherever the other processes may be
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                # a process in the background of a script is not meant to hear Ctrl-C
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
 
     def remove(self) -> None:
         """Give the signals back."""
