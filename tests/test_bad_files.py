@@ -145,6 +145,13 @@ class Mine(LightningDataModule):
 
 class Shapeless(LightningDataModule):
     pass
+
+class Broken(torch.nn.Linear):
+    def __init__(self, image_shape, latent_dim):
+        super().__init__(latent_dim, 1)
+
+    def forward(self, z):
+        raise RuntimeError("a mistake of mine")
 """
 OWN = {
     "labels": ("", "the DataLoader gives labels from 1 to 3, but num_classes=3 allows 0 to 2"),
@@ -200,6 +207,9 @@ def test_a_data_module_without_a_shape(fails: Callable[[str], str]) -> None:
 def test_an_error_in_the_users_own_code_keeps_its_traceback() -> None:
     with pytest.raises(ValueError, match="a mistake of mine"):
         cli.main(shlex.split(f"{SMALL} --data own_data.Mine --data.wrong mine"))
+    # also where this package has something to add
+    with pytest.raises(ValueError, match=r"generator cannot take .*: a mistake of mine"):
+        cli.main(shlex.split(f"{SMALL} --model.generator own_data.Broken"))
     with pytest.raises(ValueError, match="mine") as caught:
         raise ValueError("mine")
     assert explain_exception(caught.value) is None
