@@ -51,16 +51,17 @@ def ranks(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -> None:
-    whole, first, second = (results[name]["shared"] for results in (one, *ranks))
-    # the averaged generator among them
-    assert_close(first["state"], whole["state"], rtol=0, atol=1e-6)
-    assert_close(first["state"], second["state"], rtol=0, atol=0)
-    assert any(key.startswith("averaged_generator") for key in first["state"])
-    assert whole["moved"] > 1e-4
-    # what is logged is the mean over ranks
-    assert_close(first["metrics"], whole["metrics"], rtol=0, atol=1e-5)
-    assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
-    assert {"d/loss", "g/loss"} <= first["metrics"].keys()
+    for precision in {"float64", "float32"} & one[name].keys():
+        whole, first, second = (results[name][precision] for results in (one, *ranks))
+        # the averaged generator among them
+        assert_close(first["state"], whole["state"], rtol=0, atol=1e-6)
+        assert_close(first["state"], second["state"], rtol=0, atol=0)
+        assert any(key.startswith("averaged_generator") for key in first["state"])
+        assert whole["moved"] > (1e-3 if precision == "float64" else 1e-5)
+        # what is logged is the mean over ranks
+        assert_close(first["metrics"], whole["metrics"], rtol=0, atol=1e-5)
+        assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
+        assert {"d/loss", "g/loss"} <= first["metrics"].keys()
 
 
 @pytest.mark.parametrize("name", NAMES)
