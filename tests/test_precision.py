@@ -80,7 +80,7 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
     def gradients(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(seed)
         options = {"num_classes": 3} if noise else {}
-        model = variant(image_shape=(1, side, side), n_critic=1, **both(0.0), **options)
+        model = variant(image_shape=(1, side, side), n_critic=1, **both(1e-30), **options)
         updates = Updates()
         trainer = make_trainer(max_steps=1, precision=precision, callbacks=[updates])
         trainer.fit(model, batches(model, n, n))
