@@ -77,9 +77,8 @@ COMMANDS = {
     "OPTIMIZER gan_modules.networks.MLPGenerator": (
         "model.generator_optimizer=gan_modules.networks.MLPGenerator must be a subclass of"
     ),
-    "fit --data DigitsDataModule --model NoiseGAN": (
-        "model=NoiseGAN is abstract: it must be one of CGAN, CycleGAN, DCGAN, GAN, WGAN, WGANGP"
-    ),
+    # those of other tests may be among them
+    "fit --data DigitsDataModule --model NoiseGAN": "model=NoiseGAN is abstract: it must be one of",
     "SCHEDULER ReduceLROnPlateau": "model.generator_scheduler=ReduceLROnPlateau is the name of",
     # ---- types
     "NAMED --model.latent_dim abc": "model.latent_dim=abc must be an integer",
@@ -184,7 +183,7 @@ MORE = {
         "model.generator_scheduler=gan_modules.networks.MLPGenerator must be a subclass of"
     ),
     "fit --data DigitsDataModule --model torch.nn.Linear": (
-        "model=torch.nn.Linear must be a subclass of GANModule; choose from: CGAN, CycleGAN,"
+        "model=torch.nn.Linear must be a subclass of GANModule"
     ),
     "SMALL --trainer.max_steps abc": "trainer.max_steps=abc must be an integer",
     "SMALL --trainer.fast_dev_run maybe": "trainer.fast_dev_run=maybe must be an integer, true or",
