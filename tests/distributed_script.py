@@ -79,7 +79,7 @@ class NotingBrightness:
 def build(variant: Any, mixin: Any, channels: int, **options: Any) -> Any:
     # every process starts from other weights, as without seed_everything: rank 0's are to count
     torch.manual_seed(int(os.environ.get("LOCAL_RANK", 0)) + int(os.environ.get("NODE_RANK", 0)))
-    cls = type(variant.__name__, (mixin, variant), {})
+    cls = type(f"Shared{variant.__name__}", (mixin, variant), {})
     return small(cls, image_shape=(channels, 16, 16), **options)
 
 
