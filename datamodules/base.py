@@ -132,12 +132,27 @@ class InMemoryDataModule(LightningDataModule, ABC):
         dataset = self.splits["test"]
         return self._loader(dataset, self.evaluation_sampler(dataset))
 
+    def reference_dataloader(self, split: Split) -> DataLoader[Any]:
+        """Every image of a split once, in order and not augmented, for metrics of generated ones.
+
+        The split is made if no stage has needed it. With several processes each gets its share:
+        image ``rank + i x processes`` is its i-th.
+        """
+        if split not in self.splits:
+            self.splits[split] = self.make_split(split)
+        dataset = self.splits[split]
+        return self._loader(dataset, self.reference_sampler(dataset))
+
     def training_sampler(self, dataset: Any) -> DistributedSampler[Any]:
         """What :meth:`train_dataloader` takes from the data set, batch by batch."""
         return self._shuffled(dataset, self.seed)
 
     def evaluation_sampler(self, dataset: Any) -> DistributedSampler[Any]:
         """What the other loaders take from their data sets."""
+        return self._in_order(dataset)
+
+    def reference_sampler(self, dataset: Any) -> DistributedSampler[Any]:
+        """What :meth:`reference_dataloader` takes from the data set."""
         return self._in_order(dataset)
 
     def _shuffled(self, dataset: Any, seed: int, length: int = 0) -> IterationSampler:

@@ -68,6 +68,15 @@ class TwoDomainDataModule(AugmentedDataModule):
         n = len(dataset)
         return JoinedSampler(self._in_order(dataset.a, n), self._in_order(dataset.b, n))
 
+    def reference_sampler(self, dataset: UnpairedDataset) -> JoinedSampler:
+        """Both domains in order, each image once; the shorter one ends in empty batches."""
+        a, b = self._in_order(dataset.a), self._in_order(dataset.b)
+        a.batches, b.batches = (
+            (*batches, *[torch.empty(0, dtype=torch.long)] * (max(len(a), len(b)) - len(batches)))
+            for batches in (a.batches, b.batches)
+        )
+        return JoinedSampler(a, b)
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Crop, flip and convert the images of both domains, on the device."""
         (images_a, _, *draws_a), (images_b, _, *draws_b) = batch

@@ -15,7 +15,14 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.base import GANModule
-from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid, StepCheckpoint
+from gan_modules.callbacks import (
+    BestCheckpoint,
+    GANProgressBar,
+    GenerativeMetrics,
+    LossPlot,
+    SampleGrid,
+    StepCheckpoint,
+)
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.messages import explain_exception, with_full_name
@@ -148,6 +155,10 @@ class GANCLI(LightningCLI):
         parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.add_lightning_class_args(LossPlot, "loss_plot")
+        parser.add_lightning_class_args(GenerativeMetrics, "metrics")
+        parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
+        # measuring takes time: on request
+        parser.set_defaults({"metrics.names": []})
         for attribute in (image_shape, num_classes):
             parser.link_arguments(
                 "data", f"model.init_args.{attribute.__name__}", attribute, apply_on="instantiate"
@@ -182,9 +193,13 @@ class GANCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        """Leave our checkpoints out where they are switched off."""
+        """Leave our checkpoints and metrics out where they are switched off."""
+        unwanted: list[type[Callback]] = []
+        if not self._get(self.config, "metrics.names"):
+            unwanted += [GenerativeMetrics, BestCheckpoint]
         if config["enable_checkpointing"] is False:
-            callbacks = [c for c in callbacks if not isinstance(c, StepCheckpoint)]
+            unwanted += [StepCheckpoint, BestCheckpoint]
+        callbacks = [c for c in callbacks if not isinstance(c, tuple(unwanted))]
         return super()._instantiate_trainer(config, callbacks)
 
     def run_name(self) -> str:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.base import GANModule
+from gan_modules.metrics import FeatureNetwork
 
 __all__ = ["explain_parser_error", "shortened", "suggestion"]
 
@@ -26,6 +27,7 @@ CLASSES: dict[str, type[Any]] = {
     "callbacks": Callback,
     "optimizer": Optimizer,
     "scheduler": LRScheduler,
+    "features": FeatureNetwork,
     "generator": nn.Module,
     "discriminator": nn.Module,
 }

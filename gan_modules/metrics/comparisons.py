@@ -1,0 +1,158 @@
+"""What a model's metrics compare: which fakes, with which real images."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial, singledispatch
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gan_modules.base import GANModule
+from gan_modules.metrics.data import RealData, Split, subset_rows
+from gan_modules.noise_gan import NoiseGAN
+from gan_modules.translation_gan import Direction, TranslationGAN
+
+__all__ = ["Comparison", "Plan", "comparisons"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the fakes of a measurement are to be made.
+
+    Attributes:
+        n: number of fakes, at most.
+        batch_size: fakes that are made at a time.
+        seed: of whatever is drawn.
+        held_out: the split that is at hand, ``val`` or ``test``.
+        reference: the split of the real images, where it was chosen.
+    """
+
+    n: int
+    batch_size: int
+    seed: int
+    held_out: Split
+    reference: Split | None = None
+
+
+class Draw(Protocol):
+    """Makes one process's share of the fakes."""
+
+    def __call__(self, label_counts: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the numbers ``(N,)`` of some fakes, each once among all processes, and these.
+
+        Args:
+            label_counts: real images of each class, shape ``(C,)``; of none without labels.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A set of fakes, and the real images it is held against.
+
+    Attributes:
+        direction: of translation, which goes into the metrics' names; empty for the only one.
+        n: number of fakes.
+        reference: the split of the real images.
+        member: of each real batch, a pair, the one that the images are.
+        draw: makes the fakes, float in [-1, 1], on the model's device. The same ones for any
+            number of processes.
+    """
+
+    direction: str
+    n: int
+    reference: Split
+    member: int
+    draw: Draw
+
+
+@singledispatch
+def comparisons(model: GANModule, data: RealData, plan: Plan) -> Sequence[Comparison]:
+    """What there is to compare of a model; another family registers its own answer.
+
+    Raises:
+        ValueError: for a family that has not.
+    """
+    raise ValueError(
+        f"GenerativeMetrics cannot draw from a {type(model).__name__}: it knows NoiseGAN and "
+        "TranslationGAN; register what it shall compare with "
+        "gan_modules.metrics.comparisons.register"
+    )
+
+
+@comparisons.register
+def _of_noise(model: NoiseGAN, data: RealData, plan: Plan) -> Sequence[Comparison]:
+    """Samples, against the training images, as in the papers."""
+    return [
+        Comparison(
+            direction="",
+            n=plan.n,
+            reference=plan.reference or "train",
+            member=0,
+            draw=partial(_samples, model, plan),
+        )
+    ]
+
+
+def _samples(model: NoiseGAN, plan: Plan, label_counts: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples by the batch, each batch a function of the seed and its place."""
+    labels = _in_proportion(label_counts, plan) if model.num_classes else None
+    batches = torch.arange(plan.n).split(plan.batch_size)
+    for rows in batches[model.global_rank :: model.trainer.world_size]:
+        seed = _derive(plan.seed, int(rows[0]))
+        # for a generator that draws noise of its own
+        torch.manual_seed(seed)
+        images = model.sample(len(rows), None if labels is None else labels[rows], seed)
+        yield rows, images
+
+
+def _in_proportion(label_counts: Tensor, plan: Plan) -> Tensor:
+    """Labels for all samples, mixed, as many of each class as its share of the data says."""
+    if not label_counts.sum():
+        raise ValueError("the model is conditional, but the real images have no labels")
+    generator = torch.Generator().manual_seed(_derive(plan.seed, -1))
+    places = (torch.randperm(plan.n, generator=generator) + 0.5) / plan.n
+    ends = label_counts.double().cumsum(0).cpu() / label_counts.sum().item()
+    return torch.searchsorted(ends, places.double(), right=True)
+
+
+@comparisons.register
+def _of_translation(model: TranslationGAN, data: RealData, plan: Plan) -> Sequence[Comparison]:
+    """Translated held-out images of one domain, against held-out ones of the other."""
+    directions: tuple[tuple[Direction, int, int], ...] = (("a_to_b", 0, 1), ("b_to_a", 1, 0))
+    return [
+        Comparison(
+            direction=direction,
+            n=min(plan.n, data.index(plan.held_out, source).count),
+            reference=plan.reference or plan.held_out,
+            member=target,
+            draw=partial(_translations, model, data, plan, direction, source),
+        )
+        for direction, source, target in directions
+    ]
+
+
+def _translations(
+    model: TranslationGAN,
+    data: RealData,
+    plan: Plan,
+    direction: Direction,
+    source: int,
+    label_counts: Tensor,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    rows = subset_rows(data.index(plan.held_out, source).count, plan.n)
+    for positions, batch in data.batches(plan.held_out, source):
+        images, row = batch[source], rows[positions.cpu()]
+        assert images is not None
+        chosen = row >= 0
+        if chosen.any():
+            torch.manual_seed(_derive(plan.seed, int(positions[0])))
+            yield row[chosen], model.translate(images[chosen], direction)
+
+
+def _derive(*words: int) -> int:
+    """A seed of its own for each place."""
+    key = "/".join(str(word) for word in words).encode()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")

@@ -1,0 +1,134 @@
+"""From real images and a generator to scores."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gan_modules.metrics.cache import TensorCache, digest
+from gan_modules.metrics.comparisons import Comparison
+from gan_modules.metrics.data import RealData, subset_rows
+from gan_modules.metrics.features import FeatureNetwork, full_precision
+from gan_modules.metrics.scores import NEEDS_KEPT, MetricName, RealStatistics, scores
+from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics
+
+__all__ = ["Evaluator"]
+
+
+class Evaluator:
+    """Scores fakes against real images, whose statistics it computes once.
+
+    Args:
+        names: of the metrics.
+        features: the network, loaded and trained before it is used here.
+        n_kept: features of each kind that are compared with each other at most.
+        batch_size: real images whose features are computed at a time.
+        cache: where statistics of real images are kept.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[MetricName],
+        features: FeatureNetwork,
+        n_kept: int,
+        batch_size: int,
+        cache: TensorCache,
+    ) -> None:
+        self.names = names
+        self.features = features
+        self.n_kept = n_kept
+        self.batch_size = batch_size
+        self.cache = cache
+        self._real: dict[str, RealStatistics] = {}
+
+    def scores(self, data: RealData, part: Comparison) -> dict[MetricName, float]:
+        """Make the fakes of a comparison and score them; NaN where they are.
+
+        Every process makes its share, and all get the scores of the whole.
+
+        Raises:
+            ValueError: if the metrics need classes, labels or images that are not there.
+        """
+        strategy = data.trainer.strategy
+        real = self._statistics_of_real(data, part)
+        n_kept = min(self.n_kept, part.n) if {*self.names} & {*NEEDS_KEPT} else 0
+        fake = FeatureStatistics(len(real.total), n_kept, strategy.root_device)
+        inception: InceptionStatistics | None = None
+        if "is" in self.names:
+            classes = self._num_classes(data, part)
+            inception = InceptionStatistics(classes, part.n, strategy.root_device)
+        for rows, images in part.draw(real.label_counts):
+            features, logits = self.features.extract(images)
+            fake.add(features, rows)
+            if inception is not None:
+                assert logits is not None
+                inception.add(logits, rows)
+        fake.reduce(strategy)
+        if inception is not None:
+            inception.reduce(strategy)
+        if not fake.total.isfinite().all():
+            return dict.fromkeys(self.names, float("nan"))
+        with full_precision(fake.device):
+            return scores(self.names, real.to(fake.device), fake, inception)
+
+    def _probe(self, data: RealData, part: Comparison) -> tuple[Tensor, Tensor | None]:
+        """Features and logits of one real image, to see how many there are."""
+        images = data.first(part.reference, part.member)[part.member]
+        assert images is not None
+        return self.features.extract(images[:1])
+
+    def _num_classes(self, data: RealData, part: Comparison) -> int:
+        logits = self._probe(data, part)[1]
+        if logits is None:
+            raise ValueError(
+                f"the Inception Score needs classes, which features={self.features.name} does "
+                "not tell: leave is out of names"
+            )
+        return logits.shape[1]
+
+    def _statistics_of_real(self, data: RealData, part: Comparison) -> RealStatistics:
+        """From memory, from disk, or from the images."""
+        index = data.index(part.reference, part.member)
+        key = f"real-{digest(index.fingerprint, self.features.fingerprint(), self.n_kept)}"
+        if key not in self._real:
+            first, strategy = data.trainer.is_global_zero, data.trainer.strategy
+            known = strategy.broadcast(self.cache.read(key) if first else None)
+            if known is None:
+                found = self._look_at_real(data, part, index.count)
+                if first:
+                    self.cache.write(key, vars(found))
+            else:
+                found = RealStatistics(**known)
+            self._real[key] = found
+        return self._real[key]
+
+    def _look_at_real(self, data: RealData, part: Comparison, count: int) -> RealStatistics:
+        strategy = data.trainer.strategy
+        features, _ = self._probe(data, part)
+        n_kept = min(self.n_kept, count)
+        statistics = FeatureStatistics(features.shape[1], n_kept, strategy.root_device)
+        rows = subset_rows(count, n_kept)
+        label_counts = torch.zeros(0, dtype=torch.long, device=strategy.root_device)
+        for positions, batch in data.batches(part.reference, part.member):
+            images, labels = batch[part.member], batch[1]
+            assert images is not None
+            parts = images.split(self.batch_size), positions.cpu().split(self.batch_size)
+            for some, where in zip(*parts, strict=True):
+                statistics.add(self.features.extract(some).features, rows[where])
+            if labels is not None and labels.ndim == 1 and not labels.is_floating_point():
+                label_counts = _add(label_counts, labels.long().bincount())
+        statistics.reduce(strategy)
+        classes = label_counts.new_tensor(len(label_counts))
+        classes = strategy.reduce(classes, reduce_op="max")
+        label_counts = _add(label_counts, label_counts.new_zeros(int(classes)))
+        label_counts = strategy.reduce(label_counts, reduce_op="sum")
+        with full_precision(statistics.device):
+            return RealStatistics.of(statistics, label_counts)
+
+
+def _add(counts: Tensor, more: Tensor) -> Tensor:
+    """Sum of two counts of classes, one of which may know of fewer classes."""
+    total = counts.new_zeros(max(len(counts), len(more)))
+    total[: len(counts)] += counts
+    total[: len(more)] += more
+    return total

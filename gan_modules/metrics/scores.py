@@ -1,0 +1,172 @@
+"""Scores of generated images, from the statistics of their features and of the real ones'."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_modules.metrics.prdc import compute_prdc, squared_radii
+from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics
+
+__all__ = [
+    "HIGHER_IS_BETTER",
+    "METRICS",
+    "NEEDS_KEPT",
+    "MetricName",
+    "RealStatistics",
+    "frechet_distance",
+    "kernel_distance",
+    "scores",
+]
+
+MetricName = Literal["fid", "kid", "is", "precision", "recall", "density", "coverage"]
+PRDC_NAMES: tuple[MetricName, ...] = ("precision", "recall", "density", "coverage")
+METRICS: tuple[MetricName, ...] = ("fid", "kid", "is", *PRDC_NAMES)
+NEEDS_KEPT: tuple[MetricName, ...] = ("kid", *PRDC_NAMES)
+HIGHER_IS_BETTER: tuple[MetricName, ...] = ("is", *PRDC_NAMES)
+BLOCK = 1000
+
+
+@dataclass
+class RealStatistics:
+    """Of real images: what every comparison with them needs again.
+
+    Attributes:
+        count, total, outer, kept: as in :class:`FeatureStatistics`.
+        radii: of the kept ones, see :func:`squared_radii`, shape ``(n_kept, 2)``; of none if they
+            are too few.
+        kernel: mean of the kernel between different kept ones, shape ``()``.
+        label_counts: images of each class, shape ``(C,)``; none if there are no labels.
+    """
+
+    count: Tensor
+    total: Tensor
+    outer: Tensor
+    kept: Tensor
+    radii: Tensor
+    kernel: Tensor
+    label_counts: Tensor
+
+    @classmethod
+    def of(cls, statistics: FeatureStatistics, label_counts: Tensor) -> "RealStatistics":
+        """What follows from statistics that hold all real images."""
+        kept = statistics.kept
+        enough = len(kept) > 5
+        return cls(
+            count=statistics.count,
+            total=statistics.total,
+            outer=statistics.outer,
+            kept=kept,
+            radii=squared_radii(kept) if enough else kept.new_zeros(0, 2),
+            kernel=_mean_kernel_within(kept),
+            label_counts=label_counts,
+        )
+
+    def to(self, device: torch.device) -> "RealStatistics":
+        """The same on another device."""
+        return RealStatistics(**{name: value.to(device) for name, value in vars(self).items()})
+
+
+def scores(
+    names: Collection[MetricName],
+    real: RealStatistics,
+    fake: FeatureStatistics,
+    inception: InceptionStatistics | None,
+) -> dict[MetricName, float]:
+    """The scores of those names, in the order of :data:`METRICS`.
+
+    Raises:
+        ValueError: if there are too few images.
+    """
+    found: dict[MetricName, float] = {}
+    if "fid" in names:
+        found["fid"] = frechet_distance(real, fake)
+    if "kid" in names:
+        found["kid"] = kernel_distance(real.kept, fake.kept, real.kernel)
+    if "is" in names:
+        assert inception is not None
+        found["is"] = inception.scores().mean().item()
+    if any(name in names for name in PRDC_NAMES):
+        radii = real.radii if len(real.radii) else squared_radii(real.kept)
+        four = compute_prdc(real.kept, fake.kept, radii)._asdict()
+        found |= {name: four[name] for name in PRDC_NAMES if name in names}
+    return found
+
+
+class _Given(nn.Module):
+    """What torchmetrics takes for a feature network: the features are there already."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def frechet_distance(
+    real: RealStatistics | FeatureStatistics, fake: RealStatistics | FeatureStatistics
+) -> float:
+    """Frechet distance between the Gaussians of two sets of features (arXiv:1706.08500).
+
+    Raises:
+        ValueError: if one of the sets has fewer than 2 features.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    _require_two("fid", int(real.count), int(fake.count))
+    metric = FrechetInceptionDistance(_Given(len(real.total)), sync_on_compute=False)
+    metric.to(real.total.device)
+    metric.update(real.total.new_zeros(0, len(real.total)), real=True)  # for the result's precision
+    for side, statistics in (("real", real), ("fake", fake)):
+        setattr(metric, f"{side}_features_sum", statistics.total)
+        setattr(metric, f"{side}_features_cov_sum", statistics.outer)
+        setattr(metric, f"{side}_features_num_samples", statistics.count)
+    return float(metric.compute())
+
+
+def kernel_distance(real: Tensor, fake: Tensor, kernel_of_real: Tensor | None = None) -> float:
+    """Unbiased squared maximum mean discrepancy under the kernel ``(x.y / D + 1)³``.
+
+    The Kernel Inception Distance (Bińkowski et al. 2018, arXiv:1801.01401) over all pairs of
+    features. The usual implementations average it over random subsets of 1,000, whose mean has the
+    same expectation, and a spread of its own.
+
+    Args:
+        real: float, shape ``(N, D)``.
+        fake: float, shape ``(M, D)``.
+        kernel_of_real: mean of the kernel between different real ones, if known.
+
+    Raises:
+        ValueError: if one of the sets has fewer than 2 features.
+    """
+    _require_two("kid", len(real), len(fake))
+    if kernel_of_real is None:
+        kernel_of_real = _mean_kernel_within(real)
+    across = sum(_kernel(block, fake).sum(dtype=torch.float64) for block in real.split(BLOCK))
+    across = torch.as_tensor(across) / (len(real) * len(fake))
+    return float(kernel_of_real + _mean_kernel_within(fake) - 2 * across)
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return torch.addmm(x.new_ones(()), x, y.T, alpha=1 / x.shape[1]).pow_(3)
+
+
+def _mean_kernel_within(features: Tensor) -> Tensor:
+    """Mean over all pairs of different features, float64, shape ``()``."""
+    n = len(features)
+    total = features.new_zeros((), dtype=torch.float64)
+    for start in range(0, n, BLOCK):
+        block = features[start : start + BLOCK]
+        square = _kernel(block, block)
+        # the kernel is symmetric: what lies beyond the block counts twice
+        total += square.sum(dtype=torch.float64) - square.diagonal().sum(dtype=torch.float64)
+        total += 2 * _kernel(block, features[start + BLOCK :]).sum(dtype=torch.float64)
+    return total / (n * (n - 1))
+
+
+def _require_two(name: str, real: int, fake: int) -> None:
+    if min(real, fake) < 2:
+        raise ValueError(f"{name} needs 2 images of each at least: {real} are real, {fake} fake")
