@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import DigitsDataModule, ToyDataModule, UnpairedDigitsDataModule
 from gan_modules import GAN, CycleGAN, GANModule, NoiseGAN
-from gan_modules.callbacks import BestCheckpoint, GenerativeMetrics
+from gan_modules.callbacks import BestCheckpoint, GenerativeMetrics, StepCheckpoint
 from gan_modules.metrics import ClassifierFeatures, InceptionFeatures, ModuleFeatures
 from gan_modules.metrics.data import RealData
 
@@ -464,13 +464,42 @@ def test_the_best_is_remembered_by_a_resumed_run(make_trainer: Any, capsys: Any)
     capsys.readouterr()
     resumed_weights, resumed = run("rest", steps=12, ckpt_path="half.ckpt")
     assert_close(resumed_weights, weights, rtol=0, atol=0)
-    assert resumed["best"] == {**whole["best"], "path": "half/best_fid_projection_100.ckpt"}
-    assert resumed["last"]["value"] == whole["last"]["value"]
-    line = capsys.readouterr().out
-    assert "after 4 generator updates (half/best_fid_projection_100.ckpt), last" in line
+    path = "rest/best_fid_projection_100.ckpt"
+    assert resumed["best"] == {**whole["best"], "path": path}
+    assert resumed["last"] == whole["last"]
+    assert f"after 4 generator updates ({path}), last" in capsys.readouterr().out
+    assert torch.load(path, weights_only=True)["global_step"] == 4
+    # a folder may have been moved as a whole
+    Path("half").rename("moved")
+    Path("half.ckpt").rename("moved/last.ckpt")
+    _, moved = run("third", steps=12, ckpt_path="moved/last.ckpt")
+    assert moved["best"]["step"] == 4
     # from the best itself training goes on exactly, too
-    again, _ = run("again", steps=12, ckpt_path="half/best_fid_projection_100.ckpt")
+    again, _ = run("again", steps=12, ckpt_path=path)
     assert_close(again, weights, rtol=0, atol=0)
+    Path("moved/best_fid_projection_100.ckpt").unlink()
+    with pytest.warns(match="is not the best checkpoint of this training any more: begin anew"):
+        _, anew = run("fourth", steps=12, ckpt_path="moved/last.ckpt")
+    assert anew["best"]["step"] == 12
+
+
+def test_what_a_checkpoint_came_before_is_measured_when_it_is_resumed(make_trainer: Any) -> None:
+    """A step that is saved and validated is saved first: the file knows nothing of the figure."""
+
+    def run(folder: str, **kwargs: Any) -> dict[str, Any]:
+        best = BestCheckpoint(mode="max")
+        keeper = StepCheckpoint(every_n_train_steps=4, dirpath=folder)
+        callbacks = [projected(every_n_validations=2), best, keeper]
+        data = Digits8(80, shuffle=False)
+        fit(make_trainer, callbacks, steps=12, data=data, enable_checkpointing=True, **kwargs)
+        return best.state_dict()
+
+    whole = run("whole")
+    assert whole["best"]["step"] == 4
+    resumed = run("rest", ckpt_path="whole/step_000004.ckpt")
+    assert resumed["last"] == whole["last"]
+    path = str(Path("rest/best_fid_projection_100.ckpt").resolve())
+    assert resumed["best"] == {**whole["best"], "path": path}
 
 
 # ---- cache -------------------------------------------------------------------------------------

@@ -6,11 +6,15 @@ from typing import Any, Literal
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 
 from gan_modules.base import require
 from gan_modules.callbacks.checkpoint import StepCheckpoint
+from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO, save_checkpoint
 from gan_modules.callbacks.metrics import GenerativeMetrics
 from gan_modules.callbacks.paths import is_trial, unused
+from gan_modules.files import whole_file
+from gan_modules.reloadable import read_checkpoint
 
 __all__ = ["BestCheckpoint"]
 
@@ -19,8 +23,8 @@ class BestCheckpoint(Callback):
     """Keep ``checkpoints/best_<metric>.ckpt``, and say at the end how good best and last are.
 
     The file is replaced whenever a validation finds a better figure. The best so far is part of
-    every checkpoint: a resumed run, which has a folder of its own, writes a file there only once
-    it is better. A figure chosen for being best flatters the model: report the last one, too.
+    every checkpoint: a resumed run, which has a folder of its own, takes its file there. A figure
+    chosen for being best flatters the model: report the last one, too.
 
     Args:
         monitor: name of the metric as it is logged, such as ``val/fid_inception_10k``; by default
@@ -32,6 +36,7 @@ class BestCheckpoint(Callback):
 
     Raises:
         ValueError: if the mode is unknown; when training starts, if there is nothing to monitor.
+        OSError: if a checkpoint cannot be written; an older one is whole.
     """
 
     def __init__(
@@ -47,8 +52,13 @@ class BestCheckpoint(Callback):
         self._best: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Settle how files are written."""
+        if stage == "fit":
+            AtomicCheckpointIO.install(trainer)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See that there is a metric, and settle the folder."""
+        """See that there is a metric, settle the folder, and take the best so far there."""
         if is_trial(trainer):
             return
         measured = self.monitor is not None or _find(trainer, GenerativeMetrics) is not None
@@ -59,6 +69,25 @@ class BestCheckpoint(Callback):
         else:
             folder = unused(Path(self.dirpath or Path(trainer.default_root_dir, "checkpoints")))
         self._folder: Path = trainer.strategy.broadcast(folder)
+        if self._best and Path(self._best["path"]).parent != self._folder:
+            known = self._copied(trainer.ckpt_path) if trainer.is_global_zero else {}
+            self._best = trainer.strategy.broadcast(known)
+
+    def _copied(self, resumed: Any) -> dict[str, Any]:
+        """The best so far, with its file in the new folder; nothing if the file is not to be had.
+
+        The run that wrote it may have gone on since the checkpoint that is resumed, and found
+        something better.
+        """
+        old = Path(self._best["path"])
+        for path in (old, Path(resumed or "").parent / old.name):
+            if path.is_file() and read_checkpoint(path)["global_step"] == self._best["step"]:
+                new = self._folder / old.name
+                with whole_file(new) as file:
+                    file.write(path.read_bytes())
+                return {**self._best, "path": str(new)}
+        rank_zero_warn(f"{old} is not the best checkpoint of this training any more: begin anew")
+        return {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, if this is better."""
@@ -69,13 +98,12 @@ class BestCheckpoint(Callback):
             return
         value = trainer.callback_metrics[name].item()
         path = str(self._folder / f"best_{name.removeprefix('val/').replace('/', '_')}.ckpt")
-        now = {"name": name, "value": value, "step": trainer.global_step, "path": path}
-        self._last = now
+        self._last = {"name": name, "value": value, "step": trainer.global_step}
         sign = 1 if mode == "min" else -1
         known = self._best.get("name") == name
         if math.isfinite(value) and (not known or sign * value < sign * self._best["value"]):
-            self._best = now
-            trainer.save_checkpoint(path, weights_only=False)
+            self._best = {**self._last, "path": path}
+            save_checkpoint(trainer, path)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report best and last."""

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from gan_modules.base import require
-from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO
+from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO, save_checkpoint
 from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.callbacks.stop_signals import StopSignals
 from gan_modules.checkpoints import newest_checkpoint
@@ -141,11 +141,7 @@ class StepCheckpoint(ModelCheckpoint):
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         """Save, or end on every rank with what went wrong on the first one."""
-        with AtomicCheckpointIO.failures(trainer) as failures:
-            trainer.save_checkpoint(filepath, weights_only=False)
-        failure = trainer.strategy.broadcast(failures[0] if failures else None)
-        if failure is not None:
-            raise OSError(f"{filepath} cannot be written ({failure}); no older file is touched")
+        save_checkpoint(trainer, filepath)
         self._last_global_step_saved = trainer.global_step
         self._last_checkpoint_saved = filepath
         if trainer.is_global_zero:

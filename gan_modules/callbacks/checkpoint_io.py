@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from gan_modules.files import whole_file
 
-__all__ = ["AtomicCheckpointIO"]
+__all__ = ["AtomicCheckpointIO", "save_checkpoint"]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -75,3 +75,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Have a trainer write its checkpoints so, unless it was given a way of its own."""
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = cls()
+
+
+def save_checkpoint(trainer: Trainer, path: str) -> None:
+    """Save a checkpoint, or end on every rank with what went wrong on the first one.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with AtomicCheckpointIO.failures(trainer) as failures:
+        trainer.save_checkpoint(path, weights_only=False)
+    failure = trainer.strategy.broadcast(failures[0] if failures else None)
+    if failure is not None:
+        raise OSError(f"{path} cannot be written ({failure}); no older file is touched")

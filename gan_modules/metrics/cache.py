@@ -2,11 +2,12 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from gan_modules.files import whole_file
 
 __all__ = ["TensorCache", "digest", "weights_digest"]
 
@@ -59,20 +60,10 @@ class TensorCache:
             ValueError: if the folder cannot be written to.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = tempfile.NamedTemporaryFile(  # noqa: SIM115  (outlives its block by a rename)
-                dir=self.folder, prefix=name, suffix=".part", delete=False
-            )
+            with whole_file(self.folder / f"{name}.pt") as file:
+                torch.save({key: tensor.cpu() for key, tensor in tensors.items()}, file)
         except OSError as error:
             raise ValueError(
                 f"cache_dir={str(self.folder)!r} cannot be written to ({error.strerror}): "
                 "name a folder that can"
             ) from error
-        part = Path(file.name)
-        try:
-            with file:
-                torch.save({key: tensor.cpu() for key, tensor in tensors.items()}, file)
-            part.chmod(0o644)  # temporary files are for one user only
-            part.replace(self.folder / f"{name}.pt")
-        finally:
-            part.unlink(missing_ok=True)
