@@ -656,7 +656,7 @@ def test_what_does_not_fit_together(validate: Any, make_trainer: Any) -> None:
     with pytest.raises(ValueError, match="ClassifierFeatures needs batches of images and their la"):
         validate(cycle, UnpairedDigitsDataModule(), GenerativeMetrics(features=labelled))
     data.labels[:] = 0
-    with pytest.raises(ValueError, match="needs two classes; the data has one"):
+    with pytest.raises(ValueError, match="needs labels from 0 to 1 at least, the data has 0 to 0"):
         validate(model, data, GenerativeMetrics(features=labelled))
     with pytest.raises(ValueError, match="the metrics need the train images, for which there is"):
         validate(model, Digits8().val_dataloader(), projected())

@@ -172,8 +172,11 @@ class ClassifierFeatures(FeatureNetwork):
         known = strategy.broadcast(cache.read(f"classifier-{key}") if first else None)
         if known is None:
             images, labels = self._collect(data)
-            if int(labels.max()) == 0:
-                raise ValueError("features=ClassifierFeatures needs two classes; the data has one")
+            if int(labels.min()) < 0 or int(labels.max()) < 1:
+                raise ValueError(
+                    "features=ClassifierFeatures needs labels from 0 to 1 at least, the data has "
+                    f"{int(labels.min())} to {int(labels.max())}"
+                )
             weights = {}
             if first:
                 model = train_classifier(images, labels, **self.options)

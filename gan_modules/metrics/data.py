@@ -36,7 +36,8 @@ class RealData:
     A DataModule may say itself how to read them, by a method ``reference_dataloader(split)`` whose
     loader gives this process's share of a split in order: image ``rank + i x processes`` as its
     i-th, without augmentation, as those here do. Any other loader of a data set is rebuilt to read
-    it in order; what its data set draws at random is the same at every reading.
+    it in order. What its data set draws from torch is the same at every reading: torch is seeded,
+    so that this is to be used where the random state is put back afterwards.
 
     Args:
         trainer: while it is fitting, validating or testing.
@@ -84,6 +85,7 @@ class RealData:
             ValueError: if there is no such split, or the images are not such.
         """
         rank, ranks, seen = self.trainer.global_rank, self.trainer.world_size, 0
+        torch.manual_seed(0)
         for raw in self._loader(split):
             batch = as_batch(self.trainer.strategy.batch_to_device(raw))
             images = batch[member]

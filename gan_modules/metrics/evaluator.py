@@ -14,6 +14,8 @@ from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistic
 
 __all__ = ["Evaluator"]
 
+MOST_CLASSES = 2**16
+
 
 class Evaluator:
     """Scores fakes against real images, whose statistics it computes once.
@@ -116,11 +118,12 @@ class Evaluator:
             for some, where in zip(*parts, strict=True):
                 statistics.add(self.features.extract(some).features, rows[where])
             if labels is not None and labels.ndim == 1 and not labels.is_floating_point():
-                label_counts = _add(label_counts, labels.long().bincount())
+                # what is no class may be anything, and make for a long list
+                classes = labels[(labels >= 0) & (labels < MOST_CLASSES)].long()
+                label_counts = _add(label_counts, classes.bincount())
         statistics.reduce(strategy)
-        classes = label_counts.new_tensor(len(label_counts))
-        classes = strategy.reduce(classes, reduce_op="max")
-        label_counts = _add(label_counts, label_counts.new_zeros(int(classes)))
+        size = strategy.reduce(label_counts.new_tensor(len(label_counts)), reduce_op="max")
+        label_counts = _add(label_counts, label_counts.new_zeros(int(size)))
         label_counts = strategy.reduce(label_counts, reduce_op="sum")
         with full_precision(statistics.device):
             return RealStatistics.of(statistics, label_counts)

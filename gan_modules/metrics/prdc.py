@@ -15,7 +15,7 @@ __all__ = ["COVERAGE_K", "PRDC", "PRECISION_K", "compute_prdc", "squared_radii"]
 
 PRECISION_K = 3
 COVERAGE_K = 5
-BLOCK = 1000
+BLOCK = 256  # whose distances stay in a processor's cache
 
 
 class PRDC(NamedTuple):
@@ -75,23 +75,20 @@ def compute_prdc(real: Tensor, fake: Tensor, radii_of_real: Tensor | None = None
     centre = real.mean(dim=0)
     real, fake = real - centre, fake - centre
     of_fake = squared_radii(fake)[:, 0]
-    within_any = torch.zeros((), device=fake.device, dtype=torch.long)
-    within_all = torch.zeros((), device=fake.device, dtype=torch.long)
-    recalled = torch.zeros(len(real), device=fake.device, dtype=torch.bool)
-    covered = torch.zeros(len(real), device=fake.device, dtype=torch.bool)
-    for start in range(0, len(fake), BLOCK):
-        stop = start + BLOCK
-        squared = _squared_distances(fake[start:stop], real)
-        within_any += (squared <= narrow).any(dim=1).sum()
-        recalled |= (squared <= of_fake[start:stop, None]).any(dim=0)
-        inside = squared <= wide
-        within_all += inside.sum()
-        covered |= inside.any(dim=0)
+    precise = dense = torch.zeros((), device=fake.device, dtype=torch.long)
+    nearest, excess = (real.new_full((len(real),), torch.inf) for _ in range(2))
+    for block, radii in zip(fake.split(BLOCK), of_fake.split(BLOCK), strict=True):
+        squared = _squared_distances(block, real)
+        # inside a ball means a distance not above its radius: the least difference tells
+        precise = precise + ((squared - narrow).amin(dim=1) <= 0).sum()
+        dense = dense + torch.count_nonzero(squared <= wide)
+        nearest = torch.minimum(nearest, squared.amin(dim=0))
+        excess = torch.minimum(excess, (squared - radii[:, None]).amin(dim=0))
     return PRDC(
-        precision=within_any.item() / len(fake),
-        recall=recalled.double().mean().item(),
-        density=within_all.item() / (COVERAGE_K * len(fake)),
-        coverage=covered.double().mean().item(),
+        precision=precise.item() / len(fake),
+        recall=(excess <= 0).double().mean().item(),
+        density=dense.item() / (COVERAGE_K * len(fake)),
+        coverage=(nearest <= wide).double().mean().item(),
     )
 
 
