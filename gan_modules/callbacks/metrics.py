@@ -18,6 +18,7 @@ from gan_modules.metrics.data import RealData, Split
 from gan_modules.metrics.evaluator import Evaluator
 from gan_modules.metrics.features import FeatureNetwork, MissingWeightsError
 from gan_modules.metrics.inception import InceptionFeatures
+from gan_modules.metrics.randomness import seed_generators
 from gan_modules.metrics.scores import HIGHER_IS_BETTER, METRICS, NEEDS_KEPT, MetricName
 
 __all__ = ["GenerativeMetrics"]
@@ -268,5 +269,5 @@ class GenerativeMetrics(Callback):
             torch.inference_mode(False),
             torch.no_grad(),
         ):
-            torch.manual_seed(self.seed)
+            seed_generators(self.seed, model.device)
             yield

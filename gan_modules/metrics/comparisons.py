@@ -1,6 +1,5 @@
 """What a model's metrics compare: which fakes, with which real images."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, singledispatch
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from gan_modules.base import GANModule
 from gan_modules.metrics.data import RealData, Split, subset_rows
+from gan_modules.metrics.randomness import derive_seed, seed_generators
 from gan_modules.noise_gan import NoiseGAN
 from gan_modules.translation_gan import Direction, TranslationGAN
 
@@ -101,9 +101,9 @@ def _samples(model: NoiseGAN, plan: Plan, label_counts: Tensor) -> Iterator[tupl
     labels = _in_proportion(label_counts, plan) if model.num_classes else None
     batches = torch.arange(plan.n).split(plan.batch_size)
     for rows in batches[model.global_rank :: model.trainer.world_size]:
-        seed = _derive(plan.seed, int(rows[0]))
+        seed = derive_seed(plan.seed, int(rows[0]))
         # for a generator that draws noise of its own
-        torch.manual_seed(seed)
+        seed_generators(seed, model.device)
         images = model.sample(len(rows), None if labels is None else labels[rows], seed)
         yield rows, images
 
@@ -112,7 +112,7 @@ def _in_proportion(label_counts: Tensor, plan: Plan) -> Tensor:
     """Labels for all samples, mixed, as many of each class as its share of the data says."""
     if not label_counts.sum():
         raise ValueError("the model is conditional, but the real images have no labels")
-    generator = torch.Generator().manual_seed(_derive(plan.seed, -1))
+    generator = torch.Generator().manual_seed(derive_seed(plan.seed, -1))
     places = (torch.randperm(plan.n, generator=generator) + 0.5) / plan.n
     ends = label_counts.double().cumsum(0).cpu() / label_counts.sum().item()
     return torch.searchsorted(ends, places.double(), right=True)
@@ -148,11 +148,5 @@ def _translations(
         assert images is not None
         chosen = row >= 0
         if chosen.any():
-            torch.manual_seed(_derive(plan.seed, int(positions[0])))
+            seed_generators(derive_seed(plan.seed, int(positions[0])), model.device)
             yield row[chosen], model.translate(images[chosen], direction)
-
-
-def _derive(*words: int) -> int:
-    """A seed of its own for each place."""
-    key = "/".join(str(word) for word in words).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from gan_modules.batches import Batch, as_batch, check_images
 from gan_modules.metrics.cache import digest
+from gan_modules.metrics.randomness import seed_generators
 
 __all__ = ["Index", "RealData", "Split", "subset_rows"]
 
@@ -85,7 +86,7 @@ class RealData:
             ValueError: if there is no such split, or the images are not such.
         """
         rank, ranks, seen = self.trainer.global_rank, self.trainer.world_size, 0
-        torch.manual_seed(0)
+        seed_generators(0, self.trainer.strategy.root_device)
         for raw in self._loader(split):
             batch = as_batch(self.trainer.strategy.batch_to_device(raw))
             images = batch[member]
