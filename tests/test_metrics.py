@@ -18,6 +18,7 @@ from datamodules import DigitsDataModule, ToyDataModule, UnpairedDigitsDataModul
 from gan_modules import GAN, CycleGAN, GANModule, NoiseGAN
 from gan_modules.callbacks import BestCheckpoint, GenerativeMetrics, StepCheckpoint
 from gan_modules.metrics import ClassifierFeatures, InceptionFeatures, ModuleFeatures
+from gan_modules.metrics.cache import TensorCache
 from gan_modules.metrics.data import RealData
 
 ALL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
@@ -589,8 +590,11 @@ def test_the_classifier_is_trained_once(
 
 def test_a_cache_that_cannot_be_written_to(validate: Any) -> None:
     Path("file").touch()
-    with pytest.raises(ValueError, match="cache_dir='file' cannot be written to"):
+    with pytest.raises(ValueError, match=r"cache_dir='file/\*.pt' cannot be written to: file is a"):
         validate(GAN(image_shape=(1, 8, 8)), Digits8(), projected(cache_dir="file"))
+    # one that fails later
+    with pytest.raises(ValueError, match="cache_dir='file' cannot be written to"):
+        TensorCache("file").write("x", {})
 
 
 # ---- what cannot work --------------------------------------------------------------------------

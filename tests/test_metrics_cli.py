@@ -4,11 +4,10 @@ import csv
 import re
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
-import torch
 import yaml
+from torch_fidelity import feature_extractor_inceptionv3
 
 import cli
 
@@ -91,13 +90,13 @@ def test_a_module_of_ones_own_by_its_class_path() -> None:
 
 
 WRONG = {
-    "--metrics.names [fod]": "metrics.names=fod must be one of fid, kid, is, precision",
+    "--metrics.names [fod]": "metrics.names=fod must be fid, kid, is, precision",
     "--metrics.names [fid] --metrics.features Inception": (
         "metrics.features has no class 'Inception'; nearest: InceptionFeatures"
     ),
-    "--metrics.names [fid] --metrics.n 1": "n=1 must be at least 2",
+    "--metrics.names [fid] --metrics.n 1": "metrics.n=1 must be at least 2",
     "--metrics.names [fid] --metrics.features ModuleFeatures --metrics.features.module no.pt": (
-        "module='no.pt' must be a TorchScript file"
+        "metrics.features.module='no.pt' must be a TorchScript file"
     ),
     "--metrics.names [fid] --metrics.features InceptionFeatures": (
         "the weights of Inception-v3 cannot be downloaded"
@@ -109,10 +108,7 @@ WRONG = {
 def test_wrong_input_ends_in_one_line(
     options: str, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def offline(*_: Any, **__: Any) -> None:
-        raise URLError("no route to host")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    monkeypatch.setattr(feature_extractor_inceptionv3, "URL_INCEPTION_V3", "file:///nowhere/a.pth")
     monkeypatch.setenv("TORCH_HOME", "hub")
     with pytest.raises(SystemExit):
         cli.main(["fit", "--config", "small.yaml", *options.split()])

@@ -1,11 +1,11 @@
 """Two processes measure together what one measures alone."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from processes import run_together
 
 SCRIPT = """
 import sys
@@ -66,7 +66,7 @@ if __name__ == "__main__":
 def test_two_processes_measure_what_one_measures() -> None:
     Path("measure.py").write_text(SCRIPT)
     for processes in (1, 2):
-        subprocess.run([sys.executable, "measure.py", str(processes)], check=True)
+        run_together([sys.executable, "measure.py", str(processes)])
     (one, _), (first, fitted), (second, fitted_too) = (
         torch.load(f"{name}.pt") for name in ("1_0", "2_0", "2_1")
     )

@@ -14,6 +14,7 @@ from scipy.linalg import sqrtm
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
+from torch_fidelity import feature_extractor_inceptionv3
 from torchmetrics.image.fid import FrechetInceptionDistance, NoTrainInceptionV3
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -298,6 +299,16 @@ def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> N
             features.load(NO_DATA)
         assert "\n" not in str(caught.value)
         assert "weights_path" in str(caught.value)
+
+
+def test_a_download_that_is_not_what_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("a-0123abcd.pth").write_text("something else")
+    url = Path("a-0123abcd.pth").resolve().as_uri()
+    monkeypatch.setattr(feature_extractor_inceptionv3, "URL_INCEPTION_V3", url)
+    monkeypatch.setenv("TORCH_HOME", "hub")
+    for _ in range(2):
+        with pytest.raises(MissingWeightsError, match=r"cannot be downloaded \(invalid hash"):
+            InceptionFeatures().load(NO_DATA)
 
 
 def test_weights_are_downloaded_once(monkeypatch: pytest.MonkeyPatch) -> None:

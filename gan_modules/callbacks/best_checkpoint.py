@@ -12,7 +12,7 @@ from gan_modules.base import require
 from gan_modules.callbacks.checkpoint import StepCheckpoint
 from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO, save_checkpoint
 from gan_modules.callbacks.metrics import GenerativeMetrics
-from gan_modules.callbacks.paths import is_trial, unused
+from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.files import whole_file
 from gan_modules.reloadable import read_checkpoint
 
@@ -35,7 +35,8 @@ class BestCheckpoint(Callback):
             trainer's ``default_root_dir``, with ``-v1`` and so on appended where it exists.
 
     Raises:
-        ValueError: if the mode is unknown; when training starts, if there is nothing to monitor.
+        ValueError: if the mode is unknown; when training starts, if there is nothing to monitor, or
+            nothing can be written to ``dirpath``.
         OSError: if a checkpoint cannot be written; an older one is whole.
     """
 
@@ -67,7 +68,9 @@ class BestCheckpoint(Callback):
         if self.dirpath is None and beside is not None:
             folder = Path(beside.dirpath)
         else:
-            folder = unused(Path(self.dirpath or Path(trainer.default_root_dir, "checkpoints")))
+            folder = Path(self.dirpath or Path(trainer.default_root_dir, "checkpoints"))
+            check_writable("best_checkpoint.dirpath", folder)
+            folder = unused(folder)
         self._folder: Path = trainer.strategy.broadcast(folder)
         if self._best and Path(self._best["path"]).parent != self._folder:
             known = self._copied(trainer.ckpt_path) if trainer.is_global_zero else {}

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from gan_modules.base import GANModule, require
-from gan_modules.callbacks.paths import is_trial
+from gan_modules.callbacks.paths import check_writable, is_trial
 from gan_modules.metrics.cache import TensorCache
 from gan_modules.metrics.comparisons import Plan, comparisons
 from gan_modules.metrics.data import RealData, Split
@@ -65,8 +65,8 @@ class GenerativeMetrics(Callback):
 
     Raises:
         ValueError: if an option is out of its range; when training starts, if the model is not a
-            :class:`GANModule`, there is no validation, the features do not suit the data, or
-            weights are missing.
+            :class:`GANModule`, there is no validation, the features do not suit the data, weights
+            are missing, or nothing can be written to ``cache_dir``.
     """
 
     def __init__(
@@ -184,6 +184,7 @@ class GenerativeMetrics(Callback):
             raise ValueError(
                 f"GenerativeMetrics draws from a GANModule, not a {type(pl_module).__name__}"
             )
+        check_writable("metrics.cache_dir", self.cache.folder / "*.pt")
         self._data = RealData(trainer)
         error: MissingWeightsError | None = None
         # what one process of a machine downloads is there for the others

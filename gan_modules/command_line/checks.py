@@ -16,7 +16,13 @@ from gan_modules.command_line.parser_errors import suggestion
 __all__ = ["check_options", "image_shape", "num_classes"]
 
 # options that may be given again and again: each adds to those before
-LISTS = ("--config", "--trainer.callbacks", "--trainer.logger", "--trainer.plugins")
+LISTS = (
+    "--config",
+    "--trainer.callbacks",
+    "--trainer.logger",
+    "--trainer.plugins",
+    "--metrics.names+",
+)
 LAST_SEED = 2**32 - 1
 
 
@@ -28,7 +34,7 @@ def check_options(arguments: Sequence[str], options: Namespace) -> None:
         options: all options of its command.
     """
     _check_repetitions(arguments)
-    for group in ("trainer", "checkpoint", "samples", "loss_plot"):
+    for group in ("trainer", "checkpoint", "samples", "loss_plot", "metrics", "best_checkpoint"):
         is_mapping = isinstance(options[group], Namespace)
         require(is_mapping, group, options[group], "a mapping of options")
     seed = options["seed_everything"]
