@@ -32,7 +32,7 @@ from gan_modules.metrics.scores import METRICS, MetricName, RealStatistics, scor
 from gan_modules.networks import DCGANGenerator
 
 SIZES = [2_000, 10_000, 50_000]
-ROUNDS = 5
+ROUNDS = 8
 
 
 class Measured(GenerativeMetrics):
