@@ -11,6 +11,7 @@ __all__ = [
     "Batch",
     "as_batch",
     "check_images",
+    "check_labels",
     "check_last_batch",
     "is_shape",
     "join_batches",
@@ -80,6 +81,21 @@ def check_last_batch(loader: Any, batches: float, parts: int, name: str) -> None
         raise ValueError(
             f"the last batch of an epoch has {rest} images, which cannot be cut into {name}="
             f"{parts} equal parts: give the DataLoader drop_last=True"
+        )
+
+
+def check_labels(labels: Tensor, n: int, num_classes: int) -> None:
+    """Raise ``ValueError`` unless labels are ``n`` integers in ``[0, num_classes)``."""
+    if labels.shape != (n,) or labels.is_floating_point():
+        raise ValueError(
+            f"the DataLoader gives {labels.dtype} labels of shape {tuple(labels.shape)} "
+            f"with {n} images: they must be integers, one per image"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise ValueError(
+            f"the DataLoader gives labels from {low} to {high}, "
+            f"but num_classes={num_classes} allows 0 to {num_classes - 1}"
         )
 
 

@@ -1,36 +1,20 @@
 """The family of GANs whose generator maps a random latent vector to an image."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gan_modules.base import GANModule, raised_by, require
-from gan_modules.batches import Batch, is_shape
+from gan_modules.base import GANModule, require
+from gan_modules.batches import Batch, as_batch, check_labels, is_shape
+from gan_modules.factories import DiscriminatorFactory, GeneratorFactory, build
+from gan_modules.latents import slerp, truncate_normal
 from gan_modules.networks.blocks import has_batch_norm
 from gan_modules.networks.fitting import FirstUse
 
-__all__ = ["DiscriminatorFactory", "GeneratorFactory", "NoiseGAN"]
-
-
-class GeneratorFactory(Protocol):
-    """A class or function that builds a generator; ``num_classes`` is passed if conditional."""
-
-    def __call__(
-        self, *, image_shape: tuple[int, ...], latent_dim: int, num_classes: int = 0
-    ) -> nn.Module:
-        """Build it."""
-        ...
-
-
-class DiscriminatorFactory(Protocol):
-    """A class or function that builds a discriminator; ``num_classes`` is passed if conditional."""
-
-    def __call__(self, *, image_shape: tuple[int, ...], num_classes: int = 0) -> nn.Module:
-        """Build it."""
-        ...
+__all__ = ["NoiseGAN"]
 
 
 class NoiseGAN(GANModule):
@@ -86,7 +70,7 @@ class NoiseGAN(GANModule):
         self.num_classes = num_classes if conditional else 0
         classes = {"num_classes": num_classes} if conditional else {}
         self.set_networks(
-            _build(
+            build(
                 "generator",
                 generator,
                 self.build_generator,
@@ -94,7 +78,7 @@ class NoiseGAN(GANModule):
                 latent_dim=latent_dim,
                 **classes,
             ),
-            _build(
+            build(
                 "discriminator",
                 discriminator,
                 self.build_discriminator,
@@ -167,32 +151,101 @@ class NoiseGAN(GANModule):
         images: Tensor = self.sampler(z, *self.condition(labels))
         return images
 
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Images of a batch of latents ``(N, latent_dim)``, or of a pair of latents and labels."""
+        images: Tensor = self(*as_batch(batch))
+        return images
+
+    def latents(self, n: int, seed: int | None = None, truncation: float | None = None) -> Tensor:
+        """The latents that :meth:`sample` turns into images, shape ``(n, latent_dim)``.
+
+        Args:
+            n: number of latents.
+            seed: fixes them, on every device the same, and leaves the global random state alone;
+                by default the global random state is used.
+            truncation: largest magnitude of a component: the truncation trick of Brock et al. 2018
+                (arXiv:1809.11096), who draw components beyond it again. The lower, the closer to
+                the mean of the latents, which gives up variety for, it is hoped, fidelity.
+
+        Raises:
+            ValueError: if ``n`` or ``truncation`` is not positive, or uniform latents, which end
+                at 1, are truncated above.
+        """
+        require(n >= 1, "n", n, "at least 1")
+        z = self.sample_noise(n, None if seed is None else torch.Generator().manual_seed(seed))
+        if truncation is None:
+            return z
+        if self.latent_distribution == "normal":
+            require(truncation > 0, "truncation", truncation, "positive")
+            return truncate_normal(z, truncation)
+        require(0 < truncation <= 1, "truncation", truncation, "in (0, 1] for uniform latents")
+        truncated: Tensor = z * truncation
+        return truncated
+
     @torch.no_grad()
     def sample(
-        self, n: int, labels: Tensor | Sequence[int] | None = None, seed: int | None = None
+        self,
+        n: int,
+        labels: Tensor | Sequence[int] | None = None,
+        seed: int | None = None,
+        truncation: float | None = None,
     ) -> Tensor:
         """Draw ``n`` images from the averaged generator, in evaluation mode.
 
         Args:
             n: number of images.
             labels: ``n`` classes, for a conditional model; by default 0, 1, 2, ... in turn.
-            seed: fixes the latents, on every device the same, and leaves the global random state
-                alone; by default the global random state is used.
+            seed: fixes the latents, see :meth:`latents`.
+            truncation: of the latents, likewise.
 
         Returns:
             Float images in [-1, 1], shape ``(n, C, H, W)``, on the model's device.
 
         Raises:
-            ValueError: if ``n`` is not positive, or labels are given to an unconditional model,
-                or are not ``n`` integers in ``[0, num_classes)``.
+            ValueError: if an option is out of its range, or labels are given to an unconditional
+                model, or are not ``n`` integers in ``[0, num_classes)``.
         """
-        require(n >= 1, "n", n, "at least 1")
-        chosen = self._sample_labels(n, labels)
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        z = self.sample_noise(n, generator)
+        z = self.latents(n, seed, truncation)
+        chosen = self.sample_labels(n, labels)
         with self.evaluating():
             images: Tensor = self(z, chosen)
         return images
+
+    @torch.no_grad()
+    def interpolate(
+        self,
+        n: int,
+        steps: int,
+        seed: int | None = None,
+        labels: Tensor | Sequence[int] | None = None,
+    ) -> Tensor:
+        """Walk from one latent to another: on great circles, or straight if they are uniform.
+
+        Args:
+            n: number of walks, each between two latents of its own.
+            steps: images in a walk, both ends among them.
+            seed: fixes the latents, see :meth:`latents`.
+            labels: of the walks, as in :meth:`sample`.
+
+        Returns:
+            Float images in [-1, 1], shape ``(n, steps, C, H, W)``, on the model's device.
+
+        Raises:
+            ValueError: if an option is out of its range, or labels as in :meth:`sample`.
+        """
+        require(n >= 1, "n", n, "at least 1")
+        require(steps >= 2, "steps", steps, "at least 2")
+        first, second = self.latents(2 * n, seed).unflatten(0, (2, n)).unsqueeze(2)
+        weight = torch.linspace(0, 1, steps).to(first)[:, None]
+        path = slerp if self.latent_distribution == "normal" else torch.lerp
+        chosen = self.sample_labels(n, labels)
+        with self.evaluating():
+            images: Tensor = self(
+                path(first, second, weight).flatten(0, 1),
+                None if chosen is None else chosen.repeat_interleave(steps),
+            )
+        walks: Tensor = images.unflatten(0, (n, steps))
+        return walks
 
     def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
         """Samples, shape ``(rows, columns, C, H, W)``: a square, or one class per row."""
@@ -207,7 +260,24 @@ class NoiseGAN(GANModule):
         images = self.sample(rows * columns, labels, seed)
         return images.reshape(rows, columns, *images.shape[1:])
 
-    def _sample_labels(self, n: int, labels: Tensor | Sequence[int] | None) -> Tensor | None:
+    def real_and_fake(self, n: int, seed: int, batch: Batch) -> Tensor:
+        """At most ``n`` images of a batch, and samples of the same classes if conditional.
+
+        Returns:
+            Float images in [-1, 1], shape ``(2, n, C, H, W)``, real ones first.
+        """
+        images, labels = batch
+        real = images[:n]
+        classes = next((labels[:n] for labels in self.condition(labels)), None)
+        fake = self.sample(len(real), classes, seed)
+        return torch.stack([real.to(fake), fake])
+
+    def sample_labels(self, n: int, labels: Tensor | Sequence[int] | None = None) -> Tensor | None:
+        """The classes of ``n`` samples, shape ``(n,)``, see :meth:`sample`; None if there are none.
+
+        Raises:
+            ValueError: as in :meth:`sample`.
+        """
         if not self.num_classes:
             if labels is not None:
                 raise ValueError(f"{type(self).__name__} is not conditional: it takes no labels")
@@ -232,25 +302,4 @@ class NoiseGAN(GANModule):
                 f"but the model was built with image_shape={self.image_shape}"
             )
         for chosen in self.condition(labels):
-            if chosen.shape != (len(images),) or chosen.is_floating_point():
-                raise ValueError(
-                    f"the DataLoader gives {chosen.dtype} labels of shape {tuple(chosen.shape)} "
-                    f"with {len(images)} images: they must be integers, one per image"
-                )
-            low, high = int(chosen.min()), int(chosen.max())
-            if low < 0 or high >= self.num_classes:
-                raise ValueError(
-                    f"the DataLoader gives labels from {low} to {high}, "
-                    f"but num_classes={self.num_classes} allows 0 to {self.num_classes - 1}"
-                )
-
-
-def _build(name: str, given: Any, default: Callable[[], nn.Module], **arguments: Any) -> nn.Module:
-    """A network passed as a module, built by what was passed, or the paper's."""
-    if given is None:
-        return default()
-    if isinstance(given, nn.Module):
-        return given
-    with raised_by(name, *arguments):
-        network: nn.Module = given(**arguments)
-    return network
+            check_labels(chosen, len(images), self.num_classes)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_modules.base import GANModule, raised_by, require
-from gan_modules.batches import Batch, is_shape
+from gan_modules.batches import Batch, as_batch, is_shape
 from gan_modules.networks.blocks import has_batch_norm
 from gan_modules.networks.fitting import FirstUse
 
@@ -129,6 +129,14 @@ class TranslationGAN(GANModule):
         translated: Tensor = cast(nn.ModuleDict, self.sampler)[direction](images)
         return translated
 
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Translate the first images of a batch, A to B unless a direction follows them."""
+        images, _ = as_batch(batch)
+        second = batch[1] if len(batch) > 1 else None
+        direction = cast(Direction, second) if isinstance(second, str) else "a_to_b"
+        translated: Tensor = self(images, direction)
+        return translated
+
     @torch.no_grad()
     def translate(self, images: Tensor, direction: Direction) -> Tensor:
         """Translate images with the averaged generator, in evaluation mode.
@@ -189,6 +197,18 @@ class TranslationGAN(GANModule):
                 translated = self(images, there)
                 columns += [images, translated, self(translated, back)]
         return torch.stack(columns, dim=1)
+
+    @torch.no_grad()
+    def real_and_fake(self, n: int, seed: int, batch: Batch) -> Tensor:
+        """At most ``n`` images of each domain of a batch, and as many made of the other's.
+
+        Returns:
+            Float images in [-1, 1], shape ``(4, n, C, H, W)``: of A, made for A, of B, made for B.
+        """
+        images_a, images_b = (images[:n] for images in self.domains(batch))
+        with self.evaluating():
+            fake_a, fake_b = self(images_b, "b_to_a"), self(images_a, "a_to_b")
+        return torch.stack([images_a, fake_a, images_b, fake_b])
 
     # ---- batches -------------------------------------------------------------------------------
 

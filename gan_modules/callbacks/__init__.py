@@ -4,14 +4,23 @@ from gan_modules.callbacks.best_checkpoint import BestCheckpoint
 from gan_modules.callbacks.checkpoint import StepCheckpoint
 from gan_modules.callbacks.loss_plot import LossPlot
 from gan_modules.callbacks.metrics import GenerativeMetrics
+from gan_modules.callbacks.nearest import NearestNeighbours
 from gan_modules.callbacks.progress import GANProgressBar
+from gan_modules.callbacks.real_and_fake import RealAgainstFake
 from gan_modules.callbacks.samples import SampleGrid
+from gan_modules.callbacks.table import SampleTable
+from gan_modules.callbacks.walks import LatentInterpolation, TruncationGrid
 
 __all__ = [
     "BestCheckpoint",
     "GANProgressBar",
     "GenerativeMetrics",
+    "LatentInterpolation",
     "LossPlot",
+    "NearestNeighbours",
+    "RealAgainstFake",
     "SampleGrid",
+    "SampleTable",
     "StepCheckpoint",
+    "TruncationGrid",
 ]

@@ -1,0 +1,226 @@
+"""What every picture drawn during training has in common: when, where to and for which loggers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.transforms.v2.functional import pil_to_tensor
+from torchvision.utils import make_grid, save_image
+
+from gan_modules.base import GANModule, require
+from gan_modules.batches import Batch, as_batch, join_batches
+from gan_modules.callbacks.paths import check_writable, is_trial, unused
+from gan_modules.files import whole_file
+
+__all__ = ["Periodic", "Picture", "grid"]
+
+FRAME = 80
+"""Milliseconds that a frame of an animation lasts."""
+
+
+class Periodic(Callback, ABC):
+    """Base of what is made of the model now and then during training, by the first process alone.
+
+    Args:
+        every_n_steps: generator updates between two times; the end of training always is one, with
+            None the only one.
+        n: images to be shown, more or less.
+        seed: of the latents, the same every time.
+
+    Raises:
+        ValueError: if an option is out of its range; at the start of a training, if the model
+            cannot do what is asked of it.
+    """
+
+    needs = "sample"
+    """Method of the model that is used."""
+    takes_points = False
+    """Whether points, ``image_shape=(D,)``, can be shown."""
+
+    def __init__(
+        self, every_n_steps: int | None = None, n: int = 16, seed: int = 0, **options: int
+    ) -> None:
+        for name, value in {"every_n_steps": every_n_steps, "n": n, **options}.items():
+            require(value is None or value >= 1, name, value, "at least 1")
+        self.every_n_steps = every_n_steps
+        self.n = n
+        self.seed = seed
+
+    @abstractmethod
+    def show(self, trainer: Trainer, model: Any, batch: Batch) -> None:
+        """Show what the model makes; ``batch`` holds at least ``n`` held-out images if possible."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that the model can do what is asked of it."""
+        own, model = type(self).__name__, type(pl_module).__name__
+        if not isinstance(pl_module, GANModule):
+            raise ValueError(f"{own} draws from a GANModule, not a {model}")
+        if not hasattr(pl_module, self.needs):
+            raise ValueError(
+                f"{own} draws from a model with the method {self.needs}, not a {model}"
+            )
+        shape: tuple[int, ...] | None = getattr(pl_module, "image_shape", None)
+        if shape is not None and len(shape) != 3 and not self.takes_points:
+            raise ValueError(f"{own} draws images, not points: image_shape={shape}")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Settle the held-out batch."""
+        self._shown = -1
+        self._batches: list[Batch] = []
+        if self._is_due(trainer):
+            for batch in _held_out_batches(trainer):
+                if not self._wants_more():
+                    break
+                self._keep(trainer.strategy.batch_to_device(batch))
+        self._held_out = bool(self._batches)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Show when it is time."""
+        if self._is_due(trainer) and not self._held_out and self._wants_more():
+            self._keep(batch)
+        if self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0:
+            self._show(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the end."""
+        if self._batches:
+            self._show(trainer, pl_module)
+
+    def _wants_more(self) -> bool:
+        return sum(len(images) for images, _ in self._batches) < self.n
+
+    def _keep(self, batch: Any) -> None:
+        self._batches.append(as_batch(batch))
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        return trainer.is_global_zero and not is_trial(trainer)
+
+    def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._is_due(trainer) and trainer.global_step != self._shown:
+            self.show(trainer, pl_module, join_batches(self._batches))
+            self._shown = trainer.global_step
+
+
+class Picture(Periodic):
+    """Base of the pictures: a file per drawing, which goes to the loggers that show images.
+
+    Files are ``<name>/step_XXXXXX.png``; Weights & Biases and TensorBoard get them as ``<name>``.
+    A subclass says what to :meth:`draw`.
+
+    Args:
+        every_n_steps: generator updates between two pictures; the end of training is always drawn,
+            with None it alone.
+        n: images in a picture, more or less.
+        seed: of the latents, the same in every picture.
+        width: images are enlarged by a whole factor until the picture has about this many pixels.
+        dirpath: folder; by default ``<name>`` in the trainer's ``default_root_dir``. Where it
+            exists, ``-v1`` and so on is appended.
+
+    Raises:
+        ValueError: if an option is out of its range; at the start of a training, if the model
+            cannot do what is asked of it, or nothing can be written to ``dirpath``.
+    """
+
+    name: str
+    """Of the folder, and in the loggers."""
+
+    def __init__(
+        self,
+        every_n_steps: int | None = None,
+        n: int = 16,
+        seed: int = 0,
+        width: int = 512,
+        dirpath: str | None = None,
+        **options: int,
+    ) -> None:
+        super().__init__(every_n_steps, n, seed, width=width, **options)
+        self.width = width
+        self.dirpath = dirpath
+
+    @abstractmethod
+    def draw(self, model: Any, batch: Batch) -> Tensor:
+        """Float images in [-1, 1], shape ``(rows, columns, C, H, W)``."""
+
+    def save(self, images: Tensor, batch: Batch, file: BinaryIO) -> None:
+        """Write what was drawn as a PNG."""
+        save_image(self.grid(images), file, format="png")
+
+    def frames(self, images: Tensor) -> list[Image.Image]:
+        """What was drawn as an animation, which is written beside the picture; none by default."""
+        return []
+
+    def grid(self, images: Tensor) -> Tensor:
+        """The images of :meth:`draw` as one, see :func:`grid`."""
+        return grid(images, self.width)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Settle the folder and the held-out batch."""
+        super().on_train_start(trainer, pl_module)
+        folder = Path(self.dirpath or Path(trainer.default_root_dir, self.name))
+        check_writable(f"{self.name}.dirpath", folder)
+        self._folder = unused(folder)
+
+    def show(self, trainer: Trainer, model: Any, batch: Batch) -> None:
+        """Draw, write and send."""
+        step = trainer.global_step
+        images = self.draw(model, batch)
+        path = self._folder / f"step_{step:06d}.png"
+        with whole_file(path) as file:
+            self.save(images, batch, file)
+        frames = self.frames(images)
+        animation = path.with_suffix(".gif")
+        if frames:
+            with whole_file(animation) as file:
+                moving = {"save_all": True, "append_images": frames[1:], "loop": 0}
+                frames[0].save(file, format="gif", duration=FRAME, **moving)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image(key=self.name, images=[str(path)], step=step)
+                if frames:
+                    key = f"{self.name}_animated"
+                    logger.log_video(key=key, videos=[str(animation)], step=step)
+            elif isinstance(logger, TensorBoardLogger):
+                with Image.open(path) as image:
+                    logger.experiment.add_image(self.name, pil_to_tensor(image), step)
+
+
+def grid(images: Tensor, width: int) -> Tensor:
+    """Lay images in [-1, 1], shape ``(rows, columns, C, H, W)``, out on a page.
+
+    Of images that are neither grey nor coloured the first channels are shown.
+
+    Args:
+        images: what to lay out.
+        width: images are enlarged by a whole factor until the page has about this many pixels.
+
+    Returns:
+        ``(3, height, width)`` in [0, 1].
+    """
+    rows, columns, channels = images.shape[:3]
+    factor = max(1, round(width / (max(rows, columns) * images.shape[-1])))
+    images = images.flatten(0, 1).float().cpu()
+    if channels not in (1, 3):
+        images = images[:, : 3 if channels > 3 else 1]
+    images = F.interpolate(images, scale_factor=factor)
+    page: Tensor = make_grid(images, columns, padding=2, normalize=True, value_range=(-1, 1))
+    return page
+
+
+def _held_out_batches(trainer: Trainer) -> Iterator[Any]:
+    """Batches of the first validation loader, if any; the random state is left alone."""
+    loaders: Any = trainer.val_dataloaders
+    if isinstance(loaders, dict):
+        loaders = list(loaders.values())
+    loader = next(iter(loaders), None) if isinstance(loaders, (list, tuple)) else loaders
+    if loader is not None:
+        with torch.random.fork_rng(devices=[]):
+            yield from loader

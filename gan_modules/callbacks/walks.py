@@ -1,0 +1,121 @@
+"""Pictures of the latent space: the way between two latents, and the way to its middle."""
+
+from collections.abc import Sequence
+from math import ceil, sqrt
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import to_pil_image
+
+from gan_modules.base import require
+from gan_modules.batches import Batch
+from gan_modules.callbacks.pictures import Picture, grid
+from gan_modules.noise_gan import NoiseGAN
+
+__all__ = ["LatentInterpolation", "TruncationGrid"]
+
+
+class LatentInterpolation(Picture):
+    """Save ``interpolation/step_XXXXXX.png`` and ``.gif``: walks from latent to latent.
+
+    In the picture, one walk per row, from left to right; of a conditional model, rows are of class
+    0, 1, 2, ... In the animation, all walks at once, there and back. A generator that has learnt
+    changes one image into the other by way of images, and does not jump (Radford et al. 2015,
+    arXiv:1511.06434, section 6.1). Weights & Biases gets both, as ``interpolation`` and
+    ``interpolation_animated``; TensorBoard the picture.
+
+    Args:
+        every_n_steps: generator updates between two pictures; the end of training is always drawn,
+            with None it alone.
+        n: walks.
+        steps: images in a walk.
+        seed: of the latents.
+        width: images are enlarged by a whole factor until the picture has about this many pixels.
+        dirpath: folder; by default ``interpolation`` in the trainer's ``default_root_dir``. Where
+            it exists, ``-v1`` and so on is appended.
+
+    Raises:
+        ValueError: if an option is out of its range, or the model has no latents, or makes points.
+    """
+
+    name = "interpolation"
+    needs = "interpolate"
+
+    def __init__(
+        self,
+        every_n_steps: int | None = None,
+        n: int = 8,
+        steps: int = 12,
+        seed: int = 0,
+        width: int = 512,
+        dirpath: str | None = None,
+    ) -> None:
+        super().__init__(every_n_steps, n, seed, width, dirpath)
+        require(steps >= 2, "steps", steps, "at least 2")
+        self.steps = steps
+
+    def draw(self, model: NoiseGAN, batch: Batch) -> Tensor:
+        """The model's ``interpolate``, shape ``(n, steps, C, H, W)``."""
+        return model.interpolate(self.n, self.steps, self.seed)
+
+    def frames(self, images: Tensor) -> list[Image.Image]:
+        """All walks at once, side by side, there and back."""
+        columns = ceil(sqrt(len(images)))
+        missing = -len(images) % columns
+        images = torch.cat([images, -torch.ones_like(images[:missing])])
+        tiles = images.unflatten(0, (-1, columns)).movedim(2, 0)
+        there = [to_pil_image(grid(frame, self.width // 2)) for frame in tiles]
+        return [*there, *there[-2:0:-1]]
+
+
+class TruncationGrid(Picture):
+    """Save ``truncation/step_XXXXXX.png``: the same samples under ever stronger truncation.
+
+    The first row is not truncated; the others follow the thresholds, from above to below. Where
+    truncation works, images become more alike and better (Brock et al. 2018, arXiv:1809.11096,
+    figure 2). Of a conditional model, columns are of class 0, 1, 2, ...
+
+    Args:
+        every_n_steps: generator updates between two pictures; the end of training is always drawn,
+            with None it alone.
+        n: samples in a row.
+        thresholds: one per row, see :meth:`NoiseGAN.latents`.
+        seed: of the latents.
+        width: images are enlarged by a whole factor until the picture has about this many pixels.
+        dirpath: folder; by default ``truncation`` in the trainer's ``default_root_dir``. Where it
+            exists, ``-v1`` and so on is appended.
+
+    Raises:
+        ValueError: if an option is out of its range, or the model has no latents, or makes points.
+    """
+
+    name = "truncation"
+    needs = "latents"
+
+    def __init__(
+        self,
+        every_n_steps: int | None = None,
+        n: int = 10,
+        thresholds: Sequence[float] = (0.75, 0.5, 0.25, 0.04),
+        seed: int = 0,
+        width: int = 512,
+        dirpath: str | None = None,
+    ) -> None:
+        super().__init__(every_n_steps, n, seed, width, dirpath)
+        require(len(thresholds) >= 1, "thresholds", [*thresholds], "one number at least")
+        self.thresholds = thresholds
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that the thresholds suit the model's latents."""
+        super().setup(trainer, pl_module, stage)
+        assert isinstance(pl_module, NoiseGAN)
+        for threshold in self.thresholds:
+            pl_module.latents(1, 0, threshold)
+
+    def draw(self, model: NoiseGAN, batch: Batch) -> Tensor:
+        """Samples, shape ``(1 + len(thresholds), n, C, H, W)``."""
+        thresholds = (None, *self.thresholds)
+        rows = [model.sample(self.n, seed=self.seed, truncation=t) for t in thresholds]
+        return torch.stack(rows)
