@@ -235,10 +235,16 @@ def test_checkpoint_reloads_validates_tests_and_resumes(
 
     for command in ("validate", "test"):
         before = names(Path("runs/small"))
-        cli.main([command, "--config", "small.yaml", "--ckpt_path", checkpoint])
+        done = cli.main([command, "--config", "small.yaml", "--ckpt_path", checkpoint])
         out = capsys.readouterr().out
         for term in ("d/wasserstein", "d/gradient_penalty", "g/adversarial"):
             assert f"{'val' if command == 'validate' else command}/{term}" in out
+        prefix = "val/" if command == "validate" else "test/"
+        written = json.loads(Path(f"runs/small/0/{command}_step_000008.json").read_text())
+        assert (written["checkpoint"], written["step"]) == (checkpoint, 8)
+        found = {name: value.item() for name, value in done.trainer.callback_metrics.items()}
+        assert {f"{prefix}d/loss", f"{prefix}g/loss"} <= set(found)
+        assert written["metrics"] == found
         assert names(Path("runs/small")) == before
 
     fit("--trainer.logger", "false", "--data.seed", "3")
@@ -321,7 +327,7 @@ def shown_config(name: str) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"]])
+@pytest.mark.parametrize("command", [[], ["fit"], ["validate"], ["test"], ["predict"]])
 def test_help_is_short_enough_to_read(command: list[str], capsys: Any) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main([*command, "--help"])

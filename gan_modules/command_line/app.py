@@ -23,10 +23,13 @@ from gan_modules.callbacks import (
     SampleGrid,
     StepCheckpoint,
 )
+from gan_modules.callbacks.paths import is_trial
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
+from gan_modules.command_line.predict import PredictCommand
+from gan_modules.command_line.results import write_results
 from gan_modules.command_line.resume import (
     continued,
     difference,
@@ -51,6 +54,15 @@ COMMANDS = {
     "fit": "Train a model; everything it makes goes into one new folder under runs/.",
     "validate": "Evaluate a checkpoint's objective on the validation images.",
     "test": "Evaluate a checkpoint's objective on the test images.",
+    "predict": "Write images: samples of a checkpoint, or a folder of images translated by it.",
+}
+USAGE = "--config NAME [--model CLASS] [--data CLASS]"
+USAGES = {"predict": "--ckpt_path FILE"}
+HINTS = {
+    "predict": """
+The checkpoint is enough. What a --config says of the model must agree with it; that of a run can
+be given as it is, and its data need not be there.
+"""
 }
 HINT = """
 What a class takes: --model.help WGANGP, --data.help DigitsDataModule,
@@ -59,8 +71,8 @@ The options as a file: --print_config.
 """
 
 
-class GANCLI(LightningCLI):
-    """Fit, validate and test GANs from config files and options.
+class GANCLI(PredictCommand):
+    """Fit, validate, test and use GANs from config files and options.
 
     Fitting makes a run folder ``runs/<config name>/<version>/`` with ``config.yaml``,
     ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png`` and the loggers' files; with
@@ -94,6 +106,7 @@ class GANCLI(LightningCLI):
     def subcommands() -> dict[str, set[str]]:
         """The trainer's methods that are commands, and their arguments that are not options."""
         commands = LightningCLI.subcommands()
+        commands["predict"] |= {"return_predictions"}
         return {name: commands[name] for name in COMMANDS}
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
@@ -138,7 +151,7 @@ class GANCLI(LightningCLI):
             (self._model_class, "model", self.subclass_mode_model),
             (self._datamodule_class, "data", self.subclass_mode_data),
         ):
-            parser.add_lightning_class_args(base, key, subclass_mode=mode)
+            parser.add_lightning_class_args(base, key, mode, required=self.needs_classes)
         parser.add_lightning_class_args(self.trainer_class, "trainer")
         # callbacks among them are added when the trainer is built
         defaults = {f"trainer.{k}": v for k, v in self.trainer_defaults.items() if k != "callbacks"}
@@ -216,7 +229,7 @@ class GANCLI(LightningCLI):
             torch.set_num_threads(threads)
         path = self._get(self.config, "ckpt_path")
         if path is None and self.subcommand != "fit":
-            raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to judge")
+            raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to use")
         if path is not None and not Path(path).is_file():
             raise ValueError(f"ckpt_path={path} must be a checkpoint file")
 
@@ -238,8 +251,7 @@ class GANCLI(LightningCLI):
         checkpoint = read_checkpoint(path)
         then = checkpoint[type(self.model).CHECKPOINT_HYPER_PARAMS_KEY]
         then = {"class": checkpoint["class"], **then}
-        now = {**self.model.hparams}
-        now["class"] = f"{type(self.model).__module__}.{type(self.model).__qualname__}"
+        now = self.given_options()
         if self.subcommand == "fit" and checkpoint["noise_seed"] is not None:
             # other commands draw their own noise
             then["seed_everything"] = checkpoint["noise_seed"]
@@ -265,6 +277,20 @@ class GANCLI(LightningCLI):
                 raise ValueError(
                     f"trainer.{option}={limit} must be more than {checkpoint[key]}, where {path} is"
                 )
+
+    def after_validate(self) -> None:
+        """Leave what was found beside the checkpoint."""
+        self._write_results()
+
+    def after_test(self) -> None:
+        """Leave what was found beside the checkpoint."""
+        self._write_results()
+
+    def _write_results(self) -> None:
+        trainer, path = self.trainer, self._get(self.config, "ckpt_path")
+        if trainer.is_global_zero and not is_trial(trainer):
+            step = read_checkpoint(path)["global_step"]
+            print(write_results(str(self.subcommand), path, step, trainer.callback_metrics))
 
     def after_fit(self) -> None:
         """Say where everything is."""
@@ -302,8 +328,8 @@ def _descriptions() -> dict[str, Any]:
     """What ``--help`` says first, of the program and of each command."""
     commands = {
         name: {
-            "description": description + HINT,
-            "usage": "%(prog)s --config NAME [--model CLASS] [--data CLASS] [options]",
+            "description": description + HINTS.get(name, HINT),
+            "usage": f"%(prog)s {USAGES.get(name, USAGE)} [options]",
         }
         for name, description in COMMANDS.items()
     }
