@@ -21,7 +21,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gan_modules.batches import Batch, as_batch, check_images, check_last_batch, split_batch
 from gan_modules.networks.blocks import running_statistics
 from gan_modules.optimizers import check_optimizer
-from gan_modules.reloadable import ReloadableModule
+from gan_modules.pretrained import PretrainedModule
 from gan_modules.strategies import check_strategy
 from gan_modules.term_watch import TermWatch, require_finite
 
@@ -33,7 +33,7 @@ Player = Literal["generator", "discriminator"]
 PLAYERS: tuple[Player, ...] = ("generator", "discriminator")
 
 
-class GANModule(ReloadableModule, ABC):
+class GANModule(PretrainedModule, ABC):
     """One generator against one discriminator, trained with manual optimization.
 
     A variant calls :meth:`set_networks` at the end of its ``__init__`` and answers four questions:

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-__all__ = ["ReloadableModule", "check_weights", "read_checkpoint"]
+__all__ = ["ReloadableModule", "check_weights", "read_checkpoint", "require_passed_again"]
 
 
 class ReloadableModule(LightningModule):
@@ -113,14 +113,9 @@ class ReloadableModule(LightningModule):
                 something must be passed again.
         """
         checkpoint = read_checkpoint(checkpoint_path, weights_only)
-        missing = {*checkpoint["given_in_python"]} - kwargs.keys()
-        needed = [n for n in sorted(missing) if not n.endswith(("optimizer", "scheduler"))]
-        if needed:
-            again = ", ".join(f"{name}=..." for name in needed)
-            raise ValueError(
-                f"{checkpoint_path} was trained with {' and '.join(needed)} passed in Python: "
-                f"pass it again, load_from_checkpoint(path, {again})"
-            )
+        missing = require_passed_again(
+            checkpoint, kwargs, checkpoint_path, "load_from_checkpoint(path, "
+        )
         if inspect.isabstract(cls):
             found: type[Self] = _imported_subclass(cls, checkpoint["class"])
             return found.load_from_checkpoint(
@@ -186,6 +181,31 @@ def _shape(weight: Any) -> str:
     if weight is None:
         return "missing"
     return f"of shape {tuple(weight.shape)}" if isinstance(weight, Tensor) else "no tensor"
+
+
+def require_passed_again(
+    checkpoint: dict[str, Any], given: Iterable[str], source: object, call: str
+) -> set[str]:
+    """Names of what was passed in Python and is not passed again.
+
+    Args:
+        checkpoint: with the names of all that was passed in Python.
+        given: names of what is passed now.
+        source: where the checkpoint comes from, for the message.
+        call: how to pass something again, likewise.
+
+    Raises:
+        ValueError: if more than optimizers and schedulers is missing, which only training needs.
+    """
+    missing = {*checkpoint["given_in_python"]} - {*given}
+    needed = [n for n in sorted(missing) if not n.endswith(("optimizer", "scheduler"))]
+    if needed:
+        again = ", ".join(f"{name}=..." for name in needed)
+        raise ValueError(
+            f"{source} was trained with {' and '.join(needed)} passed in Python: "
+            f"pass it again, {call}{again})"
+        )
+    return missing
 
 
 def _not_given(*_: Any) -> Any:

@@ -12,7 +12,6 @@ import pytest
 import torch
 import wandb
 import yaml
-from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.testing import assert_close
@@ -20,6 +19,7 @@ from torch.testing import assert_close
 import cli
 from gan_modules import GANModule
 from gan_modules.command_line.runs import MetricsFile, new_run_folder, run_loggers
+from gan_modules.command_line.wandb_run import RunWandbLogger
 
 CONFIG = """
 trainer: {max_steps: 20, log_every_n_steps: 5, accelerator: cpu, num_sanity_val_steps: 0,
@@ -203,7 +203,7 @@ def test_wandb_is_online_only_for_who_is_logged_in(
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setattr(wandb, "login", answer)
     logger, metrics = run_loggers(None, Path("runs/a/0"), "a")
-    assert isinstance(logger, WandbLogger)
+    assert isinstance(logger, RunWandbLogger)
     assert isinstance(metrics, MetricsFile)
     assert logger._wandb_init["mode"] == mode
     assert (line is None and not caplog.text) or (line or "") in caplog.text

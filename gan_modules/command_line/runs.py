@@ -11,11 +11,12 @@ import torch
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_modules
+from gan_modules.command_line.wandb_run import RunWandbLogger
 from gan_modules.files import whole_file
 
 __all__ = [
@@ -129,7 +130,7 @@ def run_loggers(
     return [*loggers, MetricsFile(folder)]
 
 
-def _wandb_logger(folder: Path, name: str) -> WandbLogger:
+def _wandb_logger(folder: Path, name: str) -> RunWandbLogger:
     """Online if the user is logged in, otherwise offline, with a line that says how to sync."""
     mode = os.environ.get("WANDB_MODE", "online")
     if mode == "online" and _rank() == 0:
@@ -145,7 +146,7 @@ def _wandb_logger(folder: Path, name: str) -> WandbLogger:
                 f"W&B: {reason}, so this run is logged offline; to upload it: "
                 f"wandb login && wandb sync {folder}/wandb/offline-run-*"
             )
-    return WandbLogger(
+    return RunWandbLogger(
         name=f"{name}/{folder.name}",
         project=os.environ.get("WANDB_PROJECT", "gan_modules"),
         group=name,
