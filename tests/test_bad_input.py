@@ -167,7 +167,7 @@ COMMANDS = {
         "no run folder can be made in small.yaml/WGANGP (Not a directory)"
     ),
     # ---- checkpoints that are none
-    "test --config small.yaml": "test needs --ckpt_path, the weights to judge",
+    "test --config small.yaml": "test needs --ckpt_path, the weights to use",
     "test --config small.yaml --ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file",
     "SMALL --ckpt_path .": "ckpt_path=. must be a checkpoint file",
     "SMALL --ckpt_path small.yaml": "small.yaml is not a readable checkpoint: it is cut off or",
@@ -219,7 +219,7 @@ MORE = {
     "SMALL --samples.every_n_steps 0": "samples.every_n_steps=0 must be at least 1",
     "SMALL --loss_plot.every_n_steps 0": "loss_plot.every_n_steps=0 must be at least 1",
     "SMALL --loss_plot.path curves.xyz": "loss_plot.path='curves.xyz' must be a file that ends in",
-    "validate --config small.yaml": "validate needs --ckpt_path, the weights to judge",
+    "validate --config small.yaml": "validate needs --ckpt_path, the weights to use",
     "SMALL --model.num_classes 3": "model.num_classes=3 must be left out: it comes from the data",
     "fit --model GAN --data ToyDataModule --data.name grod": (
         "data.name='grod' must be one of ring, grid, swiss_roll, parallel_lines, two_points"
