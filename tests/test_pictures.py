@@ -182,7 +182,7 @@ def test_a_generator_that_repeats_a_training_image_is_caught(
             return own * self.scale
 
     model = make_model(n_critic=1, generator=Parrot, ema_decay=0)
-    model._optimizer_factory["generator"] = lambda p: torch.optim.SGD(p, lr=0.0)
+    model._optimizer_factory["generator"] = lambda p: torch.optim.SGD(p, lr=1e-30)
     held_out = DataLoader(TensorDataset(torch.zeros(4, 1, 8, 8)), 2)
     logger = CSVLogger("log")
     callback = NearestNeighbours(n=4, neighbours=2, features=features, block=7)

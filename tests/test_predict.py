@@ -316,8 +316,8 @@ WRONG: dict[str, str] = {
     "--ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file",
     "CHECKPOINT --n 0": "n=0 must be at least 1",
     "CHECKPOINT --n 1 --labels 3": "labels=[3] must be 1 integers in [0, 2]",
-    "CHECKPOINT --labels seven": "labels=seven must be of type list[int] or int or null",
-    "CHECKPOINT --format gif": "format=gif must be one of png, jpg, npy, pt",
+    "CHECKPOINT --labels seven": "labels=seven must be a list, an integer or null",
+    "CHECKPOINT --format gif": "format=gif must be png, jpg, npy or pt",
     "CHECKPOINT --out CHECKPOINT/out": "run/checkpoints/a.ckpt/out cannot be made (Not a direc",
     "CHECKPOINT --config cgan.yaml": "run/checkpoints/a.ckpt was trained with class=",
 }

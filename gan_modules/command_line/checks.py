@@ -43,7 +43,8 @@ def check_options(arguments: Sequence[str], options: Namespace) -> None:
     # "--weights_only false" would let a checkpoint run code
     right = "left out: checkpoints are data and run nothing"
     require(options["weights_only"] is not False, "weights_only", False, right)
-    model = options["model"].get("init_args", Namespace())
+    # predict needs no model beside its checkpoint
+    model = (options["model"] or Namespace()).get("init_args", Namespace())
     for name, value in (("image_shape", None), ("num_classes", 0)):
         given = model.get(name, value)
         right = "left out: it comes from the data module's attribute of that name"
@@ -133,8 +134,10 @@ TRAINER: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def image_shape(data: LightningDataModule) -> Sequence[int]:
-    """Shape of the images, which the model takes from the data."""
+def image_shape(data: LightningDataModule | None) -> Sequence[int] | None:
+    """Shape of the images, which the model takes from the data; predict goes without data."""
+    if data is None:
+        return None
     try:
         shape: Sequence[int] = cast(Any, data).image_shape
     except AttributeError as error:

@@ -177,13 +177,15 @@ def _explain_value(key: str, body: str) -> str:
     subtypes = re.search(r"^ *Subtypes: \[(.*)\]$", body, re.MULTILINE)
     for kind in re.finditer(
         r"typing\.Literal\[(?P<choices>.*?)\]|<class '(?:jsonargparse\.typing\.)?(?P<type>[\w.]+)'>"
-        r"|tuple with (?P<number>\d+) elements",
+        r"|tuple with (?P<number>\d+) elements|\b(?P<list>list)\[",
         subtypes[1] if subtypes else body.strip().split("Got value")[0],
     ):
         if kind["choices"]:
             right += kind["choices"].replace("'", "").split(", ")
         elif kind["number"]:
             right.append(f"a list of {kind['number']} values")
+        elif kind["list"]:
+            right += TYPES["list"]
         else:
             right += TYPES.get(kind["type"], [])
     found = re.search(r"Expected a dot import path string: (\S+)", body)
