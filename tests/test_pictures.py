@@ -127,6 +127,18 @@ def test_real_against_fake_of_both_domains() -> None:
     assert_close(rows, torch.stack(expected))
 
 
+def test_lines_tell_real_from_fake_and_samples_from_neighbours() -> None:
+    black = -torch.ones(4, 3, 1, 8, 8)
+    # 4 rows of 8 pixels, each between gaps of 2; the gap below the second row begins at 2 x 10
+    rows = torch.zeros(3, 42, 32)
+    rows[:, 20:22] = 1
+    assert_close(RealAgainstFake(width=8).grid(black), rows)
+    # the gap right of the first column
+    columns = torch.zeros(3, 42, 32)
+    columns[:, :, 10:12] = 1
+    assert_close(NearestNeighbours(width=8).grid(black), columns)
+
+
 class Blocks:
     """Images in blocks, and how many were held at a time."""
 

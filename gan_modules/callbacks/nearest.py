@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from gan_modules.base import require
 from gan_modules.batches import Batch, as_batch
-from gan_modules.callbacks.pictures import Picture
+from gan_modules.callbacks.pictures import Picture, rule
 from gan_modules.noise_gan import NoiseGAN
 
 __all__ = ["NearestNeighbours", "nearest"]
@@ -98,6 +98,10 @@ class NearestNeighbours(Picture):
             logger.log_metrics(means, step=trainer.global_step)
         order = distances[: self.n, 0].argsort()
         return torch.cat([samples[:, None], found[: self.n]], dim=1)[order]
+
+    def grid(self, images: Tensor) -> Tensor:
+        """A page with a line between the samples and their neighbours."""
+        return rule(super().grid(images), images, 1, [1])
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """What every picture drawn during training has in common: when, where to and for which loggers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,10 +19,12 @@ from gan_modules.batches import Batch, as_batch, join_batches
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.files import whole_file
 
-__all__ = ["Periodic", "Picture", "grid"]
+__all__ = ["Periodic", "Picture", "grid", "rule"]
 
 FRAME = 80
 """Milliseconds that a frame of an animation lasts."""
+GAP = 2
+"""Pixels between two images."""
 
 
 class Periodic(Callback, ABC):
@@ -211,7 +213,25 @@ def grid(images: Tensor, width: int) -> Tensor:
     if channels not in (1, 3):
         images = images[:, : 3 if channels > 3 else 1]
     images = F.interpolate(images, scale_factor=factor)
-    page: Tensor = make_grid(images, columns, padding=2, normalize=True, value_range=(-1, 1))
+    page: Tensor = make_grid(images, columns, padding=GAP, normalize=True, value_range=(-1, 1))
+    return page
+
+
+def rule(page: Tensor, images: Tensor, dim: int, places: Iterable[int]) -> Tensor:
+    """Draw white lines into the gaps of a page.
+
+    Args:
+        page: what :func:`grid` makes of the images; it is drawn on.
+        images: the images, shape ``(rows, columns, C, H, W)``.
+        dim: 0 for lines between rows, 1 for lines between columns.
+        places: number of rows above each line, or of columns left of it.
+
+    Returns:
+        The page.
+    """
+    step = (page.shape[1 + dim] - GAP) // images.shape[dim]
+    for place in places:
+        page.narrow(1 + dim, place * step, GAP).fill_(1)
     return page
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from gan_modules.batches import Batch
-from gan_modules.callbacks.pictures import Picture
+from gan_modules.callbacks.pictures import Picture, rule
 from gan_modules.noise_gan import NoiseGAN
 from gan_modules.translation_gan import TranslationGAN
 
@@ -52,3 +52,7 @@ class RealAgainstFake(Picture):
         whole = images[:, : images.shape[1] // columns * columns]
         rows: Tensor = whole.unflatten(1, (-1, columns)).transpose(0, 1).flatten(0, 1)
         return rows
+
+    def grid(self, images: Tensor) -> Tensor:
+        """A page with a line below each pair of rows, real above fake."""
+        return rule(super().grid(images), images, 0, range(2, len(images), 2))

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
+from rich.console import Console
 
 from gan_modules.base import GANModule
 from gan_modules.callbacks import (
@@ -29,7 +30,7 @@ from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
-from gan_modules.command_line.results import write_results
+from gan_modules.command_line.results import results_table, write_results
 from gan_modules.command_line.resume import (
     continued,
     difference,
@@ -106,7 +107,12 @@ class GANCLI(PredictCommand):
     def subcommands() -> dict[str, set[str]]:
         """The trainer's methods that are commands, and their arguments that are not options."""
         commands = LightningCLI.subcommands()
-        commands["predict"] |= {"return_predictions"}
+        for name, hidden in (
+            ("validate", "verbose"),
+            ("test", "verbose"),
+            ("predict", "return_predictions"),
+        ):
+            commands[name] |= {hidden}
         return {name: commands[name] for name in COMMANDS}
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
@@ -237,8 +243,9 @@ class GANCLI(PredictCommand):
         """Leave the options as given: LightningCLI would replace them by the checkpoint's."""
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Have checkpoints read as data, whatever torch's default is."""
-        return {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
+        """Have checkpoints read as data, whatever torch's default is, and the table left to us."""
+        kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
+        return kwargs | ({"verbose": False} if subcommand in ("validate", "test") else {})
 
     def _check_checkpoint(self) -> None:
         """Refuse a checkpoint that was trained with other options than those given now."""
@@ -279,18 +286,22 @@ class GANCLI(PredictCommand):
                 )
 
     def after_validate(self) -> None:
-        """Leave what was found beside the checkpoint."""
+        """Print what was found, and leave it beside the checkpoint."""
         self._write_results()
 
     def after_test(self) -> None:
-        """Leave what was found beside the checkpoint."""
+        """Print what was found, and leave it beside the checkpoint."""
         self._write_results()
 
     def _write_results(self) -> None:
         trainer, path = self.trainer, self._get(self.config, "ckpt_path")
-        if trainer.is_global_zero and not is_trial(trainer):
+        if not trainer.is_global_zero:
+            return
+        command, metrics = str(self.subcommand), trainer.callback_metrics
+        Console().print(results_table(command, metrics))
+        if not is_trial(trainer):
             step = read_checkpoint(path)["global_step"]
-            print(write_results(str(self.subcommand), path, step, trainer.callback_metrics))
+            print(write_results(command, path, step, metrics))
 
     def after_fit(self) -> None:
         """Say where everything is."""

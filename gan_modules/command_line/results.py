@@ -5,12 +5,13 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from rich.table import Table
 from torch import Tensor
 
 from gan_modules.callbacks.paths import unused
 from gan_modules.files import whole_file
 
-__all__ = ["run_folder_of", "write_results"]
+__all__ = ["results_table", "run_folder_of", "write_results"]
 
 
 def run_folder_of(checkpoint: str | Path) -> Path:
@@ -46,3 +47,13 @@ def write_results(
     except OSError as error:
         raise OSError(f"{path} cannot be written ({error.strerror})") from error
     return path
+
+
+def results_table(command: str, metrics: Mapping[str, Tensor]) -> Table:
+    """The same for people: one line per metric, with five digits; the file has all of them."""
+    table = Table(title=command)
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for name, value in metrics.items():
+        table.add_row(name, f"{value.item():.5g}")
+    return table
