@@ -1,6 +1,7 @@
 """Metrics as a user of the command line asks for them."""
 
 import csv
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,17 @@ def test_fit_keeps_best_and_last_and_validate_prints_the_same_figure(capsys: Any
     cli.main(["validate", *last])
     found = re.search(rf"val/{name}\D+([\d.]+)", capsys.readouterr().out)
     assert found is not None
-    assert float(found[1]) == pytest.approx(float(logged[-1][f"val/{name}"]), rel=1e-6)
+    value = float(logged[-1][f"val/{name}"])
+    assert float(found[1]) == pytest.approx(value, rel=1e-5)
+    written = json.loads((run / "validate_step_000004.json").read_text())
+    assert written["metrics"][f"val/{name}"] == pytest.approx(value, rel=1e-6)
     cli.main(["test", *last])
     assert f"test/{name}" in capsys.readouterr().out
+
+
+def test_a_last_checkpoint_that_was_not_measured_is_not_said_to_be(capsys: Any) -> None:
+    cli.main(["fit", "--config", "small.yaml", "--metrics.names", "[fid]", "--trainer.max_steps=5"])
+    assert re.search(r"last [\d.]+ after 4\n", capsys.readouterr().out)
 
 
 def test_nothing_is_measured_unless_asked_for() -> None:

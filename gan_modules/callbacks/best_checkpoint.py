@@ -112,7 +112,9 @@ class BestCheckpoint(Callback):
         """Report best and last."""
         if trainer.is_global_zero and self._best:
             best, last, beside = self._best, self._last, _find(trainer, StepCheckpoint)
-            file = f" ({beside.last_model_path})" if beside is not None else ""
+            # training may go on after the last measurement
+            measured = beside is not None and last["step"] == trainer.global_step
+            file = f" ({beside.last_model_path})" if measured else ""
             print(
                 f"{best['name']}: best {best['value']:.6g} after {best['step']} generator updates "
                 f"({best['path']}), last {last['value']:.6g} after {last['step']}{file}"

@@ -50,10 +50,10 @@ def write_results(
 
 
 def results_table(command: str, metrics: Mapping[str, Tensor]) -> Table:
-    """The same for people: one line per metric, with five digits; the file has all of them."""
+    """The same for people: one line per metric, with six digits; the file has all of them."""
     table = Table(title=command)
     table.add_column("metric")
     table.add_column("value", justify="right")
     for name, value in metrics.items():
-        table.add_row(name, f"{value.item():.5g}")
+        table.add_row(name, f"{value.item():.6g}")
     return table
