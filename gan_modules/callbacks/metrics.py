@@ -134,7 +134,8 @@ class GenerativeMetrics(Callback):
         if self.names and not is_trial(trainer) and not trainer.enable_validation:
             raise ValueError(
                 "GenerativeMetrics measures at the end of validation, of which there is none: "
-                "give the trainer validation images, and no limit_val_batches=0"
+                "give the trainer validation images, and no limit_val_batches=0, or set "
+                "metrics.names=[]"
             )
         self._begin(trainer, pl_module)
 

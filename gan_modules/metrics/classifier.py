@@ -158,7 +158,8 @@ class ClassifierFeatures(FeatureNetwork):
         if images.ndim != 4 or labels is None or labels.ndim != 1 or labels.is_floating_point():
             raise ValueError(
                 "features=ClassifierFeatures needs batches of images and their labels: choose "
-                "InceptionFeatures, TorchvisionFeatures or ModuleFeatures"
+                "InceptionFeatures, TorchvisionFeatures or ModuleFeatures, or metrics.names=[] to "
+                "measure nothing"
             )
         self._name = snake_case(f"{data.name}Classifier")
 
