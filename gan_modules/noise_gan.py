@@ -272,6 +272,15 @@ class NoiseGAN(GANModule):
         fake = self.sample(len(real), classes, seed)
         return torch.stack([real.to(fake), fake])
 
+    def sample_table(self, n: int, seed: int, batch: Batch) -> dict[str, Tensor]:
+        """``n`` samples as columns: ``image``, shape ``(n, C, H, W)``, and ``label`` if there is.
+
+        The batch is not used.
+        """
+        labels = self.sample_labels(n)
+        images = {"image": self.sample(n, labels, seed)}
+        return images if labels is None else {**images, "label": labels}
+
     def sample_labels(self, n: int, labels: Tensor | Sequence[int] | None = None) -> Tensor | None:
         """The classes of ``n`` samples, shape ``(n,)``, see :meth:`sample`; None if there are none.
 

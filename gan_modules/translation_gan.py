@@ -198,6 +198,17 @@ class TranslationGAN(GANModule):
                 columns += [images, translated, self(translated, back)]
         return torch.stack(columns, dim=1)
 
+    def sample_table(self, n: int, seed: int, batch: Batch) -> dict[str, Tensor]:
+        """At most ``n`` images of each domain of a batch as columns, with their way there and back.
+
+        Returns:
+            ``a``, ``a_to_b``, ``a_to_b_to_a``, ``b``, ``b_to_a`` and ``b_to_a_to_b``, each of shape
+            ``(n, C, H, W)``.
+        """
+        columns = self.sample_grid(6 * n, seed, batch).unbind(dim=1)
+        names = ("a", "a_to_b", "a_to_b_to_a", "b", "b_to_a", "b_to_a_to_b")
+        return dict(zip(names, columns, strict=True))
+
     @torch.no_grad()
     def real_and_fake(self, n: int, seed: int, batch: Batch) -> Tensor:
         """At most ``n`` images of each domain of a batch, and as many made of the other's.

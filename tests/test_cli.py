@@ -2,9 +2,6 @@
 
 import csv
 import json
-import struct
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.testing import assert_close
+from wandb_files import read_offline_run
 
 import cli
 from gan_modules import GANModule
@@ -111,76 +109,21 @@ def test_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows(Path("runs/small/0"))[-1]["step"] == "200"
 
 
-def records(path: Path) -> Iterator[bytes]:
-    """Records of a W&B file: LevelDB's log format behind a header of seven bytes."""
-    data, whole = path.read_bytes(), b""
-    block, position = 32768, 7
-    while position + 7 <= len(data):
-        if block - position % block < 7:
-            position += block - position % block
-            continue
-        length, kind = struct.unpack_from("<HB", data, position + 4)
-        whole += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # whole in one piece, or the last piece
-            yield whole
-            whole = b""
-
-
-def exit_is_written(run: Path) -> bool:
-    from wandb.proto import wandb_internal_pb2
-
-    (path,) = run.glob("wandb/offline-run-*/run-*.wandb")
-    kinds = set()
-    for data in records(path):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        kinds.add(record.WhichOneof("record_type"))
-    return "exit" in kinds
-
-
-def offline_history(run: Path) -> tuple[list[dict[str, Any]], dict[str, Any], set[str]]:
-    """History rows, config and media files of an offline W&B run, from the file it leaves."""
-    from wandb.proto import wandb_internal_pb2
-
-    (path,) = run.glob("wandb/offline-run-*/run-*.wandb")
-    history: list[dict[str, Any]] = []
-    config: dict[str, Any] = {}
-    for data in records(path):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        if record.WhichOneof("record_type") == "history":
-            history.append(
-                {
-                    item.key or "/".join(item.nested_key): json.loads(item.value_json)
-                    for item in record.history.item
-                }
-            )
-        for update in (*record.config.update, *record.run.config.update):
-            config[update.key or "/".join(update.nested_key)] = json.loads(update.value_json)
-    media = {path.name for path in path.parent.glob("files/media/images/*.png")}
-    return history, config, media
-
-
 def test_wandb_offline_run_holds_losses_images_config_and_versions() -> None:
     fit()
     wandb.finish()
     run = Path("runs/small/0")
-    deadline = time.monotonic() + 60
-    while not exit_is_written(run) and time.monotonic() < deadline:
-        time.sleep(0.1)  # on a busy machine W&B's own process may still be writing
-    history, config, media = offline_history(run)
-    losses = [row for row in history if "d/loss" in row]
-    assert [row["trainer/global_step"] for row in losses] == [5, 10, 15, 20]
-    for ours, theirs in zip(losses, [r for r in rows(run) if r["d/loss"]], strict=True):
-        assert ours["d/loss"] == pytest.approx(float(theirs["d/loss"]))
-        assert ours["g/loss"] == pytest.approx(float(theirs["g/loss"]))
-    grids = [row for row in history if any(key.startswith("samples") for key in row)]
-    assert [row["trainer/global_step"] for row in grids] == [8, 16, 20]
-    assert len(media) == 3
-    assert config["config"]["model"]["init_args"]["latent_dim"] == 4
-    assert config["versions"]["torch"] == torch.__version__
-    assert config["versions"]["gan_modules"]
+    logged = read_offline_run(run)
+    assert logged.is_complete
+    losses = [row for row in rows(run) if row["d/loss"]]
+    for name in ("d/loss", "g/loss"):
+        expected = {int(row["step"]): float(row[name]) for row in losses}
+        assert logged.values(name) == pytest.approx(expected)
+        assert [*expected] == [5, 10, 15, 20]
+    assert [*logged.values("samples")] == [8, 16, 20]
+    assert logged.config["config"]["model"]["init_args"]["latent_dim"] == 4
+    assert logged.config["versions"]["torch"] == torch.__version__
+    assert logged.config["versions"]["gan_modules"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from gan_modules.callbacks.real_and_fake import RealAgainstFake
 from gan_modules.callbacks.samples import SampleGrid
 from gan_modules.callbacks.table import SampleTable
 from gan_modules.callbacks.walks import LatentInterpolation, TruncationGrid
+from gan_modules.callbacks.watch import NetworkWatch
 
 __all__ = [
     "BestCheckpoint",
@@ -18,6 +19,7 @@ __all__ = [
     "LatentInterpolation",
     "LossPlot",
     "NearestNeighbours",
+    "NetworkWatch",
     "RealAgainstFake",
     "SampleGrid",
     "SampleTable",

@@ -21,6 +21,7 @@ from gan_modules.callbacks import (
     GANProgressBar,
     GenerativeMetrics,
     LossPlot,
+    NetworkWatch,
     SampleGrid,
     StepCheckpoint,
 )
@@ -176,8 +177,9 @@ class GANCLI(PredictCommand):
         parser.add_lightning_class_args(LossPlot, "loss_plot")
         parser.add_lightning_class_args(GenerativeMetrics, "metrics")
         parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
-        # measuring takes time: on request
-        parser.set_defaults({"metrics.names": []})
+        parser.add_lightning_class_args(NetworkWatch, "watch")
+        # measuring and watching take time: on request
+        parser.set_defaults({"metrics.names": [], "watch.what": None})
         for attribute in (image_shape, num_classes):
             parser.link_arguments(
                 "data", f"model.init_args.{attribute.__name__}", attribute, apply_on="instantiate"
@@ -212,10 +214,12 @@ class GANCLI(PredictCommand):
         return super().instantiate_trainer(**kwargs)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        """Leave our checkpoints and metrics out where they are switched off."""
+        """Leave our checkpoints, metrics and histograms out where they are switched off."""
         unwanted: list[type[Callback]] = []
         if not self._get(self.config, "metrics.names"):
             unwanted += [GenerativeMetrics, BestCheckpoint]
+        if not self._get(self.config, "watch.what"):
+            unwanted.append(NetworkWatch)
         if config["enable_checkpointing"] is False:
             unwanted += [StepCheckpoint, BestCheckpoint]
         callbacks = [c for c in callbacks if not isinstance(c, tuple(unwanted))]

@@ -24,6 +24,7 @@ LISTS = (
     "--metrics.names+",
 )
 LAST_SEED = 2**32 - 1
+GROUPS = ("trainer", "checkpoint", "samples", "loss_plot", "metrics", "best_checkpoint", "watch")
 
 
 def check_options(arguments: Sequence[str], options: Namespace) -> None:
@@ -34,7 +35,7 @@ def check_options(arguments: Sequence[str], options: Namespace) -> None:
         options: all options of its command.
     """
     _check_repetitions(arguments)
-    for group in ("trainer", "checkpoint", "samples", "loss_plot", "metrics", "best_checkpoint"):
+    for group in GROUPS:
         is_mapping = isinstance(options[group], Namespace)
         require(is_mapping, group, options[group], "a mapping of options")
     seed = options["seed_everything"]
