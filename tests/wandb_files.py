@@ -22,6 +22,7 @@ class OfflineRun:
     sweep: str = ""
     history: list[dict[str, Any]] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
+    artifacts: dict[str, dict[str, Path]] = field(default_factory=dict)
     is_complete: bool = False
 
     def values(self, key: str) -> dict[int, Any]:
@@ -31,9 +32,29 @@ class OfflineRun:
         assert len(found) == len(rows), f"{key} was logged twice at one step"
         return found
 
-    def file(self, media: dict[str, Any]) -> Path:
-        """The file of an image, animation or table that a row refers to."""
-        return self.folder / "files" / media["path"]
+    def files(self, key: str) -> dict[int, Path]:
+        """The one file, of an image or an animation, logged each time under a key."""
+        found = {}
+        for step, media in self.values(key).items():
+            names = media.get("filenames") or [video["path"] for video in media["videos"]]
+            (name,) = names
+            found[step] = self.folder / "files" / name
+        return found
+
+    def tables(self, key: str) -> dict[int, list[dict[str, Any]]]:
+        """Rows of the tables under a key; images in them are paths of their files."""
+        found = {}
+        for step, media in self.values(key).items():
+            address = media["artifact_path"].removeprefix("wandb-client-artifact://")
+            client, _, name = address.partition("/")
+            files = self.artifacts[client]
+            table = json.loads(files[name].read_text())
+            rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+            for row in rows:
+                images = [column for column, cell in row.items() if isinstance(cell, dict)]
+                row.update({column: files[row[column]["path"]] for column in images})
+            found[step] = rows
+        return found
 
 
 def read_offline_run(run: str | Path) -> OfflineRun:
@@ -59,6 +80,10 @@ def _read(path: Path) -> OfflineRun:
             run = record.run
             found.name, found.group = run.display_name, run.run_group
             found.project, found.sweep = run.project, run.sweep_id
+        if kind == "artifact":
+            entries = record.artifact.manifest.contents
+            files = {entry.path: Path(entry.local_path) for entry in entries}
+            found.artifacts[record.artifact.client_id] = files
         for update in (*record.config.update, *record.run.config.update):
             found.config |= _mapping([update])
         found.is_complete |= kind == "exit"

@@ -150,7 +150,8 @@ def _wandb_logger(folder: Path, name: str) -> RunWandbLogger:
         name=f"{name}/{folder.name}",
         project=os.environ.get("WANDB_PROJECT", "gan_modules"),
         group=name,
-        save_dir=folder,
+        # absolute: W&B's own process, which writes there too, may have been started elsewhere
+        save_dir=folder.absolute(),
         mode=mode,
     )
 
