@@ -86,6 +86,7 @@ def test_contents(site: Path) -> None:
         "gan_modules/py.typed",
         "datamodules/py.typed",
         "gan_modules/configs/wgan_gp.yaml",
+        "gan_modules/configs/sweeps/wgan_gp.yaml",
     ):
         assert (site / name).is_file()
 

@@ -115,7 +115,7 @@ def test_known_gradients_and_parameters(
     # beside everything else, on the same axis
     assert [*logged.values("d/loss")] == [1, 2, 3, 4, 5]
     (events,) = Path("b").rglob("events.out.tfevents.*")
-    board = EventAccumulator(str(events)).Reload()
+    board = EventAccumulator(str(events), {"histograms": 0}).Reload()
     for name, scales in expected.items():
         shown = {event.step: event.histogram_value for event in board.Histograms(name)}
         assert [*shown] == [2, 4]
@@ -157,7 +157,7 @@ def test_what_is_not_finite_is_left_out(
     callback.on_train_batch_end(trainer, model, None, None, 0)
     logger.finalize("success")
     events = max(Path("b").rglob("events.out.tfevents.*"))
-    board = EventAccumulator(str(events)).Reload()
+    board = EventAccumulator(str(events), {"histograms": 0}).Reload()
     (event,) = board.Histograms("parameters/generator.weight")
     assert event.histogram_value.num == 3
     assert "parameters/discriminator.weight" not in board.Tags()["histograms"]

@@ -29,7 +29,7 @@ from gan_modules.callbacks.paths import is_trial
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.messages import explain_exception, with_full_name
-from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
+from gan_modules.command_line.parsing import GANArgumentParser, with_null, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import results_table, write_results
 from gan_modules.command_line.resume import (
@@ -132,10 +132,13 @@ class GANCLI(PredictCommand):
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
             known.arguments = typed
-        if typed_value(typed, "--ckpt_path") == "last":
-            self.config = parser.parse_args(self._go_on(parser, typed))
-        else:
+        words = with_null(typed)
+        if typed_value(words, "--ckpt_path") == "last":
+            words = self._go_on(parser, words)
+        if words == [*typed]:
             super().parse_arguments(parser, args)
+        else:
+            self.config = parser.parse_args(words)
         check_options(typed, self.config[self.config["subcommand"]])
 
     def _go_on(self, parser: LightningArgumentParser, typed: Sequence[str]) -> list[str]:

@@ -41,6 +41,7 @@ class ConfigFile(ActionConfigFile):
                 str(path.relative_to(folder))
                 for folder in config_folders()
                 for path in folder.glob("*.y*ml" if folder == Path() else "**/*.y*ml")
+                if path.parent.name != "sweeps"
             ]
             parser.error(f"there is no config {name!r}{suggestion(name, known)}")
         return name
@@ -77,6 +78,8 @@ def _wrong_with(config: str) -> str | None:
     if not isinstance(content, dict):
         held = shortened(repr(content), 60) if content is not None else "nothing"
         return f"{name} holds {held}: a config must be a mapping of options, as in model: WGANGP"
+    if {"method", "parameters"} <= content.keys():
+        return f"{name} is a sweep of Weights & Biases, not a config: wandb sweep {name}"
     return None
 
 

@@ -1,5 +1,6 @@
 """A parser that reports wrong input in one line."""
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -8,7 +9,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_modules.command_line.parser_errors import explain_parser_error
 
-__all__ = ["GANArgumentParser", "with_subparsers"]
+__all__ = ["GANArgumentParser", "with_null", "with_subparsers"]
 
 
 class GANArgumentParser(LightningArgumentParser):
@@ -36,3 +37,8 @@ def with_subparsers(parser: Any) -> list[Any]:
 
 def _options(parser: Any) -> list[str]:
     return [option for action in parser._actions for option in action.option_strings]
+
+
+def with_null(words: Sequence[str]) -> list[str]:
+    """A command line with ``--name=None``, as agents of sweeps write it, as ``--name=null``."""
+    return [re.sub(r"^(--[\w.]+=)None$", r"\1null", word) for word in words]
