@@ -168,4 +168,4 @@ def test_a_sweep_is_no_config(fails: Any) -> None:
 
 
 def test_a_sweep_is_not_suggested_as_a_config(fails: Any) -> None:
-    assert "sweeps/" not in fails("fit --config sweeps/wgan_gpp.yaml")
+    assert "sweeps/" not in fails("fit --config wgan_gpx.yaml")

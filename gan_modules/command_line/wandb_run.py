@@ -17,8 +17,8 @@ class RunWandbLogger(WandbLogger):
     """Upload one checkpoint at the end of a training that is logged online.
 
     The artifact ``model-<run id>`` holds ``best*.ckpt`` of the folder of checkpoints if there is
-    one, else the newest; its alias is ``best`` or ``last``, its metadata say which class and how
-    many generator updates. A training that fails or is stopped uploads none.
+    one, else the newest; its alias is ``best`` or ``last``, its metadata say which class, how many
+    generator updates, and how good the best is. A training that fails or is stopped uploads none.
 
     Args:
         mode: ``online``, or anything else for no upload.
@@ -49,6 +49,9 @@ class RunWandbLogger(WandbLogger):
 
         checkpoint = read_checkpoint(path)
         facts = {"class": checkpoint["class"], "step": checkpoint["global_step"], "file": path.name}
+        found = checkpoint["callbacks"].get("BestCheckpoint", {}).get("best")
+        if best and found:
+            facts[found["name"]] = found["value"]
         run = self.experiment
         artifact = wandb.Artifact(f"model-{run.id}", "model", metadata=facts)
         # immutable: it is not copied before it is uploaded
