@@ -151,6 +151,7 @@ def test_a_run_of_a_sweep_logs_its_metric(
     try:
         cli.main([*command[4:], *(f"--{name}={value}" for name, value in tiny.items())])
     finally:
+        wandb.finish()
         wandb.teardown()
     logged = read_offline_run("runs/wgan_gp/0")
     assert (logged.sweep, logged.name, logged.group) == ("abcd1234", "wgan_gp/0", "wgan_gp")

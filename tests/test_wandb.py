@@ -101,7 +101,7 @@ def logged(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("WANDB_DATA_DIR", str(folder / "wandb_data"))
+        patch.delenv("WANDB_DATA_DIR", raising=False)
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.setenv("WANDB_MODE", "offline")
         patch.setenv("WANDB_SILENT", "true")
@@ -154,6 +154,8 @@ def test_every_picture_is_there_with_its_step(logged: Logged) -> None:
 def test_samples_of_every_evaluation_are_rows_of_a_table(logged: Logged) -> None:
     tables = logged.run.tables("sample_table")
     assert [*tables] == [2, 4]
+    staged = [path for files in logged.run.artifacts.values() for path in files.values()]
+    assert all(path.is_relative_to(logged.folder / "wandb") for path in staged)
     for step, rows in tables.items():
         model: Any = checkpoint(logged, step)
         assert [(row.pop("step"), row.pop("index")) for row in rows] == [
@@ -197,8 +199,6 @@ def test_config_name_group_and_versions(logged: Logged) -> None:
     assert logged.run.config["versions"]["gan_modules"] == gan_modules.__version__
 
 
-
-
 def test_parameters_are_those_of_the_checkpoint(logged: Logged) -> None:
     watched = {key for row in logged.run.history for key in row if "/generator." in key}
     if "cyclegan" in logged.folder.parts:
@@ -208,11 +208,24 @@ def test_parameters_are_those_of_the_checkpoint(logged: Logged) -> None:
     kinds = ("gradients", "parameters")
     assert watched == {f"{kind}/generator.{name}" for kind in kinds for name in names}
     for step in (2, 4):
-        model = checkpoint(logged, step)
-        for name, parameter in (*model.generator.named_parameters("generator"),
-                                *model.discriminator.named_parameters("discriminator")):  # fmt: skip
+        parameters = dict(checkpoint(logged, step).named_parameters())
+        for name in (name for name in parameters if not name.startswith("averaged_")):
             assert [*logged.run.values(f"gradients/{name}")] == [2, 4]
             found = logged.run.values(f"parameters/{name}")[step]
-            counts, edges = np.histogram(parameter.detach().numpy(), bins=64)
+            counts, edges = np.histogram(parameters[name].detach().numpy(), bins=64)
             assert found["values"] == counts.tolist()
             assert_close(found["bins"], edges.tolist())
+
+
+def test_a_resumed_run_says_where_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+    Path("small.yaml").write_text(CYCLEGAN)
+    less = ["--trainer.logger", "false", "--trainer.max_steps", "2", "--trainer.callbacks", "null"]
+    cli.main(["fit", "--config", "small.yaml", *less])
+    more = ["--trainer.logger", "true", "--trainer.max_steps", "3"]
+    cli.main(["fit", "--config", "small.yaml", "--ckpt_path", "last", *more])
+    wandb.finish()
+    resumed = read_offline_run("runs/small/1")
+    assert (resumed.name, resumed.group) == ("small/1", "small")
+    assert resumed.config["config"]["ckpt_path"] == "runs/small/0/checkpoints/step_000002.ckpt"
+    assert [*resumed.values("d/loss")] == [3]

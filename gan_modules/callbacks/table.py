@@ -21,7 +21,7 @@ class SampleTable(Periodic):
     One row per sample: step, index, and the columns of the model's ``sample_table``. These are
     image and label (if the model is conditional) of always the same latents, or held-out images
     with their translations and the way back. Tables can be filtered and sorted there, and runs
-    compared row by row. Where nothing is logged to Weights & Biases, a warning says so at the start.
+    compared row by row. Where nothing is logged to Weights & Biases, a warning says so.
 
     Args:
         every_n_steps: generator updates between two tables, in place of validations. The end of

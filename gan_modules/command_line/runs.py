@@ -30,6 +30,7 @@ __all__ = [
 
 
 _created: list[Path] = []
+_staged: list[str] = []
 
 
 def _rank() -> int:
@@ -133,6 +134,7 @@ def run_loggers(
 def _wandb_logger(folder: Path, name: str) -> RunWandbLogger:
     """Online if the user is logged in, otherwise offline, with a line that says how to sync."""
     mode = os.environ.get("WANDB_MODE", "online")
+    _stage_in(folder / "wandb")
     if mode == "online" and _rank() == 0:
         import wandb
 
@@ -154,6 +156,14 @@ def _wandb_logger(folder: Path, name: str) -> RunWandbLogger:
         save_dir=folder.absolute(),
         mode=mode,
     )
+
+
+def _stage_in(folder: Path) -> None:
+    """Let images in tables wait for their upload in the run's folder, not in the user's home."""
+    chosen = os.environ.get("WANDB_DATA_DIR")
+    if chosen is None or chosen in _staged:
+        _staged.append(str(folder.absolute()))
+        os.environ["WANDB_DATA_DIR"] = _staged[-1]
 
 
 class RunConfig(SaveConfigCallback):
