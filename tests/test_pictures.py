@@ -323,9 +323,7 @@ def test_what_cannot_be_drawn_is_said_before_training(
     assert model.global_step == 0
 
 
-@pytest.mark.parametrize(
-    "kind", [LatentInterpolation, NearestNeighbours, TruncationGrid]
-)
+@pytest.mark.parametrize("kind", [LatentInterpolation, NearestNeighbours, TruncationGrid])
 def test_models_without_latents_are_refused(kind: Any, make_trainer: Any) -> None:
     loader = DataLoader(TensorDataset(ZEROS, ZEROS), 2)
     line = f"{kind.__name__} draws from a model with the method {kind.needs}, not a CycleGAN"

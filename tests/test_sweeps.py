@@ -139,8 +139,8 @@ def test_a_run_of_a_sweep_logs_its_metric(
 ) -> None:
     values = {name: ends(parameter)[0] for name, parameter in sweep["parameters"].items()}
     command, environment = started(sweep, values, monkeypatch)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    for name in ("WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
+        monkeypatch.setenv(name, environment[name])
     tiny = {
         "trainer.max_steps": 2, "trainer.val_check_interval": 2, "trainer.accelerator": "cpu",
         "trainer.enable_progress_bar": "false", "trainer.limit_val_batches": 1,

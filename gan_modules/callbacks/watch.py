@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
@@ -97,7 +98,8 @@ class NetworkWatch(Callback):
                 import wandb
 
                 histograms: Any = {
-                    name: wandb.Histogram(values, num_bins=BINS) for name, values in shown.items()
+                    name: wandb.Histogram(np_histogram=np.histogram(values, BINS))
+                    for name, values in shown.items()
                 }
                 logger.log_metrics(histograms, step)
             elif isinstance(logger, TensorBoardLogger):
