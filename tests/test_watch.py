@@ -193,6 +193,21 @@ def test_a_fused_optimizer_is_given_scaled_gradients(make_trainer: Any) -> None:
     assert _loss_scale(make_trainer(), fused) == 1
 
 
+def test_scaled_gradients_are_unscaled(
+    make_known: Any, make_trainer: Any, make_loader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gan_modules.callbacks.watch._loss_scale", lambda *_: 4.0)
+    logger = TensorBoardLogger("b")
+    callback = NetworkWatch("gradients", every_n_steps=1)
+    trainer = make_trainer(max_steps=1, callbacks=[callback], logger=logger)
+    trainer.fit(make_known(), make_loader(8))
+    logger.finalize("success")
+    (events,) = Path("b").rglob("events.out.tfevents.*")
+    board = EventAccumulator(str(events), {"histograms": 0}).Reload()
+    (event,) = board.Histograms("gradients/generator.weight")
+    assert (event.histogram_value.min, event.histogram_value.max) == (-0.75, 1.25)
+
+
 @pytest.mark.parametrize("logger", [False, CSVLogger("c")])
 def test_no_logger_for_histograms(
     logger: Any, make_known: Any, make_trainer: Any, make_loader: Any
