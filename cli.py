@@ -7,7 +7,7 @@ import gan_modules.networks  # noqa: F401
 from gan_modules.command_line import GANCLI, run
 
 
-def main(args: Sequence[str] | None = None) -> GANCLI:
+def main(args: Sequence[str] | None = None) -> GANCLI | None:
     """Run one command; ``args`` is the command line, by default the process's own."""
     return run(args)
 

@@ -237,15 +237,28 @@ class NoiseGAN(GANModule):
         require(steps >= 2, "steps", steps, "at least 2")
         first, second = self.latents(2 * n, seed).unflatten(0, (2, n)).unsqueeze(2)
         weight = torch.linspace(0, 1, steps).to(first)[:, None]
-        path = slerp if self.latent_distribution == "normal" else torch.lerp
         chosen = self.sample_labels(n, labels)
         with self.evaluating():
             images: Tensor = self(
-                path(first, second, weight).flatten(0, 1),
+                self.between(first, second, weight).flatten(0, 1),
                 None if chosen is None else chosen.repeat_interleave(steps),
             )
         walks: Tensor = images.unflatten(0, (n, steps))
         return walks
+
+    def between(self, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+        """Latents between two: on the great circle, or straight if latents are uniform.
+
+        Args:
+            first: where weight is 0, shape ``(..., latent_dim)``.
+            second: where weight is 1, shape ``(..., latent_dim)``.
+            weight: from 0 to 1, broadcast against ``(..., 1)``.
+
+        Returns:
+            Shape ``(..., latent_dim)``.
+        """
+        path = slerp if self.latent_distribution == "normal" else torch.lerp
+        return path(first, second, weight)
 
     def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
         """Samples, shape ``(rows, columns, C, H, W)``: a square, or one class per row."""

@@ -28,6 +28,7 @@ from gan_modules.callbacks import (
 from gan_modules.callbacks.paths import is_trial
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
+from gan_modules.command_line.demo import DESCRIPTION, demo_parser, run_demo
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.parsing import GANArgumentParser, with_null, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
@@ -116,6 +117,13 @@ class GANCLI(PredictCommand):
             commands[name] |= {hidden}
         return {name: commands[name] for name in COMMANDS}
 
+    def setup_parser(self, add_subcommands: bool, *args: Any, **kwargs: Any) -> None:
+        """List ``demo``, too, which is no method of the trainer: :func:`run` runs it."""
+        super().setup_parser(add_subcommands, *args, **kwargs)
+        commands = self.parser._subcommands_action
+        if commands is not None:
+            commands.add_subcommand("demo", demo_parser(), help=DESCRIPTION)
+
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser whose ``--config`` finds bare names."""
         parser = self.parser_class(**kwargs)
@@ -139,6 +147,8 @@ class GANCLI(PredictCommand):
             super().parse_arguments(parser, args)
         else:
             self.config = parser.parse_args(words)
+        if self.config["subcommand"] == "demo":
+            raise ValueError("demo must be the first word, with its own options behind it")
         check_options(typed, self.config[self.config["subcommand"]])
 
     def _go_on(self, parser: LightningArgumentParser, typed: Sequence[str]) -> list[str]:
@@ -316,11 +326,15 @@ class GANCLI(PredictCommand):
             print(f"Run folder: {self.run_folder}")
 
 
-def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI:
+def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
     """Run the command line, and report input that cannot work in one line, with status 1."""
     _quieten()
     forget_run_folders()
+    typed = sys.argv[1:] if args is None else args
     try:
+        if typed and typed[0] == "demo":
+            run_demo(typed[1:])
+            return None
         return GANCLI(args, **kwargs)
     except Exception as error:
         remove_empty_run_folders()

@@ -37,13 +37,14 @@ def image_size(path: Path) -> tuple[int, int]:
         return (file.width, file.height) if turned else (file.height, file.width)
 
 
-def read_image(path: Path, channels: int, size: int | None = None) -> Tensor:
+def read_image(path: Path, channels: int, size: int | tuple[int, int] | None = None) -> Tensor:
     """Read an image upright, with white behind what is transparent.
 
     Args:
         path: file of any format that PIL knows.
         channels: 1 for grey, 3 for colour.
-        size: side of the square in the middle that is cut out and resized; None for neither.
+        size: side of the square, or height and width of the rectangle, to which the image is cut in
+            the middle and resized; None for neither.
 
     Returns:
         Float in [-1, 1], shape ``(channels, H, W)``.
@@ -63,7 +64,8 @@ def read_image(path: Path, channels: int, size: int | None = None) -> Tensor:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("L" if channels == 1 else "RGB")
         if size is not None:
-            image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+            height, width = (size, size) if isinstance(size, int) else size
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
         pixels = torch.from_numpy(np.array(image)).reshape(image.height, image.width, channels)
     return pixels.permute(2, 0, 1).float() / 127.5 - 1
 

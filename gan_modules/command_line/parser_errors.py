@@ -82,7 +82,7 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     if found := re.search(r"invalid choice: '(\S+)' \(choose from (.+?)\)", message):
         return f"there is no command {found[1]!r}; choose from: {found[2].replace(chr(39), '')}"
     if "subcommand" in message and "was not provided" in message:
-        return "a command is missing; choose from: fit, validate, test, predict"
+        return "a command is missing; choose from: fit, validate, test, predict, demo"
     key, body = _innermost(message)
     if "is not accepted" in body:
         return _explain_unknown(key, body, message, arguments)

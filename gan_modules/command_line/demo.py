@@ -1,0 +1,115 @@
+"""``demo``: a page to play with a checkpoint. It needs neither trainer nor data."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_modules.base import GANModule
+from gan_modules.checkpoints import newest_checkpoint
+from gan_modules.command_line.parsing import GANArgumentParser
+from gan_modules.reloadable import read_checkpoint
+
+__all__ = ["DESCRIPTION", "demo_parser", "run_demo"]
+
+DESCRIPTION = "Serve a page on this machine to play with a checkpoint, in the browser."
+
+
+def demo_parser() -> GANArgumentParser:
+    """The parser of the command's options."""
+    parser = GANArgumentParser(
+        prog="cli.py demo",
+        description=DESCRIPTION,
+        usage="%(prog)s --ckpt_path FILE [options]",
+    )
+    parser.add_argument(
+        "--ckpt_path",
+        type=str,
+        required=True,
+        help="Checkpoint, or run folder, of which the newest one is taken.",
+    )
+    parser.add_argument(
+        "--model",
+        type=str | None,
+        default=None,
+        help="Class of the model, as in my_project.MyGAN, if it is one of your own.",
+    )
+    parser.add_argument(
+        "--device",
+        type=str | None,
+        default=None,
+        help="Such as cpu or cuda:1; by default the GPU if there is one.",
+    )
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="Address to listen on.")
+    parser.add_argument(
+        "--port", type=int | None, default=None, help="By default the first free one from 7860."
+    )
+    parser.add_argument(
+        "--share", type=bool, default=False, help="Give it a public address by Gradio's servers."
+    )
+    parser.add_argument("--browser", type=bool, default=False, help="Open it in the browser.")
+    return parser
+
+
+def run_demo(arguments: Sequence[str]) -> None:
+    """Run the command until it is ended.
+
+    Args:
+        arguments: the command line after ``demo``.
+
+    Raises:
+        ValueError: if Gradio is not installed, or an option cannot work.
+    """
+    parser = demo_parser()
+    parser.arguments = arguments
+    chosen = parser.parse_args([*arguments])
+    if find_spec("gradio") is None:
+        raise ValueError('demo needs Gradio: pip install "gan_modules[demo]"')
+    from gan_modules.demo.server import find_port, serve
+
+    find_port(chosen.host, chosen.port)
+    device = _device(chosen.device)
+    path = _checkpoint(chosen.ckpt_path)
+    cls = GANModule if chosen.model is None else _own_class(chosen.model)
+    model = cls.load_from_checkpoint(path, map_location="cpu").to(device)
+    step = read_checkpoint(path)["global_step"]
+    serve(model, step, path, chosen.host, chosen.port, chosen.share, chosen.browser)
+
+
+def _checkpoint(path: str) -> Path:
+    """The checkpoint of that path, or the newest of the run of that path."""
+    if Path(path).is_file():
+        return Path(path)
+    if not Path(path).is_dir():
+        raise ValueError(f"ckpt_path={path} must be a checkpoint file or a run folder")
+    folder = Path(path, "checkpoints") if Path(path, "checkpoints").is_dir() else Path(path)
+    newest = newest_checkpoint(folder)
+    if newest is None:
+        raise ValueError(f"ckpt_path={path} has no readable checkpoint step_XXXXXX.ckpt")
+    return newest
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"device={name} must be one that is here, such as cpu") from error
+    return device
+
+
+def _own_class(path: str) -> type[GANModule]:
+    module, _, name = path.rpartition(".")
+    try:
+        found: Any = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        line = f"model={path} cannot be imported, as in my_project.MyGAN: {error}"
+        raise ValueError(line) from error
+    if not (isinstance(found, type) and issubclass(found, GANModule)):
+        raise ValueError(f"model={path} must be a subclass of GANModule")
+    return found

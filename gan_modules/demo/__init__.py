@@ -1,0 +1,1 @@
+"""A local page to play with a trained model: ``python cli.py demo``. It needs the extra demo."""

@@ -1,0 +1,84 @@
+"""What the page of a model that translates shows. Nothing here knows of pages."""
+
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from PIL import Image
+
+from gan_modules.command_line.image_files import image_size, read_image
+from gan_modules.demo.pictures import picture
+from gan_modules.translation_gan import DIRECTIONS, Direction, TranslationGAN
+
+__all__ = ["Translated", "TranslationPictures"]
+
+MOST_PIXELS = 1024 * 1024
+"""Of an image that is translated in its own size."""
+WIDTH = 384
+
+
+class Translated(NamedTuple):
+    """What went in, its translation, and that translated back."""
+
+    input: Image.Image
+    translation: Image.Image
+    reconstruction: Image.Image
+
+
+class TranslationPictures:
+    """Translations by a model, which is put in evaluation mode for good.
+
+    Args:
+        model: that translates.
+    """
+
+    def __init__(self, model: TranslationGAN) -> None:
+        self.model = model.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def translate(
+        self, path: str | Path, direction: Direction = "a_to_b", own_size: bool = False
+    ) -> Translated:
+        """Translate an image and back.
+
+        Args:
+            path: file of any format that PIL knows.
+            direction: ``"a_to_b"`` or ``"b_to_a"``.
+            own_size: leave the image as it is; otherwise its middle is cut out and resized to what
+                the model was trained with.
+
+        Raises:
+            ValueError: if it cannot be read, or its own size is too large or none that the
+                generator keeps.
+        """
+        channels, *trained = self.model.image_shape
+        try:
+            height, width = image_size(Path(path))
+            if own_size and height * width > MOST_PIXELS:
+                raise ValueError(
+                    f"an image of {height} by {width} is too large to keep its size: choose "
+                    f"{trained[0]} by {trained[1]}, or an image of at most {MOST_PIXELS:,} pixels"
+                )
+            size = None if own_size else cast(tuple[int, int], tuple(trained))
+            images = read_image(Path(path), channels, size)[None].to(self.model.device)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError("this file cannot be read as an image") from error
+        back: Direction = DIRECTIONS[1 - DIRECTIONS.index(direction)]
+        try:
+            translation = self.model(images.to(self.model.dtype), direction)
+            reconstruction = self.model(translation, back)
+        except RuntimeError as error:
+            if not own_size:
+                raise
+            raise ValueError(_not_kept(height, width, trained)) from error
+        if translation.shape != images.shape or reconstruction.shape != images.shape:
+            raise ValueError(_not_kept(height, width, trained))
+        shown = (picture(x[None], WIDTH) for x in (images, translation, reconstruction))
+        return Translated(*shown)
+
+
+def _not_kept(height: int, width: int, trained: list[int]) -> str:
+    return (
+        f"the generator does not keep the size of an image of {height} by {width}: "
+        f"choose {trained[0]} by {trained[1]}"
+    )
