@@ -17,22 +17,38 @@ from gan_modules.translation_gan import DIRECTIONS, TranslationGAN
 
 __all__ = ["CSS", "THEME", "build_page"]
 
-LAST_SEED = 9999
+LAST_SEED = 2**32 - 1
 # fonts of the machine's own: nothing is fetched from anywhere
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
-THEME = gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=FONT, font_mono=MONO)
+THEME = gr.themes.Soft(
+    primary_hue="indigo", neutral_hue="slate", font=FONT, font_mono=MONO
+).set(
+    block_title_background_fill="none", block_title_background_fill_dark="none",
+    block_title_padding="0", block_title_text_color="*body_text_color",
+    block_title_text_color_dark="*body_text_color", block_title_text_weight="500",
+)  # fmt: skip
 CSS = """
-.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.gradio-container { max-width: 1160px !important; margin: 0 auto !important;
+  width: 100%; }
 .about h1 { margin: 0 0 .4rem; font-size: 1.6rem; }
 .about p { margin: 0; color: var(--body-text-color-subdued); }
 .about code { font-size: .9em; }
 .about span { display: inline-block; margin: 0 .4rem .4rem 0; padding: .1rem .7rem;
   border-radius: 1rem; background: var(--background-fill-secondary);
   border: 1px solid var(--border-color-primary); font-size: .9rem; }
-.sharp img { image-rendering: pixelated; }
-.moving img { image-rendering: pixelated; display: block; margin: 0 auto; max-width: 100%;
-  border-radius: 6px; }
+.about, .captions { padding: 0 !important; }
+.caption { margin: 0 0 -.6rem; color: var(--body-text-color-subdued); font-size: .9rem; }
+.sharp { background: none !important; border: none !important; box-shadow: none !important; }
+.sharp .image-container, .sharp .image-frame, .sharp button {
+  justify-content: flex-start; align-items: flex-start; }
+.sharp img, .moving img { image-rendering: pixelated; border-radius: 6px; }
+.sharp img { width: auto !important; max-width: 100%; }
+.sharp .icon-button-wrapper { opacity: 0; transition: opacity .2s; }
+.sharp:hover .icon-button-wrapper { opacity: 1; }
+.moving img { display: block; max-width: 100%; }
+.low { align-items: flex-end; }
+.low button { font-size: .9rem; font-weight: 500; margin-bottom: 4px; }
 """
 LIVE: dict[str, Any] = {
     # a slider that is dragged asks again and again: the last time must not be lost
@@ -62,7 +78,10 @@ def build_page(model: GANModule, step: int, source: str | Path) -> gr.Blocks:
     page: gr.Blocks
     # pictures are temporary files, which go after an hour
     with gr.Blocks(
-        title=f"{kind} · gan_modules", analytics_enabled=False, delete_cache=(600, 3600)
+        title=f"{kind} · gan_modules",
+        fill_width=True,
+        analytics_enabled=False,
+        delete_cache=(600, 3600),
     ) as page:
         gr.HTML(_about(model, step, source), elem_classes="about")
         if isinstance(model, TranslationGAN):
@@ -95,14 +114,12 @@ def _samples(page: gr.Blocks, pictures: SamplePictures) -> None:
             seed = _seed("Seed", "samples-seed", 0)
             n = gr.Slider(
                 1, 144, 100 if pictures.model.num_classes else 64, step=1,
-                label="Number of samples", elem_id="samples-n",
+                label="Number of samples", elem_id="samples-n", buttons=[],
             )  # fmt: skip
             label = _label(pictures, "One class per row", "samples-label")
             truncation = gr.Slider(
                 0.05, most, most, step=0.05,
-                label="Truncation", elem_id="samples-truncation",
-                info="Largest magnitude of a latent's components: lower is less varied. "
-                "At the right end nothing is truncated.",
+                label="Truncation", elem_id="samples-truncation", buttons=[],
             )  # fmt: skip
         with gr.Column(scale=5):
             image = _picture("Samples", "samples-picture")
@@ -121,7 +138,7 @@ def _directions(pictures: SamplePictures) -> None:
             label = _label(pictures, "The same latent in every class", "directions-label")
             sliders = [
                 gr.Slider(
-                    -REACH, REACH, 0, step=0.1,
+                    -REACH, REACH, 0, step=0.1, buttons=[],
                     label=f"Direction {i + 1}", elem_id=f"direction-{i + 1}",
                 )
                 for i in range(pictures.n_directions)
@@ -164,8 +181,7 @@ def _interpolation(pictures: SamplePictures) -> None:
             second = _seed("To seed", "second-seed", 1)
             label = _label(pictures, "Every class", "interpolation-label")
             position = gr.Slider(
-                0, 1, 0.5, step=0.01, label="Position", elem_id="position",
-                info="On the great circle between the two latents, straight if they are uniform.",
+                0, 1, 0.5, step=0.01, label="Position", elem_id="position", buttons=[],
             )  # fmt: skip
             animation = gr.HTML(elem_id="animation", elem_classes="moving")
         with gr.Column(scale=5):
@@ -218,12 +234,16 @@ def _translations(pictures: TranslationPictures) -> None:
     gr.on(triggers, _explained(translate), inputs, outputs, **{**LIVE, "show_progress": "minimal"})
 
 
-def _seed(label: str, name: str, value: int) -> gr.Slider:
+def _seed(label: str, name: str, value: int) -> gr.Number:
     """A seed, and a button for another one."""
-    seed = gr.Slider(0, LAST_SEED, value, step=1, label=label, elem_id=name)
-    another = gr.Button("Another", size="sm", elem_id=f"{name}-another")
+    with gr.Row(elem_classes="low"):
+        seed = gr.Number(
+            value, precision=0, minimum=0, maximum=LAST_SEED, scale=3, min_width=120,
+            label=label, elem_id=name,
+        )  # fmt: skip
+        another = gr.Button("Another", scale=1, min_width=80, elem_id=f"{name}-another")
     draw = random.Random()  # the global random state is the user's
-    another.click(lambda: draw.randint(0, LAST_SEED), None, seed, api_visibility="private")
+    another.click(lambda: draw.randint(0, 9999), None, seed, api_visibility="private")
     return seed
 
 
@@ -237,9 +257,10 @@ def _label(pictures: SamplePictures, every: str, name: str) -> gr.Dropdown:
 
 
 def _picture(label: str, name: str) -> gr.Image:
+    gr.HTML(f'<p class="caption">{label}</p>', elem_classes="captions")
     return gr.Image(
-        label=label, format="png", interactive=False, elem_id=name, elem_classes="sharp",
-        buttons=["download", "fullscreen"],
+        label=label, show_label=False, format="png", interactive=False, elem_id=name,
+        elem_classes="sharp", buttons=["download", "fullscreen"],
     )  # fmt: skip
 
 
