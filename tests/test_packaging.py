@@ -120,10 +120,10 @@ names = {name.split(".")[0] for name in sys.modules}
 print(names & {"datamodules", "cli", "wandb", "sklearn"})
 import cli
 names = {name.split(".")[0] for name in sys.modules}
-print(names & {"huggingface_hub", "safetensors", "onnx", "onnxscript", "onnxruntime"})
+print(names & {"huggingface_hub", "safetensors", "onnx", "onnxscript", "onnxruntime", "gradio"})
 """
 
 
 def test_the_package_knows_neither_the_data_nor_the_command_line(site: Path) -> None:
-    # and the command line nothing that only exports and the Hub need
+    # and the command line nothing that only exports, the Hub and the demo need
     assert python(site, "-c", OPTIONAL).split() == ["set()", "set()"]

@@ -148,7 +148,7 @@ class GANCLI(PredictCommand):
         else:
             self.config = parser.parse_args(words)
         if self.config["subcommand"] == "demo":
-            raise ValueError("demo must be the first word, with its own options behind it")
+            raise ValueError("demo must be the first word of the command line, for run")
         check_options(typed, self.config[self.config["subcommand"]])
 
     def _go_on(self, parser: LightningArgumentParser, typed: Sequence[str]) -> list[str]:

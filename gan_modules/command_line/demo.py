@@ -72,8 +72,8 @@ def run_demo(arguments: Sequence[str]) -> None:
 
     find_port(chosen.host, chosen.port)
     device = _device(chosen.device)
-    path = _checkpoint(chosen.ckpt_path)
     cls = GANModule if chosen.model is None else _own_class(chosen.model)
+    path = _checkpoint(chosen.ckpt_path)
     model = cls.load_from_checkpoint(path, map_location="cpu").to(device)
     step = read_checkpoint(path)["global_step"]
     serve(model, step, path, chosen.host, chosen.port, chosen.share, chosen.browser)
