@@ -119,7 +119,7 @@ def _samples(page: gr.Blocks, pictures: SamplePictures) -> None:
             label = _label(pictures, "One class per row", "samples-label")
             truncation = gr.Slider(
                 0.05, most, most, step=0.05,
-                label="Truncation", elem_id="samples-truncation", buttons=[],
+                label="Truncation (right end: none)", elem_id="samples-truncation", buttons=[],
             )  # fmt: skip
         with gr.Column(scale=5):
             image = _picture("Samples", "samples-picture")
@@ -147,7 +147,7 @@ def _directions(pictures: SamplePictures) -> None:
         with gr.Column(scale=5):
             moved = _picture("Above: samples. Below: moved along the directions", "moved-picture")
             overview = _picture(
-                f"The first sample, one direction per row: -{REACH:g} to {REACH:g}",
+                f"The first sample, along one direction in each row: -{REACH:g} to {REACH:g}",
                 "overview-picture",
             )
             about = gr.Markdown(elem_id="directions-about")
