@@ -37,8 +37,8 @@ CSS = """
 .about span { display: inline-block; margin: 0 .4rem .4rem 0; padding: .1rem .7rem;
   border-radius: 1rem; background: var(--background-fill-secondary);
   border: 1px solid var(--border-color-primary); font-size: .9rem; }
-.about, .captions { padding: 0 !important; }
-.caption { margin: 0 0 -.6rem; color: var(--body-text-color-subdued); font-size: .9rem; }
+.captions, .captions > div { padding: 0 !important; }
+.caption { margin: 0 0 -.5rem; color: var(--body-text-color-subdued); font-size: .9rem; }
 .sharp { background: none !important; border: none !important; box-shadow: none !important; }
 .sharp .image-container, .sharp .image-frame, .sharp button {
   justify-content: flex-start; align-items: flex-start; }
@@ -143,7 +143,7 @@ def _directions(pictures: SamplePictures) -> None:
                 )
                 for i in range(pictures.n_directions)
             ]  # fmt: skip
-            reset = gr.Button("All to 0", elem_id="directions-reset")
+            reset = gr.Button("All to 0", size="sm", elem_id="directions-reset")
         with gr.Column(scale=5):
             moved = _picture("Above: samples. Below: moved along the directions", "moved-picture")
             overview = _picture(
