@@ -222,7 +222,10 @@ def _translations(pictures: TranslationPictures) -> None:
             )  # fmt: skip
         with gr.Column(scale=5), gr.Row():
             names = {"input": "Input", "translation": "Translation", "back": "And back again"}
-            outputs = [_picture(label, f"{name}-picture") for name, label in names.items()]
+            outputs = []
+            for name, label in names.items():
+                with gr.Column(min_width=200):
+                    outputs.append(_picture(label, f"{name}-picture"))
 
     def translate(path: str | None, direction: Any, own_size: bool) -> Sequence[Any]:
         if path is None:
