@@ -19,7 +19,7 @@ from gan_modules.batches import Batch, as_batch, join_batches
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.files import whole_file
 
-__all__ = ["Periodic", "Picture", "grid", "rule"]
+__all__ = ["Periodic", "Picture", "grid", "picture", "rule"]
 
 FRAME = 80
 """Milliseconds that a frame of an animation lasts."""
@@ -215,6 +215,12 @@ def grid(images: Tensor, width: int) -> Tensor:
     images = F.interpolate(images, scale_factor=factor)
     page: Tensor = make_grid(images, columns, padding=GAP, normalize=True, value_range=(-1, 1))
     return page
+
+
+def picture(images: Tensor, width: int) -> Image.Image:
+    """What :func:`grid` makes of images, in 8 bits, rounded."""
+    page = grid(images, width).mul(255).round().byte()
+    return Image.fromarray(page.permute(1, 2, 0).numpy())
 
 
 def rule(page: Tensor, images: Tensor, dim: int, places: Iterable[int]) -> Tensor:

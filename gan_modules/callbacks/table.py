@@ -7,10 +7,9 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
-from torchvision.transforms.v2.functional import to_pil_image
 
 from gan_modules.batches import Batch
-from gan_modules.callbacks.pictures import Periodic, grid
+from gan_modules.callbacks.pictures import Periodic, picture
 
 __all__ = ["SampleTable"]
 
@@ -69,4 +68,4 @@ def _cell(value: Tensor) -> Any:
 
     if not value.ndim:
         return value.item()
-    return wandb.Image(to_pil_image(grid(value[None, None], 1)))
+    return wandb.Image(picture(value[None, None], 1))

@@ -7,11 +7,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2.functional import to_pil_image
 
 from gan_modules.base import require
 from gan_modules.batches import Batch
-from gan_modules.callbacks.pictures import Picture, grid
+from gan_modules.callbacks.pictures import Picture, picture
 from gan_modules.noise_gan import NoiseGAN
 
 __all__ = ["LatentInterpolation", "TruncationGrid"]
@@ -66,7 +65,7 @@ class LatentInterpolation(Picture):
         missing = -len(images) % columns
         images = torch.cat([images, -torch.ones_like(images[:missing])])
         tiles = images.unflatten(0, (-1, columns)).movedim(2, 0)
-        there = [to_pil_image(grid(frame, self.width // 2)) for frame in tiles]
+        there = [picture(frame, self.width // 2) for frame in tiles]
         return [*there, *there[-2:0:-1]]
 
 

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_modules.callbacks.pictures import FRAME, grid
+from gan_modules.callbacks.pictures import FRAME, picture
 from gan_modules.directions import Directions, latent_directions
 from gan_modules.noise_gan import NoiseGAN
 
-__all__ = ["SamplePictures", "picture"]
+__all__ = ["SamplePictures"]
 
 WIDTH = 640
 """Pixels that a picture is wide, more or less."""
@@ -85,7 +85,7 @@ class SamplePictures:
         images = self.model.sample(n, labels, seed, truncation)
         missing = -len(images) % columns
         images = torch.cat([images, -torch.ones_like(images[:1]).expand(missing, -1, -1, -1)])
-        return picture(images.unflatten(0, (-1, columns)))
+        return picture(images.unflatten(0, (-1, columns)), WIDTH)
 
     def moved(self, seed: int, label: int | None, offsets: Sequence[float]) -> Image.Image:
         """Samples above, and below them the same samples moved in latent space.
@@ -97,7 +97,7 @@ class SamplePictures:
         """
         z, labels = self._subjects(seed, label)
         images = self._images(z, labels), self._images(z + self._shift(offsets), labels)
-        return picture(torch.stack(images))
+        return picture(torch.stack(images), WIDTH)
 
     def overview(self, seed: int, label: int | None) -> Image.Image:
         """One direction per row, from the left end of its slider to the right, of one sample."""
@@ -106,15 +106,17 @@ class SamplePictures:
         steps = amounts[:, None] * self.deviation * self.directions.directions[:, None]
         path = (z[0] + steps).flatten(0, 1)
         one = None if labels is None else labels[:1].expand(len(path))
-        return picture(self._images(path, one).unflatten(0, (-1, COLUMNS)))
+        return picture(self._images(path, one).unflatten(0, (-1, COLUMNS)), WIDTH)
 
     def between(self, first: int, second: int, label: int | None, position: float) -> Image.Image:
         """The image between those of two seeds, at ``position`` in [0, 1]; one for each class."""
-        return picture(self._walks(first, second, label, torch.tensor([position])).movedim(1, 0))
+        return picture(
+            self._walks(first, second, label, torch.tensor([position])).movedim(1, 0), WIDTH
+        )
 
     def strip(self, first: int, second: int, label: int | None) -> Image.Image:
         """The way from one seed's image to the other's; one row for each class."""
-        return picture(self._walks(first, second, label, torch.linspace(0, 1, COLUMNS)))
+        return picture(self._walks(first, second, label, torch.linspace(0, 1, COLUMNS)), WIDTH)
 
     def animation(self, first: int, second: int, label: int | None) -> str:
         """The same way there and back, moving, as the address (``data:``) of a GIF."""
@@ -163,9 +165,3 @@ class SamplePictures:
         with torch.no_grad():
             images: Tensor = self.model(z, labels)
         return images
-
-
-def picture(images: Tensor, width: int = WIDTH) -> Image.Image:
-    """Lay images in [-1, 1], shape ``(rows, columns, C, H, W)``, out as one, in 8 bits."""
-    page = grid(images, width).mul(255).round().byte()
-    return Image.fromarray(page.permute(1, 2, 0).numpy())
