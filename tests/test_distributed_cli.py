@@ -16,21 +16,22 @@ SHORT = [
     "--trainer.limit_val_batches", "2", "--trainer.log_every_n_steps", "2",
     "--trainer.enable_progress_bar", "false",
 ]  # fmt: skip
-SILENT = ["--trainer.logger", "false"]
+SILENT = ["--trainer.logger", "false", "--metrics.names", "[]"]
+MEASURED = ["--metrics.n", "50", "--metrics.features.steps", "20"]
 
 
 def fit(*options: str) -> list[str]:
     return [sys.executable, str(ROOT / "cli.py"), "fit", "--config", "gan.yaml", *SHORT, *options]
 
 
-def is_the_only_run(name: str, printed: str) -> Path:
+def is_the_only_run(name: str, printed: str, *more: str) -> Path:
     """The run's folder, which is whole and has no other beside it."""
     (run,) = Path("runs", name).iterdir()
     assert printed.count(f"Run folder: {run}\n") == 1
     found = {str(path.relative_to(run)) for path in run.rglob("*") if "wandb" not in path.parts}
     assert found == {
         "checkpoints", "checkpoints/last.ckpt", "checkpoints/step_000004.ckpt", "config.yaml",
-        "losses.png", "metrics.csv", "samples", "samples/step_000004.png",
+        "losses.png", "metrics.csv", "samples", "samples/step_000004.png", *more,
     }  # fmt: skip
     checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 4
@@ -42,8 +43,8 @@ def is_the_only_run(name: str, printed: str) -> Path:
 
 
 def test_two_processes_are_one_run() -> None:
-    printed = run_together(fit("--trainer.devices", "2"))
-    run = is_the_only_run("gan", printed)
+    printed = run_together(fit("--trainer.devices", "2", *MEASURED))
+    run = is_the_only_run("gan", printed, "checkpoints/best_fid_digits_classifier_50.ckpt")
     assert len(list(run.glob("wandb/offline-run-*"))) == 1
 
 

@@ -363,11 +363,11 @@ def test_every_process_gets_a_batch_or_a_line_says_why() -> None:
 def test_predict_with_a_plain_trainer(make_trainer: Any) -> None:
     model = tiny_cgan()
     z, labels = torch.randn(4, 4), torch.tensor([0, 1, 2, 0])
-    outputs = make_trainer().predict(model, DataLoader(TensorDataset(z, labels), 2))
+    outputs = make_trainer().predict(model, DataLoader(TensorDataset(z, labels), batch_size=2))
     assert_close(torch.cat(outputs), model(z, labels).detach())
     style = TinyCycleGAN(image_shape=(3, 8, 8))
     a, b = torch.rand(2, 2, 3, 8, 8)
-    (output,) = make_trainer().predict(style, DataLoader(TensorDataset(a, b), 2))
+    (output,) = make_trainer().predict(style, DataLoader(TensorDataset(a, b), batch_size=2))
     assert_close(output, style.translate(a, "a_to_b"))
 
 

@@ -144,7 +144,7 @@ def test_a_run_of_a_sweep_logs_its_metric(
     tiny = {
         "trainer.max_steps": 2, "trainer.val_check_interval": 2, "trainer.accelerator": "cpu",
         "trainer.enable_progress_bar": "false", "trainer.limit_val_batches": 1,
-        "metrics.features.steps": 20,
+        "metrics.features.steps": 20, "metrics.every_n_validations": 1,
     }  # fmt: skip
     # W&B reads the environment once per process
     wandb.teardown()
