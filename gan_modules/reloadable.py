@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from gan_modules.named_classes import check_named_classes
+
 __all__ = ["ReloadableModule", "check_weights", "read_checkpoint", "require_passed_again"]
 
 
@@ -95,8 +97,8 @@ class ReloadableModule(LightningModule):
     ) -> Self:
         """Rebuild a model from its checkpoint; on an abstract class, find the right one first.
 
-        The class is looked for among those already imported: the checkpoint decides neither what
-        is imported nor what is run.
+        The class, and the networks and optimizers that it was described with, are looked for among
+        those already imported: the checkpoint decides neither what is imported nor what is run.
 
         Args:
             checkpoint_path: a ``.ckpt`` file.
@@ -109,8 +111,8 @@ class ReloadableModule(LightningModule):
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is not such a checkpoint, its class is not imported, or
-                something must be passed again.
+            ValueError: if the file is not such a checkpoint, a class is not imported, or something
+                must be passed again.
         """
         checkpoint = read_checkpoint(checkpoint_path, weights_only)
         missing = require_passed_again(
@@ -121,6 +123,8 @@ class ReloadableModule(LightningModule):
             return found.load_from_checkpoint(
                 checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
             )
+        hparams = checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY]
+        check_named_classes(checkpoint_path, cls, {k: hparams[k] for k in hparams.keys() - kwargs})
         defaults = _defaults(cls)
         unneeded = {n: _not_given for n in missing if defaults[n] is inspect.Parameter.empty}
         model: Self = super().load_from_checkpoint(
