@@ -219,6 +219,8 @@ MORE = {
     "SMALL --samples.every_n_steps 0": "samples.every_n_steps=0 must be at least 1",
     "SMALL --loss_plot.every_n_steps 0": "loss_plot.every_n_steps=0 must be at least 1",
     "SMALL --loss_plot.path curves.xyz": "loss_plot.path='curves.xyz' must be a file that ends in",
+    "SMALL --metrics.n 100": "--metrics.n does nothing without --metrics.names [fid,kid]",
+    "SMALL --watch.every_n_steps=5": "--watch.every_n_steps does nothing without --watch.what all",
     "validate --config small.yaml": "validate needs --ckpt_path, the weights to use",
     "SMALL --model.num_classes 3": "model.num_classes=3 must be left out: it comes from the data",
     "fit --model GAN --data ToyDataModule --data.name grod": (

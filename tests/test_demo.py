@@ -20,10 +20,10 @@ import cli
 from gan_modules import CGAN, WGANGP, CycleGAN, GANModule
 from gan_modules.callbacks.pictures import grid, picture
 from gan_modules.command_line import GANCLI
-from gan_modules.command_line.image_files import read_image
 from gan_modules.demo.pictures import SamplePictures
 from gan_modules.demo.server import find_port
 from gan_modules.demo.translations import TranslationPictures
+from gan_modules.image_files import read_image
 from gan_modules.latents import slerp
 from gan_modules.networks import (
     CycleGANGenerator,

@@ -1,5 +1,6 @@
 """GenerativeMetrics in fit, validate and test, on models whose figures are known."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -449,6 +450,41 @@ def test_best_and_last_are_kept_and_reported(make_trainer: Any, capsys: Any) -> 
     assert isinstance(GANModule.load_from_checkpoint(path, generator=Dice()), GAN)
 
 
+def test_a_second_training_begins_anew(make_trainer: Any, capsys: Any) -> None:
+    figures = iter([1.0, 2.0, 5.0, 4.0])
+
+    class Scripted(GenerativeMetrics):
+        def measure(self, *args: Any) -> dict[str, float]:
+            return {"fid_projection_100": next(figures)}
+
+    callbacks = [Scripted(["fid"], features=ModuleFeatures(Projection())), BestCheckpoint()]
+    for _ in range(2):
+        fit(make_trainer, callbacks, steps=4)
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.search(r"best 1 after 2 generator updates \(\S+/checkpoints/best_fid", first)
+    assert re.search(r"best 4 after 4 generator updates \(\S+/checkpoints-v1/best_fid", second)
+
+
+def test_a_monitor_that_never_comes_is_told(make_trainer: Any) -> None:
+    with pytest.warns(match="monitor='val/fid' must be one of .*val/fid_projection_100, val/g/adv"):
+        fit(make_trainer, [projected(), BestCheckpoint("val/fid")], steps=2)
+
+
+def test_what_cannot_be_measured_stops_before_training(make_trainer: Any) -> None:
+    for options, line in (
+        (
+            {"names": ["is"], "features": ModuleFeatures(nn.Flatten())},
+            "the Inception Score needs classes, which features=flatten does not tell",
+        ),
+        ({"names": ["recall"], "n": 5}, "need 6 images at least: metrics.n and metrics.n_kept"),
+        ({"features": ModuleFeatures(nn.Linear(3, 2))}, "mat1 and mat2 shapes cannot be multip"),
+    ):
+        trainer = make_trainer(callbacks=[projected(**options)], max_steps=2, limit_val_batches=1)
+        with pytest.raises((ValueError, RuntimeError), match=line):
+            trainer.fit(GAN(image_shape=(1, 8, 8), latent_dim=4), Digits8())
+        assert trainer.global_step == 0
+
+
 def test_the_best_is_remembered_by_a_resumed_run(make_trainer: Any, capsys: Any) -> None:
     def run(folder: str, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Weights, and best and last figure with their steps."""
@@ -523,12 +559,12 @@ def test_real_statistics_are_computed_once_and_found_by_all_that_decides_them(
     model = GAN(image_shape=(1, 8, 8), latent_dim=4)
 
     def run(data: Any, **kwargs: Any) -> tuple[dict[str, float], int]:
-        """Figures, and real images whose features were computed, beside one to see how many."""
+        """Figures, and real images whose features were computed, beside two that are looked at."""
         Counting.seen = 0
         module = kwargs.pop("module", None) or Counting()
         metrics = GenerativeMetrics(n=100, features=ModuleFeatures(module, "x"), **kwargs)
         found = validate(model, data, metrics)
-        return found, max(Counting.seen - 101, 0)
+        return found, max(Counting.seen - 102, 0)
 
     first, computed = run(Digits8())
     assert computed == 70
@@ -586,6 +622,21 @@ def test_the_classifier_is_trained_once(
     assert validate(model, data, digit_metrics()) == first
     with pytest.raises(AssertionError):
         validate(model, data, GenerativeMetrics(n=10, features=ClassifierFeatures(steps=151)))
+
+
+def test_its_accuracy_is_that_on_the_images_held_out_now(validate: Any, tmp_path: Path) -> None:
+    class Shorter(Digits8):
+        def val_dataloader(self) -> DataLoader[Any]:
+            return DataLoader(TensorDataset(self.images[:6], torch.zeros(6).long()), 20)
+
+    for data, labels in ((Digits8(), None), (Shorter(), torch.zeros(6))):
+        classifier = ClassifierFeatures(steps=20)
+        metrics = GenerativeMetrics(n=10, features=classifier, cache_dir=str(tmp_path / "c"))
+        validate(GAN(image_shape=(1, 8, 8), latent_dim=4), data, metrics)
+        network: Any = classifier.module
+        wanted = data.labels[:30] if labels is None else labels
+        right = network.classify(data.images[: len(wanted)]) == wanted
+        assert classifier.accuracy == pytest.approx(right.float().mean().item())
 
 
 def test_a_cache_that_cannot_be_written_to(validate: Any) -> None:

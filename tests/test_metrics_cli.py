@@ -70,6 +70,11 @@ def test_a_last_checkpoint_that_was_not_measured_is_not_said_to_be(capsys: Any) 
     assert re.search(r"last [\d.]+ after 4\n", capsys.readouterr().out)
 
 
+def test_the_best_by_a_term_of_the_objective() -> None:
+    cli.main(["fit", "--config", "small.yaml", "--best_checkpoint.monitor", "val/g/loss"])
+    assert Path("runs/small/0/checkpoints/best_g_loss.ckpt").is_file()
+
+
 def test_nothing_is_measured_unless_asked_for() -> None:
     done = cli.main(["fit", "--config", "small.yaml"])
     kinds = {type(callback).__name__ for callback in done.trainer.callbacks}

@@ -61,7 +61,7 @@ def test_every_picture_is_tested() -> None:
 def test_when_and_where(kind: Any, make_model: Any, make_trainer: Any, make_loader: Any) -> None:
     # few images: every file is flushed to the disk
     every, end = kind(every_n_steps=2, n=4, dirpath="often"), kind(every_n_steps=None, n=4)
-    make_trainer(max_steps=3, callbacks=[every, end]).fit(make_model(n_critic=1), make_loader(4))
+    make_trainer(max_steps=3, callbacks=[end, every]).fit(make_model(n_critic=1), make_loader(4))
     pictures = [name for name in names("often") if name.endswith(".png")]
     assert pictures == ["step_000002.png", "step_000003.png"]
     assert [name for name in names(kind.name) if name.endswith(".png")] == ["step_000003.png"]
@@ -70,6 +70,15 @@ def test_when_and_where(kind: Any, make_model: Any, make_trainer: Any, make_load
     assert "step_000001.png" in names(f"{kind.name}-v1")
     make_trainer(fast_dev_run=1, callbacks=[end]).fit(make_model(n_critic=1), make_loader(4))
     assert not Path(f"{kind.name}-v2").exists()
+
+
+def test_two_of_a_kind_are_kept_apart(make_model: Any, make_trainer: Any, make_loader: Any) -> None:
+    model = make_model(n_critic=1, ema_decay=0.5)
+    callbacks = [TruncationGrid(n=3, seed=seed, width=64) for seed in (1, 2)]
+    make_trainer(max_steps=1, callbacks=callbacks).fit(model, make_loader(2))
+    for callback, folder in zip(callbacks, ("truncation", "truncation_2"), strict=True):
+        images = callback.draw(model, (torch.empty(0), None))
+        assert_close(pixels(f"{folder}/step_000001.png"), as_saved(grid(images, 64)))
 
 
 def test_interpolation_is_drawn_and_animated(

@@ -20,10 +20,10 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 import cli
 from gan_modules import CGAN, WGANGP, CycleGAN, GANModule
 from gan_modules.callbacks.pictures import grid
-from gan_modules.command_line.image_files import find_images, image_size, read_image, write_image
 from gan_modules.command_line.predict import ImageWriter
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.command_line.results import run_folder_of, write_results
+from gan_modules.image_files import find_images, image_size, read_image, write_image
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
@@ -316,6 +316,7 @@ WRONG: dict[str, str] = {
     "--ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file",
     "CHECKPOINT --n 0": "n=0 must be at least 1",
     "CHECKPOINT --n 1 --labels 3": "labels=[3] must be 1 integers in [0, 2]",
+    "CHECKPOINT --seed -3": "seed=-3 must be in [0, 4294967295]",
     "CHECKPOINT --labels seven": "labels=seven must be a list, an integer or null",
     "CHECKPOINT --format gif": "format=gif must be png, jpg, npy or pt",
     "CHECKPOINT --out CHECKPOINT/out": "run/checkpoints/a.ckpt/out cannot be made (Not a direc",

@@ -212,7 +212,7 @@ def test_parameters_are_those_of_the_checkpoint(logged: Logged) -> None:
         for name in (name for name in parameters if not name.startswith("averaged_")):
             assert [*logged.run.values(f"gradients/{name}")] == [2, 4]
             found = logged.run.values(f"parameters/{name}")[step]
-            counts, edges = np.histogram(parameters[name].detach().numpy(), bins=64)
+            counts, edges = np.histogram(parameters[name].detach().double().numpy(), bins=64)
             assert found["values"] == counts.tolist()
             assert_close(found["bins"], edges.tolist())
 

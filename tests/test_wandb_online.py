@@ -174,6 +174,7 @@ def test_a_sweep_and_its_agent(server: FakeWandb) -> None:
     tiny = {
         "trainer.max_steps": 2, "trainer.val_check_interval": 2, "trainer.accelerator": "cpu",
         "trainer.enable_progress_bar": False, "metrics.features.steps": 20,
+        "metrics.every_n_validations": 1,
     }  # fmt: skip
     arguments = {name: {"value": value} for name, value in (chosen | tiny).items()}
     server.commands = [{"type": "run", "run_id": "first", "program": "cli.py", "args": arguments}]

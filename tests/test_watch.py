@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 from wandb_files import read_offline_run
 
-from gan_modules import NoiseGAN
+from gan_modules import GAN, NoiseGAN
 from gan_modules.callbacks import NetworkWatch
 from gan_modules.callbacks.watch import _loss_scale
 
@@ -243,3 +243,22 @@ def test_wrong_options_on_the_command_line(fails: Any) -> None:
     line = fails(f"{command} --watch.what al")
     assert line == "watch.what=al must be gradients, parameters, all or null"
     assert fails(f"{command} --watch all").startswith("watch=all must be a mapping of options")
+
+
+@pytest.mark.parametrize("values", [[0.0, 1e-44], [1.0, 1.0 + 2e-7], [-3e-45, 0.0, 1e-38]])
+def test_values_that_hardly_differ(
+    values: list[float], make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: dict[str, Any] = {}
+
+    class Noting(WandbLogger):
+        def log_metrics(self, metrics: Any, step: Any = None) -> None:
+            sent.update(metrics)
+
+    monkeypatch.setattr("gan_modules.callbacks.watch._flat", lambda _: torch.tensor(values))
+    trainer = make_trainer(logger=Noting(save_dir="w", mode="offline"))
+    model = GAN(image_shape=(1, 8, 8), latent_dim=4)
+    NetworkWatch("parameters", every_n_steps=1).on_train_batch_end(trainer, model, None, None, 0)
+    for histogram in sent.values():
+        assert sum(histogram.histogram) == len(values)
+        assert histogram.bins[0] == pytest.approx(min(values), rel=1e-6)

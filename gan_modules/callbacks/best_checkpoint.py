@@ -52,11 +52,14 @@ class BestCheckpoint(Callback):
         self.dirpath = dirpath
         self._best: dict[str, Any] = {}
         self._last: dict[str, Any] = {}
+        self._seen: set[str] = set()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Settle how files are written."""
         if stage == "fit":
             AtomicCheckpointIO.install(trainer)
+            # an earlier training's; what a resumed one goes on from is loaded after this
+            self._best, self._last, self._seen = {}, {}, set()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See that there is a metric, settle the folder, and take the best so far there."""
@@ -97,6 +100,7 @@ class BestCheckpoint(Callback):
         if trainer.sanity_checking or is_trial(trainer) or trainer.state.fn != TrainerFn.FITTING:
             return
         name, mode = self._choice(trainer)
+        self._seen |= {seen for seen in trainer.callback_metrics if seen.startswith("val/")}
         if name is None or name not in trainer.callback_metrics:
             return
         value = trainer.callback_metrics[name].item()
@@ -109,7 +113,12 @@ class BestCheckpoint(Callback):
             save_checkpoint(trainer, path)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report best and last."""
+        """Report best and last; say so if the metric never came."""
+        if self.monitor is not None and self._seen and not self._last:
+            rank_zero_warn(
+                f"there is no best checkpoint: monitor={self.monitor!r} must be one of "
+                f"{', '.join(sorted(self._seen))}"
+            )
         if trainer.is_global_zero and self._best:
             best, last, beside = self._best, self._last, _find(trainer, StepCheckpoint)
             # training may go on after the last measurement

@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from gan_modules.base import GANModule, require
 from gan_modules.callbacks.paths import check_writable, is_trial
 from gan_modules.metrics.cache import TensorCache
-from gan_modules.metrics.comparisons import Plan, comparisons
+from gan_modules.metrics.comparisons import Comparison, Plan, comparisons
 from gan_modules.metrics.data import RealData, Split
 from gan_modules.metrics.evaluator import Evaluator
 from gan_modules.metrics.features import FeatureNetwork, MissingWeightsError
@@ -129,6 +129,11 @@ class GenerativeMetrics(Callback):
 
     # ---- when ----------------------------------------------------------------------------------
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Count validations anew; of a resumed training, their number is loaded after this."""
+        if stage == "fit":
+            self._validations = 0
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle what could stop a measurement later."""
         if self.names and not is_trial(trainer) and not trainer.enable_validation:
@@ -137,16 +142,16 @@ class GenerativeMetrics(Callback):
                 "give the trainer validation images, and no limit_val_batches=0, or set "
                 "metrics.names=[]"
             )
-        self._begin(trainer, pl_module)
+        self._begin(trainer, pl_module, "val")
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The same for ``validate``."""
         if trainer.state.fn != TrainerFn.FITTING:
-            self._begin(trainer, pl_module)
+            self._begin(trainer, pl_module, "val")
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The same for ``test``."""
-        self._begin(trainer, pl_module)
+        self._begin(trainer, pl_module, "test")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, if it is due."""
@@ -177,7 +182,7 @@ class GenerativeMetrics(Callback):
         """Go on counting."""
         self._validations = state_dict["validations"]
 
-    def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _begin(self, trainer: Trainer, pl_module: LightningModule, held_out: Split) -> None:
         self._active = bool(self.names) and not is_trial(trainer)
         if not self._active:
             return
@@ -203,6 +208,15 @@ class GenerativeMetrics(Callback):
                 raise error
             self._active = False
             rank_zero_warn(f"no {', '.join(self.names)} in this run: {error}")
+
+        if self._active:
+            with self._apart(pl_module):
+                for part in self._parts(pl_module, held_out):
+                    self._evaluator.check(self._data, part)
+
+    def _parts(self, model: GANModule, held_out: Split) -> Sequence[Comparison]:
+        plan = Plan(self.n, self.batch_size, self.seed, held_out, self.reference)
+        return comparisons(model, self._data, plan)
 
     def _forget(self, trainer: Trainer) -> None:
         """Take the last measurement out of the metrics, which loggers would get again as new."""
@@ -238,8 +252,7 @@ class GenerativeMetrics(Callback):
         """
         with self._apart(model):
             self.features.train(self._data, self.cache)
-            plan = Plan(self.n, self.batch_size, self.seed, held_out, self.reference)
-            parts = comparisons(model, self._data, plan)
+            parts = self._parts(model, held_out)
             measured = [self._evaluator.scores(self._data, part) for part in parts]
             found: dict[str, float] = {}
             if len(parts) > 1:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from gan_modules.batches import Batch, as_batch, join_batches
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.files import whole_file
 
-__all__ = ["Periodic", "Picture", "grid", "picture", "rule"]
+__all__ = ["Periodic", "Picture", "grid", "picture", "rule", "there_and_back"]
 
 FRAME = 80
 """Milliseconds that a frame of an animation lasts."""
@@ -116,6 +117,7 @@ class Picture(Periodic):
     """Base of the pictures: a file per drawing, which goes to the loggers that show images.
 
     Files are ``<name>/step_XXXXXX.png``; Weights & Biases and TensorBoard get them as ``<name>``.
+    A second one of the same kind has ``<name>_2``.
     A subclass says what to :meth:`draw`.
 
     Args:
@@ -167,7 +169,12 @@ class Picture(Periodic):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the folder and the held-out batch."""
         super().on_train_start(trainer, pl_module)
-        folder = Path(self.dirpath or Path(trainer.default_root_dir, self.name))
+        # two of a kind are kept apart
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        alike = [c for c in callbacks if isinstance(c, Picture) and c.name == self.name]
+        number = next((i for i, callback in enumerate(alike, 1) if callback is self), 1)
+        self._key = self.name if number == 1 else f"{self.name}_{number}"
+        folder = Path(self.dirpath or Path(trainer.default_root_dir, self._key))
         check_writable(f"{self.name}.dirpath", folder)
         self._folder = unused(folder)
 
@@ -186,13 +193,13 @@ class Picture(Periodic):
                 frames[0].save(file, format="gif", duration=FRAME, **moving)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_image(key=self.name, images=[str(path)], step=step)
+                logger.log_image(key=self._key, images=[str(path)], step=step)
                 if frames:
-                    key = f"{self.name}_animated"
+                    key = f"{self._key}_animated"
                     logger.log_video(key=key, videos=[str(animation)], step=step)
             elif isinstance(logger, TensorBoardLogger):
                 with Image.open(path) as image:
-                    logger.experiment.add_image(self.name, pil_to_tensor(image), step)
+                    logger.experiment.add_image(self._key, pil_to_tensor(image), step)
 
 
 def grid(images: Tensor, width: int) -> Tensor:
@@ -221,6 +228,21 @@ def picture(images: Tensor, width: int) -> Image.Image:
     """What :func:`grid` makes of images, in 8 bits, rounded."""
     page = grid(images, width).mul(255).round().byte()
     return Image.fromarray(page.permute(1, 2, 0).numpy())
+
+
+def there_and_back(walks: Tensor, width: int) -> list[Image.Image]:
+    """Frames of all walks at once, side by side, to their ends and back.
+
+    Args:
+        walks: images in [-1, 1], shape ``(n, steps, C, H, W)``.
+        width: of a frame, see :func:`grid`.
+    """
+    columns = ceil(sqrt(len(walks)))
+    missing = -len(walks) % columns
+    walks = torch.cat([walks, -torch.ones_like(walks[:1]).expand(missing, *walks.shape[1:])])
+    tiles = walks.unflatten(0, (-1, columns)).movedim(2, 0)
+    there = [picture(frame, width) for frame in tiles]
+    return [*there, *there[-2:0:-1]]
 
 
 def rule(page: Tensor, images: Tensor, dim: int, places: Iterable[int]) -> Tensor:

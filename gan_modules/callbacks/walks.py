@@ -1,7 +1,6 @@
 """Pictures of the latent space: the way between two latents, and the way to its middle."""
 
 from collections.abc import Sequence
-from math import ceil, sqrt
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from gan_modules.base import require
 from gan_modules.batches import Batch
-from gan_modules.callbacks.pictures import Picture, picture
+from gan_modules.callbacks.pictures import Picture, there_and_back
 from gan_modules.noise_gan import NoiseGAN
 
 __all__ = ["LatentInterpolation", "TruncationGrid"]
@@ -61,12 +60,7 @@ class LatentInterpolation(Picture):
 
     def frames(self, images: Tensor) -> list[Image.Image]:
         """All walks at once, side by side, there and back."""
-        columns = ceil(sqrt(len(images)))
-        missing = -len(images) % columns
-        images = torch.cat([images, -torch.ones_like(images[:missing])])
-        tiles = images.unflatten(0, (-1, columns)).movedim(2, 0)
-        there = [picture(frame, self.width // 2) for frame in tiles]
-        return [*there, *there[-2:0:-1]]
+        return there_and_back(images, self.width // 2)
 
 
 class TruncationGrid(Picture):

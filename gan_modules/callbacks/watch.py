@@ -97,8 +97,9 @@ class NetworkWatch(Callback):
             if isinstance(logger, WandbLogger):
                 import wandb
 
+                # in float64: bins of nearly equal or tiny values cannot be told apart in float32
                 histograms: Any = {
-                    name: wandb.Histogram(np_histogram=np.histogram(values, BINS))
+                    name: wandb.Histogram(np_histogram=np.histogram(values.astype(float), BINS))
                     for name, values in shown.items()
                 }
                 logger.log_metrics(histograms, step)

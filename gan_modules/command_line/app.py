@@ -230,7 +230,9 @@ class GANCLI(PredictCommand):
         """Leave our checkpoints, metrics and histograms out where they are switched off."""
         unwanted: list[type[Callback]] = []
         if not self._get(self.config, "metrics.names"):
-            unwanted += [GenerativeMetrics, BestCheckpoint]
+            unwanted.append(GenerativeMetrics)
+            if self._get(self.config, "best_checkpoint.monitor") is None:
+                unwanted.append(BestCheckpoint)
         if not self._get(self.config, "watch.what"):
             unwanted.append(NetworkWatch)
         if config["enable_checkpointing"] is False:

@@ -23,6 +23,8 @@ LISTS = (
     "--trainer.plugins",
     "--metrics.names+",
 )
+# groups of options that do nothing unless one of them is set, and how to set it
+SWITCHES = {"metrics": ("names", "[fid,kid]"), "watch": ("what", "all")}
 LAST_SEED = 2**32 - 1
 GROUPS = ("trainer", "checkpoint", "samples", "loss_plot", "metrics", "best_checkpoint", "watch")
 
@@ -38,6 +40,11 @@ def check_options(arguments: Sequence[str], options: Namespace) -> None:
     for group in GROUPS:
         is_mapping = isinstance(options[group], Namespace)
         require(is_mapping, group, options[group], "a mapping of options")
+    for group, (switch, example) in SWITCHES.items():
+        typed = [a.partition("=")[0] for a in arguments if a.startswith(f"--{group}.")]
+        idle = [name for name in typed if not name.startswith(f"--{group}.{switch}")]
+        if idle and not options[group][switch] and f"--{group}.{switch}" not in typed:
+            raise ValueError(f"{idle[0]} does nothing without --{group}.{switch} {example}")
     seed = options["seed_everything"]
     in_range = seed is None or isinstance(seed, bool) or 0 <= seed <= LAST_SEED
     require(in_range, "seed_everything", seed, f"in [0, {LAST_SEED}]")

@@ -13,9 +13,9 @@ from torch import Tensor
 from gan_modules.base import GANModule
 from gan_modules.callbacks.paths import is_trial, unused
 from gan_modules.callbacks.pictures import grid
-from gan_modules.command_line.image_files import write_image
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.command_line.results import run_folder_of
+from gan_modules.image_files import write_image
 from gan_modules.reloadable import read_checkpoint
 
 __all__ = ["ImageWriter", "PredictCommand"]

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gan_modules.base import GANModule, require
-from gan_modules.command_line.image_files import (
+from gan_modules.image_files import (
     Format,
     find_images,
     image_size,
@@ -23,6 +24,8 @@ from gan_modules.translation_gan import DIRECTIONS, TranslationGAN
 
 __all__ = ["Prediction"]
 
+LAST_SEED = 2**32 - 1
+UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
 SAMPLING = ("n", "seed", "labels", "truncation")
 TRANSLATING = ("input", "direction", "size")
 
@@ -68,6 +71,8 @@ class Prediction:
     ) -> None:
         for name, value in (("n", n), ("size", size), ("batch_size", batch_size)):
             require(value is None or value >= 1, f"{name}", value, "at least 1")
+        in_range = seed is None or 0 <= seed <= LAST_SEED
+        require(in_range, "seed", seed, f"in [0, {LAST_SEED}]")
         known = direction is None or direction in DIRECTIONS
         require(known, "direction", direction, " or ".join(DIRECTIONS))
         require(labels != [], "labels", labels, "one class at least")
@@ -214,7 +219,7 @@ class _Files(Dataset[Any]):
         for place in places:
             try:
                 images.append(read_image(self.folder / self.paths[place], self.channels, self.size))
-            except (OSError, SyntaxError) as error:
+            except UNREADABLE as error:
                 raise ValueError(f"{self.folder / self.paths[place]} cannot be decoded") from error
         return torch.stack(images), self.direction, [self.names[place] for place in places]
 
@@ -228,7 +233,7 @@ class _Files(Dataset[Any]):
         for path in self.paths:
             try:
                 sizes.append(image_size(self.folder / path))
-            except (OSError, SyntaxError):
+            except UNREADABLE:
                 corrupt.append(str(path))
         if corrupt:
             names = ", ".join(corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")

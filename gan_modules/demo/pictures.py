@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gan_modules.callbacks.pictures import FRAME, picture
+from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
 from gan_modules.directions import Directions, latent_directions
 from gan_modules.noise_gan import NoiseGAN
 
@@ -121,12 +121,7 @@ class SamplePictures:
     def animation(self, first: int, second: int, label: int | None) -> str:
         """The same way there and back, moving, as the address (``data:``) of a GIF."""
         walks = self._walks(first, second, label, torch.linspace(0, 1, FRAMES))
-        columns = ceil(sqrt(len(walks)))
-        missing = -len(walks) % columns
-        walks = torch.cat([walks, -torch.ones_like(walks[:1]).expand(missing, *walks.shape[1:])])
-        tiles = walks.unflatten(0, (-1, columns)).movedim(2, 0)
-        there = [picture(frame, WIDTH // 2) for frame in tiles]
-        first_frame, *others = [*there, *there[-2:0:-1]]
+        first_frame, *others = there_and_back(walks, WIDTH // 2)
         file = BytesIO()
         first_frame.save(file, "gif", save_all=True, append_images=others, loop=0, duration=FRAME)
         return f"data:image/gif;base64,{base64.b64encode(file.getvalue()).decode()}"

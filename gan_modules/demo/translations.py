@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from gan_modules.callbacks.pictures import picture
-from gan_modules.command_line.image_files import image_size, read_image
+from gan_modules.image_files import image_size, read_image
 from gan_modules.translation_gan import DIRECTIONS, Direction, TranslationGAN
 
 __all__ = ["Translated", "TranslationPictures"]

@@ -182,14 +182,11 @@ class ClassifierFeatures(FeatureNetwork):
             if first:
                 model = train_classifier(images, labels, **self.options)
                 weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-            weights = strategy.broadcast(weights)
-            self._use(self._rebuilt(weights))
-            known = {**weights, "held_out": self._score(data)}
-            if first:
-                cache.write(f"classifier-{key}", known)
-        right, total = known.pop("held_out").tolist()
+                cache.write(f"classifier-{key}", weights)
+            known = strategy.broadcast(weights)
         self._use(self._rebuilt(known))
         self._trained = key
+        right, total = self._score(data).tolist()
         if total:
             self.accuracy = right / total
             rank_zero_info(

@@ -9,7 +9,8 @@ from gan_modules.metrics.cache import TensorCache, digest
 from gan_modules.metrics.comparisons import Comparison
 from gan_modules.metrics.data import RealData, subset_rows
 from gan_modules.metrics.features import FeatureNetwork, full_precision
-from gan_modules.metrics.scores import NEEDS_KEPT, MetricName, RealStatistics, scores
+from gan_modules.metrics.prdc import COVERAGE_K
+from gan_modules.metrics.scores import NEEDS_KEPT, PRDC_NAMES, MetricName, RealStatistics, scores
 from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics
 
 __all__ = ["Evaluator"]
@@ -42,6 +43,23 @@ class Evaluator:
         self.batch_size = batch_size
         self.cache = cache
         self._real: dict[str, RealStatistics] = {}
+
+    def check(self, data: RealData, part: Comparison) -> None:
+        """See by one real image that the metrics can be had, as far as the network is there.
+
+        Raises:
+            ValueError: if they need classes or more images, or the network another kind of image.
+        """
+        kept = min(self.n_kept, part.n)
+        if {*self.names} & {*PRDC_NAMES} and kept <= COVERAGE_K:
+            raise ValueError(
+                f"precision, recall, density and coverage need {COVERAGE_K + 1} images at least: "
+                f"metrics.n and metrics.n_kept leave {kept}"
+            )
+        if self.features.module is not None:
+            if "is" in self.names:
+                self._num_classes(data, part)
+            self._probe(data, part)
 
     def scores(self, data: RealData, part: Comparison) -> dict[MetricName, float]:
         """Make the fakes of a comparison and score them; NaN where they are.

@@ -14,6 +14,7 @@ __all__ = [
     "HIGHER_IS_BETTER",
     "METRICS",
     "NEEDS_KEPT",
+    "PRDC_NAMES",
     "MetricName",
     "RealStatistics",
     "frechet_distance",
