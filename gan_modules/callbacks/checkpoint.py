@@ -76,7 +76,7 @@ class StepCheckpoint(ModelCheckpoint):
         self._signals.install()
         if self._validate_first:
             self._validate_first = False
-            _validate(trainer)
+            _validate(trainer, self._epoch)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -89,6 +89,7 @@ class StepCheckpoint(ModelCheckpoint):
     ) -> None:
         """Take the note."""
         self._validate_first = checkpoint.get("validation_is_due", False)
+        self._epoch: int = checkpoint["epoch"]
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -175,10 +176,15 @@ def validation_is_due(trainer: Trainer) -> bool:
     return bool(loop.epoch_loop._should_check_val_fx(loop._data_fetcher))  # type: ignore[arg-type]
 
 
-def _validate(trainer: Trainer) -> None:
-    """Validate as Lightning does between two iterations."""
-    loop = trainer.fit_loop.epoch_loop.val_loop
+def _validate(trainer: Trainer, epoch: int) -> None:
+    """Validate as Lightning does between two iterations, in the epoch of the one before.
+
+    After the last iteration of an epoch, a resumed training is in the next one already.
+    """
+    loop, progress = trainer.fit_loop.epoch_loop.val_loop, trainer.fit_loop.epoch_progress.current
     trainer.validating = True
     loop.restarting = False
+    now, progress.completed = progress.completed, epoch
     loop.run()
+    progress.completed = now
     trainer.training = True
