@@ -20,6 +20,7 @@ import cli
 from gan_modules import CGAN, WGANGP, CycleGAN, GANModule
 from gan_modules.callbacks.pictures import grid, picture
 from gan_modules.command_line import GANCLI
+from gan_modules.command_line.demo import _own_class
 from gan_modules.demo.pictures import SamplePictures
 from gan_modules.demo.server import find_port
 from gan_modules.demo.translations import TranslationPictures
@@ -402,3 +403,13 @@ def test_the_first_free_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
             find_port("127.0.0.1")
     with pytest.raises(ValueError, match=r"port=8000 on host=no\.such\.host\.invalid cannot"):
         find_port("no.such.host.invalid", 8000)
+
+
+def test_classes_of_ones_own() -> None:
+    assert _own_class("gan_modules.CGAN") is CGAN
+    # a network is only to be imported; the checkpoint says what the model is
+    assert _own_class("gan_modules.networks.MLPGenerator") is GANModule
+    with pytest.raises(ValueError, match="model=os.system must be a subclass of GANModule, or a"):
+        _own_class("os.system")
+    with pytest.raises(ValueError, match="model=nowhere.Own cannot be imported"):
+        _own_class("nowhere.Own")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from gan_modules.base import GANModule
 from gan_modules.checkpoints import newest_checkpoint
@@ -35,7 +36,7 @@ def demo_parser() -> GANArgumentParser:
         "--model",
         type=str | None,
         default=None,
-        help="Class of the model, as in my_project.MyGAN, if it is one of your own.",
+        help="Class of your own, model or network, that the checkpoint names: my_project.MyGAN.",
     )
     parser.add_argument(
         "--device",
@@ -110,6 +111,7 @@ def _own_class(path: str) -> type[GANModule]:
     except (ImportError, AttributeError, ValueError) as error:
         line = f"model={path} cannot be imported, as in my_project.MyGAN: {error}"
         raise ValueError(line) from error
-    if not (isinstance(found, type) and issubclass(found, GANModule)):
-        raise ValueError(f"model={path} must be a subclass of GANModule")
-    return found
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ValueError(f"model={path} must be a subclass of GANModule, or a network")
+    # a network is imported now, which is all that the checkpoint waits for
+    return found if issubclass(found, GANModule) else GANModule
