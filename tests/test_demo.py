@@ -409,7 +409,7 @@ def test_classes_of_ones_own() -> None:
     assert _own_class("gan_modules.CGAN") is CGAN
     # a network is only to be imported; the checkpoint says what the model is
     assert _own_class("gan_modules.networks.MLPGenerator") is GANModule
-    with pytest.raises(ValueError, match="model=os.system must be a subclass of GANModule, or a"):
+    with pytest.raises(ValueError, match=r"model=os\.system must be a subclass of GANModule, or a"):
         _own_class("os.system")
-    with pytest.raises(ValueError, match="model=nowhere.Own cannot be imported"):
+    with pytest.raises(ValueError, match=r"model=nowhere\.Own cannot be imported"):
         _own_class("nowhere.Own")
