@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
 from datamodules.base import ImageTensorDataset
+from gan_modules.image_files import upright
 
 __all__ = ["ImageStore", "MappedDataset", "decode"]
 
@@ -47,18 +48,7 @@ def decode(path: str | Path, size: int, channels: int) -> NDArray[np.uint8]:
         # only JPEG can: decode at a fraction of the size, where that is still twice what is needed
         drafted = file.draft(None, (2 * size, 2 * size))
         scale = drafted[1][2] / whole[0] if drafted else 1.0
-        ImageOps.exif_transpose(file, in_place=True)
-        image: Image.Image = file
-        if image.mode.startswith("I"):
-            # 16 bits per pixel; PIL would cut off all above 255
-            deep = np.asarray(image).astype(np.int64).clip(0, 65_535)
-            image = Image.fromarray((deep >> 8).astype(np.uint8))
-        elif image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        mode = "L" if channels == 1 else "RGB"
-        if image.mode != mode:
-            image = image.convert(mode)
+        image = upright(file, channels)
         wide = image.width >= image.height
         width, height = sorted(whole, reverse=wide)
         side = min(width, height)

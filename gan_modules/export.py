@@ -35,7 +35,7 @@ class _Exportable(NamedTuple):
 
 
 def to_onnx(
-    model: GANModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-4
+    model: GANModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-5
 ) -> Path:
     """Write the averaged generator as an ONNX file, and check it with ONNX Runtime.
 
@@ -99,7 +99,7 @@ def to_onnx(
 
 
 def to_exported_program(
-    model: GANModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-4
+    model: GANModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-5
 ) -> Path:
     """Write the averaged generator as ``torch.export`` does, and check it.
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-__all__ = ["Format", "find_images", "image_size", "read_image", "write_image"]
+__all__ = ["Format", "find_images", "image_size", "read_image", "upright", "write_image"]
 
 Format = Literal["png", "jpg", "npy", "pt"]
 TURNED = (5, 6, 7, 8)
@@ -37,6 +37,26 @@ def image_size(path: Path) -> tuple[int, int]:
         return (file.width, file.height) if turned else (file.height, file.width)
 
 
+def upright(file: Image.Image, channels: int) -> Image.Image:
+    """An opened image, turned as its EXIF data says, with white behind what is transparent.
+
+    Args:
+        file: of any mode that PIL knows; of 16 bits per pixel the upper 8 are kept.
+        channels: 1 for grey, 3 for colour.
+    """
+    ImageOps.exif_transpose(file, in_place=True)
+    image = file
+    if image.mode.startswith("I"):
+        # 16 bits per pixel; PIL would cut off all above 255
+        deep = np.asarray(image).astype(np.int64).clip(0, 65_535)
+        image = Image.fromarray((deep >> 8).astype(np.uint8))
+    elif image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
 def read_image(path: Path, channels: int, size: int | tuple[int, int] | None = None) -> Tensor:
     """Read an image upright, with white behind what is transparent.
 
@@ -53,16 +73,7 @@ def read_image(path: Path, channels: int, size: int | tuple[int, int] | None = N
         OSError: if it cannot be read.
     """
     with Image.open(path) as file:
-        ImageOps.exif_transpose(file, in_place=True)
-        image: Image.Image = file
-        if image.mode.startswith("I"):
-            # 16 bits per pixel; PIL would cut off all above 255
-            deep = np.asarray(image).astype(np.int64).clip(0, 65_535)
-            image = Image.fromarray((deep >> 8).astype(np.uint8))
-        elif image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("L" if channels == 1 else "RGB")
+        image = upright(file, channels)
         if size is not None:
             height, width = (size, size) if isinstance(size, int) else size
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)

@@ -78,7 +78,7 @@ def loaded(file: Path) -> Any:
     return run
 
 
-def check(model: Any, writers: Any, directions: Any = DIRECTIONS, tolerance: float = 1e-4) -> None:
+def check(model: Any, writers: Any, directions: Any = DIRECTIONS, tolerance: float = 1e-5) -> None:
     """Files, in every direction, for batches of any size, against the model itself."""
     for direction in [()] if isinstance(model, NoiseGAN) else [(d,) for d in directions]:
         for write, ending in writers.items():
@@ -190,7 +190,7 @@ def test_what_differs_is_refused() -> None:
         image_shape=(4,), latent_dim=4, generator=Drawing(), ema_decay=0,
         discriminator=partial(MLPDiscriminator, hidden=(8,)),
     )  # fmt: skip
-    line = r"model.pt2 would differ by .* from the model, more than tolerance=0.0001: nothing is"
+    line = r"model.pt2 would differ by .* from the model, more than tolerance=1e-05: nothing is"
     with pytest.raises(ValueError, match=line):
         to_exported_program(model, "model.pt2")
     assert not list(Path().iterdir())
