@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,26 @@ def test_every_variant_with_torch_export(variant: Any) -> None:
 @pytest.mark.parametrize("size", [8, 32, 64])
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.__name__)
 def test_every_variant_with_onnx(variant: Any, size: int) -> None:
-    check(default(variant, (3, size, size)), BOTH)
+    model = default(variant, (3, size, size))
+    check(model, BOTH, tolerance=max(1e-5, 2 * rounding(model)))
+
+
+def rounding(model: Any) -> float:
+    """What float32 alone leaves undecided: how far PyTorch's output is from that in float64.
+
+    Two programs as exact as that may differ twice as much. It matters for CycleGAN of 8 pixels,
+    whose instance norm over 2x2 maps magnifies rounding: 3e-5 to 1.1e-4, against 5e-6 at 16.
+    """
+    arguments = inputs(model, 4)
+    ways = [()] if isinstance(model, NoiseGAN) else [(d,) for d in DIRECTIONS]
+    found = [expected(model, arguments, *way) for way in ways]
+    exact = deepcopy(model).double()
+    doubled = tuple(a.double() if a.is_floating_point() else a for a in arguments)
+    differences = [
+        (expected(exact, doubled, *way) - of_float).abs().max().item()
+        for way, of_float in zip(ways, found, strict=True)
+    ]
+    return max(differences)
 
 
 @pytest.mark.slow
