@@ -108,6 +108,22 @@ def memory(root: str, n: int) -> float:
     return found
 
 
+def pair_products() -> float:
+    """CPU seconds of the inner products that all scores of 10,000 features of 64 numbers need.
+
+    The least that pairs can cost: each with each between real and fake and within the fakes, for
+    distances, and the same with half of the fakes' for the kernel, which is symmetric.
+    """
+    x, y = torch.randn(10_000, 64), torch.randn(64, 10_000)
+    room = torch.empty(256, 10_000)
+
+    def product() -> None:
+        for block in x.split(256):
+            torch.mm(block, y, out=room[: len(block)])
+
+    return 3.5 * min(seconds(product) for _ in range(ROUNDS))
+
+
 def kilobytes(field: str) -> int:
     """A figure of this process that Linux keeps."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -167,6 +183,7 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "classifier_fid_kid": ratio(options.mnist, ("fid", "kid")),
         "classifier_all": ratio(options.mnist, METRICS),
+        "classifier_pair_products": pair_products(),
         "inception_random_weights": inception(),
         "peak_memory_mib": {},
     }
