@@ -28,7 +28,6 @@ from gan_modules.metrics import (
     TorchvisionFeatures,
     frechet_distance,
     kernel_distance,
-    scores,
 )
 from gan_modules.metrics import inception as inception_module
 from gan_modules.metrics.classifier import train_classifier
@@ -99,10 +98,13 @@ def test_frechet_distance_is_the_formula_and_torchmetrics() -> None:
 
 @pytest.mark.parametrize("block", [7, 1000])
 def test_kernel_distance_is_the_formula(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scores, "BLOCK", block)
-    x, y = cloud(30, 0), cloud(45, 1) + 0.3
-    expected = kernel(x.double().numpy(), y.double().numpy())
-    assert kernel_distance(x, y) == pytest.approx(expected, abs=1e-5)
+    monkeypatch.setattr("gan_modules.metrics.kernel.BLOCK", block)
+    monkeypatch.setattr("gan_modules.metrics.kernel.TILE", 2 * block)
+    # with 8 dimensions, pair by pair below 65 features and by sums of powers from there on
+    for n, m in ((30, 45), (30, 80), (80, 30), (70, 80)):
+        x, y = cloud(n, 0), cloud(m, 1) + 0.3
+        expected = kernel(x.double().numpy(), y.double().numpy())
+        assert kernel_distance(x, y) == pytest.approx(expected, abs=1e-5)
     # unbiased: around zero for equal distributions, on either side
     found = [kernel_distance(cloud(50, s), cloud(50, s + 100)) for s in range(20)]
     assert min(found) < 0 < max(found)

@@ -8,8 +8,9 @@ from gan_modules.metrics.features import (
     ModuleFeatures,
 )
 from gan_modules.metrics.inception import InceptionFeatures
+from gan_modules.metrics.kernel import kernel_distance
 from gan_modules.metrics.prdc import PRDC, compute_prdc
-from gan_modules.metrics.scores import frechet_distance, kernel_distance
+from gan_modules.metrics.scores import frechet_distance
 from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics
 from gan_modules.metrics.torchvision_models import TorchvisionFeatures
 

@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gan_modules.metrics.kernel import kernel_distance, kernel_embedding, mean_kernel
 from gan_modules.metrics.prdc import compute_prdc, squared_radii
-from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics
+from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics, require_two
 
 __all__ = [
     "HIGHER_IS_BETTER",
@@ -18,7 +19,6 @@ __all__ = [
     "MetricName",
     "RealStatistics",
     "frechet_distance",
-    "kernel_distance",
     "scores",
 ]
 
@@ -27,7 +27,6 @@ PRDC_NAMES: tuple[MetricName, ...] = ("precision", "recall", "density", "coverag
 METRICS: tuple[MetricName, ...] = ("fid", "kid", "is", *PRDC_NAMES)
 NEEDS_KEPT: tuple[MetricName, ...] = ("kid", *PRDC_NAMES)
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("is", *PRDC_NAMES)
-BLOCK = 256
 
 
 @dataclass
@@ -38,6 +37,7 @@ class RealStatistics:
         count, total, outer, kept: as in :class:`FeatureStatistics`.
         radii: of the kept ones, see :func:`squared_radii`, shape ``(n_kept, 2)``; of none if they
             are too few.
+        embedding: of the kept ones, see :func:`kernel_embedding`.
         kernel: mean of the kernel between different kept ones, shape ``()``.
         label_counts: images of each class, shape ``(C,)``; none if there are no labels.
     """
@@ -47,6 +47,7 @@ class RealStatistics:
     outer: Tensor
     kept: Tensor
     radii: Tensor
+    embedding: Tensor
     kernel: Tensor
     label_counts: Tensor
 
@@ -55,13 +56,15 @@ class RealStatistics:
         """What follows from statistics that hold all real images."""
         kept = statistics.kept
         enough = len(kept) > 5
+        embedding = kernel_embedding(kept)
         return cls(
             count=statistics.count,
             total=statistics.total,
             outer=statistics.outer,
             kept=kept,
             radii=squared_radii(kept) if enough else kept.new_zeros(0, 2),
-            kernel=_mean_kernel_within(kept),
+            embedding=embedding,
+            kernel=mean_kernel(kept, embedding),
             label_counts=label_counts,
         )
 
@@ -85,7 +88,7 @@ def scores(
     if "fid" in names:
         found["fid"] = frechet_distance(real, fake)
     if "kid" in names:
-        found["kid"] = kernel_distance(real.kept, fake.kept, real.kernel)
+        found["kid"] = kernel_distance(real.kept, fake.kept, real.kernel, real.embedding)
     if "is" in names:
         assert inception is not None
         found["is"] = inception.scores().mean().item()
@@ -117,7 +120,7 @@ def frechet_distance(
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    _require_two("fid", int(real.count), int(fake.count))
+    require_two("fid", int(real.count), int(fake.count))
     metric = FrechetInceptionDistance(_Given(len(real.total)), sync_on_compute=False)
     metric.to(real.total.device)
     metric.update(real.total.new_zeros(0, len(real.total)), real=True)  # for the result's precision
@@ -126,53 +129,3 @@ def frechet_distance(
         setattr(metric, f"{side}_features_cov_sum", statistics.outer)
         setattr(metric, f"{side}_features_num_samples", statistics.count)
     return float(metric.compute())
-
-
-def kernel_distance(real: Tensor, fake: Tensor, kernel_of_real: Tensor | None = None) -> float:
-    """Unbiased squared maximum mean discrepancy under the kernel ``(x.y / D + 1)³``.
-
-    The Kernel Inception Distance (Bińkowski et al. 2018, arXiv:1801.01401) over all pairs of
-    features. The usual implementations average it over random subsets of 1,000, whose mean has the
-    same expectation, and a spread of its own.
-
-    Args:
-        real: float, shape ``(N, D)``.
-        fake: float, shape ``(M, D)``.
-        kernel_of_real: mean of the kernel between different real ones, if known.
-
-    Raises:
-        ValueError: if one of the sets has fewer than 2 features.
-    """
-    _require_two("kid", len(real), len(fake))
-    if kernel_of_real is None:
-        kernel_of_real = _mean_kernel_within(real)
-    across = _kernel_sum(real, fake) / (len(real) * len(fake))
-    return float(kernel_of_real + _mean_kernel_within(fake) - 2 * across)
-
-
-def _mean_kernel_within(features: Tensor) -> Tensor:
-    """Mean over all pairs of different features, float64, shape ``()``."""
-    n, blocks = len(features), features.split(BLOCK)
-    total = features.new_zeros((), dtype=torch.float64)
-    for number, block in enumerate(blocks):
-        itself = (block.square().sum(dim=1) / block.shape[1] + 1).double().pow(3).sum()
-        # the kernel is symmetric: what lies beyond the block counts twice
-        beyond = features[(number + 1) * BLOCK :]
-        total += _kernel_sum(block, block) - itself + 2 * _kernel_sum(block, beyond)
-    return total / (n * (n - 1))
-
-
-def _kernel_sum(x: Tensor, y: Tensor) -> Tensor:
-    """Sum over all pairs, float64, shape ``()``; by blocks that stay in a processor's cache."""
-    total = x.new_zeros((), dtype=torch.float64)
-    columns = [part.T.contiguous() for part in (y / y.shape[1]).split(4 * BLOCK)]
-    for rows in x.split(BLOCK):
-        for part in columns:
-            values = (rows @ part).add_(1).flatten()
-            total += torch.dot(values.square(), values)
-    return total
-
-
-def _require_two(name: str, real: int, fake: int) -> None:
-    if min(real, fake) < 2:
-        raise ValueError(f"{name} needs 2 images of each at least: {real} are real, {fake} fake")

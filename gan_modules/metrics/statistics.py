@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["FeatureStatistics", "InceptionStatistics"]
+__all__ = ["FeatureStatistics", "InceptionStatistics", "require_two"]
 
 
 class FeatureStatistics:
@@ -104,3 +104,9 @@ class InceptionStatistics:
         q = p / count
         scores: Tensor = (entropies / count - torch.special.xlogy(q, q).sum(1, keepdim=True)).exp()
         return scores.flatten()
+
+
+def require_two(name: str, real: int, fake: int) -> None:
+    """Raise ``ValueError`` if one of the sets that a metric compares has fewer than 2 images."""
+    if min(real, fake) < 2:
+        raise ValueError(f"{name} needs 2 images of each at least: {real} are real, {fake} fake")
