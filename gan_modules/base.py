@@ -20,7 +20,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan_modules.batches import Batch, as_batch, check_images, check_last_batch, split_batch
 from gan_modules.networks.blocks import running_statistics
-from gan_modules.optimizers import check_optimizer
+from gan_modules.optimizers import check_optimizer, look_for_gpus_once
 from gan_modules.pretrained import PretrainedModule
 from gan_modules.strategies import check_strategy
 from gan_modules.term_watch import TermWatch, require_finite
@@ -168,6 +168,15 @@ class GANModule(PretrainedModule, ABC):
             Float images in [-1, 1], shape ``(rows, columns, C, H, W)``.
         """
 
+    def prepared(self, batch: Batch) -> AbstractContextManager[None]:
+        """Hold for one iteration what both players would compute; by default nothing.
+
+        It is entered with nothing frozen, so that the generator's losses can use what it holds with
+        its graph. ``batch`` is the last part of the training batch, the one both players get. It is
+        not entered where updates are computed in pieces.
+        """
+        return nullcontext()
+
     def discriminator_updates(self) -> int:
         """Discriminator updates before the generator update at hand; ``n_critic`` unless scheduled.
 
@@ -240,6 +249,7 @@ class GANModule(PretrainedModule, ABC):
 
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
+        look_for_gpus_once()
         self._batch_is_checked = False
         self._watch = TermWatch()
         for player, optimizer in zip(PLAYERS, self._lightning_optimizers(), strict=True):
@@ -281,11 +291,13 @@ class GANModule(PretrainedModule, ABC):
         self._seed_noise()
         parts = split_batch(self._receive(batch), self.n_critic, "n_critic")
         discriminator_terms: dict[str, Tensor] = {}
-        with self._frozen("generator"):
-            for part in islice(cycle(parts), self.discriminator_updates()):
-                discriminator_terms = self._update("discriminator", part)
-        with self._frozen("discriminator"):
-            generator_terms = self._update("generator", parts[-1])
+        whole = all(pieces == 1 for pieces in self._pieces.values())
+        with self.prepared(parts[-1]) if whole else nullcontext():
+            with self._frozen("generator"):
+                for part in islice(cycle(parts), self.discriminator_updates()):
+                    discriminator_terms = self._update("discriminator", part)
+            with self._frozen("discriminator"):
+                generator_terms = self._update("generator", parts[-1])
         self._update_average()
         self._step_schedulers()
         terms = _named(discriminator_terms, generator_terms)

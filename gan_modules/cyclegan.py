@@ -1,8 +1,9 @@
 """CycleGAN: Unpaired Image-to-Image Translation (Zhu et al. 2017, arXiv:1703.10593)."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,20 @@ from gan_modules.translation_gan import TranslationGAN
 __all__ = ["CycleGAN"]
 
 
+class _Translations(NamedTuple):
+    """Fakes for each domain and, for the identity loss, what becomes of its own images."""
+
+    fake_a: Tensor
+    fake_b: Tensor
+    same_a: Tensor | None = None
+    same_b: Tensor | None = None
+
+    @property
+    def fakes(self) -> tuple[Tensor, Tensor]:
+        """For the discriminators: without graph."""
+        return self.fake_a.detach(), self.fake_b.detach()
+
+
 class CycleGAN(TranslationGAN):
     """Two generators that undo each other, each against a discriminator of its target domain.
 
@@ -29,8 +44,9 @@ class CycleGAN(TranslationGAN):
     :class:`~gan_modules.schedulers.ConstantThenLinearLR` with ``constant_steps`` and
     ``decay_steps`` of 100,000.
 
-    Deviations: the discriminators are updated first in each iteration, with fakes made for them;
-    the official code updates the generators first and shows their fakes to the discriminators. What
+    Deviations: the discriminators are updated first in each iteration, and shown the fakes that the
+    generators' losses are taken of right afterwards; the official code updates the generators first
+    and then shows those fakes to the discriminators. What
     translates is the averaged generator (``ema_decay=0`` gives the paper's). The identity loss,
     which the paper adds for paintings and the official code always, is on. Several inputs of one
     network go through it together, which changes nothing without batch normalisation.
@@ -76,6 +92,7 @@ class CycleGAN(TranslationGAN):
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
         self.loss = adversarial_loss(loss)
+        self._translated: tuple[Batch, _Translations] | None = None
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
 
     def build_generator(self) -> nn.Module:
@@ -88,10 +105,20 @@ class CycleGAN(TranslationGAN):
             self.image_shape, n_layers=min(3, deepest_patchgan(self.image_shape))
         )
 
+    @contextmanager
+    def prepared(self, batch: Batch) -> Iterator[None]:
+        """Translate once for both players: the discriminators' step leaves the generators alone."""
+        self._translated = (batch, self._translate(batch))
+        try:
+            yield
+        finally:
+            self._translated = None
+
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``(E[(D(x) - 1)^2] + E[D(fake)^2]) / 2`` per domain, with fakes from its history."""
         real_a, real_b = self.domains(batch)
-        fake_a, fake_b = self.generate(batch)
+        translated = self._translated_before(batch)
+        fake_a, fake_b = self.generate(batch) if translated is None else translated.fakes
         if self.training:
             fake_a, fake_b = self.pools["a"].query(fake_a), self.pools["b"].query(fake_b)
         return {
@@ -102,20 +129,32 @@ class CycleGAN(TranslationGAN):
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Per direction ``E[(D(G(x)) - 1)^2]``; per domain ``|F(G(x)) - x|`` and ``|F(x) - x|``."""
         a, b = self.domains(batch)
+        translated = self._translated_before(batch) or self._translate(batch)
+        fake_a, fake_b = translated.fake_a, translated.fake_b
         terms: dict[str, Tensor] = {}
-        if self.identity_weight:
-            fake_a, same_a = self.apply_to_both("b_to_a", b, a)
-            fake_b, same_b = self.apply_to_both("a_to_b", a, b)
-            terms["identity_a"] = self.identity_weight * F.l1_loss(same_a, a)
-            terms["identity_b"] = self.identity_weight * F.l1_loss(same_b, b)
-        else:
-            fake_a, fake_b = self.generate(batch)
+        if translated.same_a is not None and translated.same_b is not None:
+            terms["identity_a"] = self.identity_weight * F.l1_loss(translated.same_a, a)
+            terms["identity_b"] = self.identity_weight * F.l1_loss(translated.same_b, b)
         back_a, back_b = self.generator["b_to_a"](fake_b), self.generator["a_to_b"](fake_a)
         terms["cycle_a"] = self.cycle_weight * F.l1_loss(back_a, a)
         terms["cycle_b"] = self.cycle_weight * F.l1_loss(back_b, b)
         terms["a_to_b"] = self.loss.generator(self.discriminator["b"](fake_b))
         terms["b_to_a"] = self.loss.generator(self.discriminator["a"](fake_a))
         return terms
+
+    def _translate(self, batch: Batch) -> _Translations:
+        a, b = self.domains(batch)
+        if not self.identity_weight:
+            return _Translations(*self.generate(batch))
+        fake_a, same_a = self.apply_to_both("b_to_a", b, a)
+        fake_b, same_b = self.apply_to_both("a_to_b", a, b)
+        return _Translations(fake_a, fake_b, same_a, same_b)
+
+    def _translated_before(self, batch: Batch) -> _Translations | None:
+        """What is prepared, if it is of this part of the training batch."""
+        if self._translated is not None and self._translated[0] is batch:
+            return self._translated[1]
+        return None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the history of fakes of every rank, for exact resuming."""

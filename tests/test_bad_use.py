@@ -117,7 +117,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], str]] = {
                 CycleGANGenerator(image_shape, width=2, n_blocks=0), nn.AvgPool2d(2)
             ),
         ),
-        r"^b_to_a makes images of shape \(10, 1, 4, 4\), the real ones are of \(10, 1, 8",
+        r"^b_to_a makes images of shape \(20, 1, 4, 4\), the real ones are of \(20, 1, 8",
     ),
     "judge of another domain": (
         lambda: CycleGAN(

@@ -317,17 +317,35 @@ def test_update_ratio_and_frozen_players(n_critic: int, make_trainer: Any) -> No
     assert watcher.gradients == [players[name] for name in watcher.steps]
 
 
-def test_fakes_carry_no_graph_in_the_discriminator_step(make_trainer: Any) -> None:
-    seen: list[bool] = []
+def test_each_network_is_passed_as_rarely_as_can_be(make_trainer: Any) -> None:
+    seen: list[tuple[str, bool]] = []
 
-    class Spy(Small):
-        def generate(self, batch: Any) -> tuple[Tensor, Tensor]:
-            fakes = super().generate(batch)
-            seen.append(any(fake.requires_grad for fake in fakes))
-            return fakes
+    def note(name: str) -> Any:
+        return lambda network, inputs, output: seen.append((name, inputs[0].requires_grad))
 
-    make_trainer(max_steps=1).fit(make(Spy, identity_weight=0.0), loader(2))
-    assert seen == [False, True]
+    for options, whole in (({}, True), ({"generator_accumulate_grad_batches": 2}, False)):
+        model = make(n_critic=2, **options)
+        for name, network in networks_of(model).items():
+            network.register_forward_hook(note(name))
+        make_trainer(max_steps=1).fit(model, loader(4))
+        # one part for the discriminators alone, one for both; what they judge in their own step
+        # has no graph, and nobody translates for them again what the generators' step translates
+        translate, judge = [("f", False), ("g", False)], [("d_a", False), ("d_b", False)]
+        cycle = [("f", True), ("g", True), ("d_b", True), ("d_a", True)]
+        if whole:
+            assert seen == [*translate, *translate, *judge, *judge, *cycle]
+        else:
+            assert seen == [*translate, *judge] * 2 + [*translate, *cycle] * 2
+        seen.clear()
+
+
+def test_nothing_translated_is_left(make_trainer: Any) -> None:
+    model = make()
+    make_trainer(max_steps=1).fit(model, loader(2))
+    copy.deepcopy(model)  # refused by tensors with a graph
+    with pytest.raises(RuntimeError, match="stop here"), model.prepared(pairs(2)):
+        raise RuntimeError("stop here")
+    copy.deepcopy(model)
 
 
 def test_held_out_losses_leave_the_pool_alone(make_trainer: Any) -> None:
