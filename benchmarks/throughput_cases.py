@@ -165,7 +165,9 @@ def _model(name: str, **arguments: Any) -> dict[str, Any]:
 CASES = {
     # 512 x 3 layers, the defaults of the fully connected networks
     "mlp_wgan_gp": Case(
-        _model("WGANGP", generator=_model("MLPGenerator"), discriminator=_model("MLPDiscriminator")),
+        _model(
+            "WGANGP", generator=_model("MLPGenerator"), discriminator=_model("MLPDiscriminator")
+        ),
         "gradient_penalty", 2.2, 3.0, rate=1e-4, betas=(0.0, 0.9), latent_dim=128,
         latents="normal", n_critic=5, steps=10,
     ),
