@@ -21,7 +21,6 @@ import json
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -93,6 +92,7 @@ class Rounds(Callback):
     def __init__(self, case: Case, steps: int, device: str, bf16: bool) -> None:
         self.case, self.steps, self.device, self.bf16 = case, steps, device, bf16
         self.rounds: list[dict[str, dict[str, float]]] = []
+        self.stopwatch = Stopwatch(device)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Copy the networks before they have learnt anything."""
@@ -127,7 +127,7 @@ class Rounds(Callback):
                 times[name] = self.stopwatch.stop()
             self.rounds.append(times)
         if step >= 0 and step % self.steps == 0:
-            self.stopwatch = Stopwatch(self.device)
+            self.stopwatch.start()
 
 
 def _endless(loader: Any, device: str) -> Iterator[Any]:
@@ -254,4 +254,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -95,7 +95,10 @@ class Loop:
             generator.to(memory_format=torch.channels_last)
             discriminator.to(memory_format=torch.channels_last)
         self.case, self.generator, self.discriminator = case, generator, discriminator
-        self.weights = list(generator.parameters()), list(discriminator.parameters())
+        self.weights: tuple[list[Tensor], list[Tensor]] = (
+            [*generator.parameters()],
+            [*discriminator.parameters()],
+        )
         self.device = self.weights[0][0].device.type
         self.bf16 = bf16
         self.averaged = Averaged(generator)
