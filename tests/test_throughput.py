@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import throughput
 import throughput_best as best
+import throughput_input
 import throughput_usual as usual
 import torch
 from lightning.pytorch import Callback
@@ -168,3 +169,13 @@ def test_a_measurement(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: A
     assert len(case["ours_over_best_rounds"]) == len(case["ours_over_usual_rounds"]) == 2
     assert case["ours_images_per_s"]["wall"] > 0
     assert "gan" in capsys.readouterr().out
+
+
+def test_both_ways_from_files_give_images_of_one_range(tmp_path: Any) -> None:
+    throughput_input.make_jpegs(tmp_path / "pictures", 80, 16)
+    loaders = throughput_input.jpeg(tmp_path / "pictures", 8, tmp_path / "cache")[:2]
+    ours, theirs = (next(loader) for loader in loaders)
+    assert ours.shape == theirs.shape == (64, 3, 8, 8)
+    # pictures in another order, and a resize that rounds otherwise
+    assert_close(ours.mean(), theirs.mean(), rtol=0, atol=0.1)
+    assert_close(ours.std(), theirs.std(), rtol=0, atol=0.1)
