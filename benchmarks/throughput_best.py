@@ -42,8 +42,11 @@ def batches_in_memory(images: Tensor, others: Tensor, size: int, device: str) ->
         other = torch.randperm(len(others)).to(device) if others.ndim == 4 else order
         for start in range(0, len(order) - size + 1, size):
             rows = slice(start, start + size)
-            second = others[other[rows]]
-            yield _float(images[order[rows]]), _float(second) if second.ndim == 4 else second
+            second = others.index_select(0, other[rows])
+            yield (
+                _float(images.index_select(0, order[rows])),
+                _float(second) if second.ndim == 4 else second,
+            )
 
 
 def _float(images: Tensor) -> Tensor:
