@@ -19,7 +19,7 @@ from torch.testing import assert_close
 from datamodules.augmentation import to_float
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
 
-STEPS = 3
+STEPS = 10
 TINY: dict[str, dict[str, Any]] = {
     "MLPGenerator": {"hidden": [8]},
     "MLPDiscriminator": {"hidden": [8]},
@@ -121,7 +121,7 @@ def assert_same(found: nn.Module, expected: nn.Module) -> None:
 def test_three_ways_to_train_end_in_one_model(name: str, capsys: Any) -> None:
     case = tiny(name)
     recorder = Recorder()
-    model = throughput.fit(case, recorder, "64-true", STEPS, 64).model
+    model = throughput.fit(case, recorder, "64-true", STEPS, 256).model
     generator, discriminator = recorder.networks
     assert not torch.equal(next(generator.parameters()), next(model.generator.parameters()))
 
