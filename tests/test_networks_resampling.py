@@ -1,6 +1,7 @@
 """One convolution in place of a convolution and a resampling."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -8,7 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    ResNetDiscriminator,
+    ResNetGenerator,
+)
 from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
 
 
@@ -104,3 +110,25 @@ def test_residual_networks_are_what_they_were(kind: str) -> None:
         blocks += hasattr(layer, "residual")
     assert blocks == (2 if kind == "generator" else 4)
     assert_close(network(x.double()), y)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        DCGANGenerator((1, 8, 8), 4, width=4),
+        DCGANDiscriminator((1, 8, 8), width=4),
+        ResNetGenerator((1, 8, 8), 4, width=4),
+        ResNetDiscriminator((1, 8, 8), width=4),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_weights_lie_channels_last_whatever_was_loaded(network: nn.Module) -> None:
+    kernels = [p for p in network.parameters() if p.ndim == 4]
+    assert kernels
+    usual_order = {name: value.contiguous() for name, value in network.state_dict().items()}
+    copy = deepcopy(network)
+    copy.load_state_dict(usual_order)
+    for module in (network, copy):
+        for kernel in (p for p in module.parameters() if p.ndim == 4):
+            assert kernel.is_contiguous(memory_format=torch.channels_last)
+    assert_close(dict(copy.state_dict()), dict(network.state_dict()), rtol=0, atol=0)
