@@ -42,11 +42,12 @@ class ImageTensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def __getitem__(self, item: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         indices, *draws = (item,) if isinstance(item, Tensor) else item
-        return self.take(indices), self.labels[indices], *draws
+        return self.take(indices), self.labels.index_select(0, indices), *draws
 
     def take(self, indices: Tensor) -> Tensor:
         """The images at the given places."""
-        return self.images[indices]
+        # several times faster than images[indices], with the same outcome
+        return self.images.index_select(0, indices)
 
 
 class _ResumableLoader(DataLoader[Any]):

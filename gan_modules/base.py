@@ -5,7 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
+from functools import reduce
 from itertools import cycle, islice
+from operator import add
 from typing import Any, Literal, cast
 
 import torch
@@ -540,7 +542,7 @@ def _with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
                 f"term {name!r} of shape {tuple(term.shape)} must be a scalar, under any name but "
                 "'loss', which is that of the sum"
             )
-    return {**terms, "loss": torch.stack(list(terms.values())).sum()}
+    return {**terms, "loss": reduce(add, terms.values())}
 
 
 def _named(discriminator: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -153,6 +153,8 @@ def _exportable(model: GANModule, direction: str | None) -> _Exportable:
         kind = type(model).__name__
         raise ValueError(f"a NoiseGAN or a TranslationGAN can be exported, not a {kind}")
     copy = deepcopy(network).cpu().float().eval().requires_grad_(False)
+    # weights in another order in memory could not be packed
+    copy = copy.to(memory_format=torch.contiguous_format)
     return _Exportable(copy, inputs, output, facts)
 
 

@@ -173,7 +173,10 @@ class PretrainedModule(ReloadableModule):
             raise ValueError(f"a hyper-parameter cannot be written as JSON: {error}") from error
         (folder / "config.json").write_text(text + "\n")
         # copies, as weights that two layers share would be refused
-        weights = {name: weight.cpu().clone() for name, weight in self.state_dict().items()}
+        weights = {
+            name: weight.cpu().clone(memory_format=torch.contiguous_format)
+            for name, weight in self.state_dict().items()
+        }
         save_file(weights, folder / WEIGHTS, {"format": "pt"})
 
     @classmethod

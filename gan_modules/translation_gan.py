@@ -186,7 +186,7 @@ class TranslationGAN(GANModule):
             Float images in [-1, 1], shape ``(rows, 6, C, H, W)``: an image of A, in B, back in A,
             an image of B, in A, back in B.
         """
-        images_a, images_b = self.domains(batch)
+        images_a, images_b = (images.to(self.dtype) for images in self.domains(batch))
         rows = min(max(1, n // 6), len(images_a), len(images_b))
         columns: list[Tensor] = []
         with self.evaluating():
@@ -216,7 +216,7 @@ class TranslationGAN(GANModule):
         Returns:
             Float images in [-1, 1], shape ``(4, n, C, H, W)``: of A, made for A, of B, made for B.
         """
-        images_a, images_b = (images[:n] for images in self.domains(batch))
+        images_a, images_b = (images[:n].to(self.dtype) for images in self.domains(batch))
         with self.evaluating():
             fake_a, fake_b = self(images_b, "b_to_a"), self(images_a, "a_to_b")
         return torch.stack([images_a, fake_a, images_b, fake_b])

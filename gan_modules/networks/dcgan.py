@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, init_normal, make_norm
@@ -57,6 +58,8 @@ class DCGANGenerator(nn.Module):
         layers += [nn.ConvTranspose2d(channels, image_shape[0], 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
@@ -104,6 +107,8 @@ class DCGANDiscriminator(nn.Module):
         layers += [nn.Conv2d(channels, 1, 4, 1, 0), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``."""

@@ -3,21 +3,27 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, make_norm
 from gan_modules.networks.conditioning import append_labels
+from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
 
 __all__ = ["ResNetDiscriminator", "ResNetGenerator"]
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int, *, he: bool = True) -> nn.Conv2d:
-    """Convolution of unchanged size, initialised as in the official code.
+    """Convolution of unchanged size, initialised as in the official code."""
+    return _initialised(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2), he=he)
+
+
+def _initialised(conv: nn.Conv2d, *, he: bool = True) -> nn.Conv2d:
+    """The convolution, initialised as in the official code.
 
     Weights are uniform of variance ``4 / (fan_in + fan_out)``, its form of He's initialisation;
     in the shortcuts and the generator's output layer half of that, which is Glorot's.
     """
-    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
     nn.init.xavier_uniform_(conv.weight, gain=2**0.5 if he else 1.0)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
@@ -52,12 +58,16 @@ class _ResidualBlock(nn.Module):
         before = [] if first else [make_norm(norm, in_channels), nn.ReLU()]
         self.residual = nn.Sequential(
             *before,
-            *up,
-            _conv(in_channels, out_channels, 3),
+            # holds the place of the upsampling, so that weights have the names they always had
+            *(nn.Identity() for _ in up),
+            _initialised(UpsampleConv2d(in_channels, out_channels))
+            if resample == "up"
+            else _conv(in_channels, out_channels, 3),
             make_norm(norm, out_channels),
             nn.ReLU(),
-            _conv(out_channels, out_channels, 3),
-            *down,
+            _initialised(DownsampleConv2d(out_channels, out_channels))
+            if resample == "down"
+            else _conv(out_channels, out_channels, 3),
         )
         shortcut: list[nn.Module] = []
         if resample != "none" or in_channels != out_channels:
@@ -107,6 +117,8 @@ class ResNetGenerator(nn.Module):
             _conv(width, image_shape[0], 3, he=False),
             nn.Tanh(),
         )
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
@@ -153,6 +165,8 @@ class ResNetDiscriminator(nn.Module):
             _linear(width, 1),
             nn.Flatten(0),
         )
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``."""

@@ -1,0 +1,262 @@
+"""Images per second in training, of this project, of the usual scripts and of the best loops.
+
+    OMP_NUM_THREADS=1 python benchmarks/throughput.py --output throughput.json
+
+Three ways to train one and the same model:
+
+ours    the command line, Lightning, its callbacks and all, measured between batches; pictures and
+        metrics, which come at intervals, are left out, logging is not
+usual   a loop as tutorials write it (``throughput_usual.py``), always float32
+best    the best hand-written loop (``throughput_best.py``)
+
+They take turns: after every window of ours, both others run as many iterations. Ratios are the
+median over rounds of the ratio of two windows of one round, of CPU time of the one thread that is
+used, or of time between device events on a GPU. ``tests/test_throughput.py`` shows that all three
+compute the same weights.
+"""
+
+import argparse
+import io
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import throughput_best as best
+import throughput_usual as usual
+import torch
+from lightning.pytorch import Callback
+from throughput_cases import CASES, Case
+
+from gan_modules.command_line import run
+
+__all__ = ["BEST_GOAL", "Rounds", "command", "fit"]
+
+BEST_GOAL = 0.97
+"""Ours over the best loop, at least."""
+WARMUP = 3
+"""Iterations ahead of the first window."""
+SIZE = 50_000
+"""Images of data."""
+
+
+class Stopwatch:
+    """Seconds of this process and of the wall since it was started, or of the device.
+
+    Args:
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, device: str) -> None:
+        self.on_gpu = device == "cuda"
+        self.start()
+
+    def start(self) -> None:
+        if self.on_gpu:
+            torch.cuda.synchronize()
+            self.begun = torch.cuda.Event(enable_timing=True)
+            self.begun.record()
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def stop(self) -> dict[str, float]:
+        seconds = {}
+        if self.on_gpu:
+            ended = torch.cuda.Event(enable_timing=True)
+            ended.record()
+            torch.cuda.synchronize()
+            seconds["device"] = self.begun.elapsed_time(ended) / 1000
+        return seconds | {
+            "cpu": time.process_time() - self.cpu,
+            "wall": time.perf_counter() - self.wall,
+        }
+
+
+class Rounds(Callback):
+    """Measures the fit it is part of, and between its windows the two other loops.
+
+    Args:
+        case: what is trained.
+        steps: iterations in a window.
+        device: "cpu" or "cuda".
+        bf16: whether ours and the best loop compute in bfloat16.
+    """
+
+    def __init__(self, case: Case, steps: int, device: str, bf16: bool) -> None:
+        self.case, self.steps, self.device, self.bf16 = case, steps, device, bf16
+        self.rounds: list[dict[str, dict[str, float]]] = []
+        self.stopwatch = Stopwatch(device)
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Copy the networks before they have learnt anything."""
+        dataset = trainer.datamodule.splits["train"]
+        if self.case.objective == "cycle":
+            images, others = dataset.a.images, dataset.b.images
+        else:
+            images, others = dataset.images, dataset.labels
+        generator, discriminator = pl_module.generator, pl_module.discriminator
+        loop = best.Loop(self.case, deepcopy(generator), deepcopy(discriminator), self.bf16)
+        batches = best.batches_in_memory(images, others, self.case.images, self.device)
+        loader = usual.usual_loader(images, others, self.case.batch_size)
+        networks = usual.as_usual(generator), usual.as_usual(discriminator)
+        self.others = {
+            "usual": usual.LOOPS[self.case.objective](
+                self.case, *networks, _endless(loader, self.device)
+            ),
+            "best": best.LOOPS[self.case.objective](loop, batches),
+        }
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        """End a window, let the others run, and begin the next."""
+        step = trainer.global_step - WARMUP
+        if step == 0:
+            for loop in self.others.values():
+                _advance(loop, WARMUP)
+        elif step > 0 and step % self.steps == 0:
+            times = {"ours": self.stopwatch.stop()}
+            # Lightning sets it, and torch's optimizers then look for GPUs at every step, at 0.1 ms
+            # on a CPU: scripts without Lightning do not have that
+            check = os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
+            for name, loop in self.others.items():
+                self.stopwatch.start()
+                _advance(loop, self.steps)
+                times[name] = self.stopwatch.stop()
+            self.rounds.append(times)
+            if check is not None:
+                os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = check
+        if step >= 0 and step % self.steps == 0:
+            self.stopwatch.start()
+
+
+def _endless(loader: Any, device: str) -> Iterator[Any]:
+    while True:
+        for batch in loader:
+            yield tuple(part.to(device) for part in batch)
+
+
+def _advance(loop: Iterator[None], steps: int) -> None:
+    for _ in range(steps):
+        next(loop)
+
+
+def command(case: Case, folder: Path, precision: str, steps: int, size: int) -> list[str]:
+    """The command line of a training; pictures and checkpoints come at its end only."""
+    config = folder / "case.yaml"
+    # JSON is YAML, too
+    config.write_text(json.dumps(case.config(size)))
+    never = str(10**9)
+    return [
+        "fit", "--config", str(config), "--seed_everything", "0", "--torch_threads", "1",
+        "--trainer.default_root_dir", str(folder), "--trainer.logger", "false",
+        "--trainer.precision", precision, "--trainer.max_steps", str(steps),
+        "--trainer.limit_val_batches", "0", "--checkpoint.every_n_train_steps", never,
+        "--samples.every_n_steps", never,
+    ]  # fmt: skip
+
+
+def fit(case: Case, callback: Callback, precision: str, steps: int, size: int, *more: str) -> Any:
+    """Train by the command line, with one callback more, in a folder that is removed."""
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        line = command(case, Path(folder), precision, steps, size)
+        warnings.filterwarnings("ignore", "LightningCLI's args parameter")
+        return run([*line, *more], trainer_defaults={"callbacks": [callback]})
+
+
+def measure(case: Case, bf16: bool, rounds: int, steps: int, device: str) -> dict[str, Any]:
+    """Times of all rounds, and what follows from them."""
+    steps = steps or case.steps
+    callback = Rounds(case, steps, device, bf16)
+    precision = "bf16-mixed" if bf16 else "32-true"
+    # at least one logged step in every window
+    more = "--trainer.log_every_n_steps", str(min(50, steps))
+    accelerator = "--trainer.accelerator", "gpu" if device == "cuda" else "cpu"
+    fit(case, callback, precision, WARMUP + rounds * steps, SIZE, *more, *accelerator)
+    kind = "device" if device == "cuda" else "cpu"
+    images = steps * case.images
+    found: dict[str, Any] = {"precision": precision, "steps": steps, "batch_size": case.batch_size}
+    for name in ("ours", "usual", "best"):
+        found[f"{name}_images_per_s"] = {
+            clock: images / statistics.median(times[name][clock] for times in callback.rounds)
+            for clock in callback.rounds[0][name]
+        }
+    for name in ("best", "usual"):
+        ratios = [times[name][kind] / times["ours"][kind] for times in callback.rounds]
+        found[f"ours_over_{name}"] = statistics.median(ratios)
+        found[f"ours_over_{name}_rounds"] = ratios
+    found["goal_over_best"] = BEST_GOAL
+    found["goal_over_usual"] = case.bf16_goal if bf16 else case.goal
+    return found
+
+
+def conditions(device: str) -> dict[str, Any]:
+    """Where and with what the figures were measured."""
+    name = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        lines = information.read_text().splitlines()
+        name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "torch": torch.__version__,
+        "cpu": name,
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "threads": 1,
+    }
+
+
+HEADER = (
+    f"{'case':<24}{'ours':>9}{'usual':>9}{'best':>9}{'ours/best':>17}{'ours/usual':>17}{'goal':>6}"
+)
+
+
+def row(name: str, found: dict[str, Any], clock: str) -> str:
+    """One line of the table: images/s, and ratios with their least and largest."""
+    speeds = [found[f"{which}_images_per_s"][clock] for which in ("ours", "usual", "best")]
+    ratios = []
+    for which in ("best", "usual"):
+        all_rounds = found[f"ours_over_{which}_rounds"]
+        extent = f"{min(all_rounds):.2f}-{max(all_rounds):.2f}"
+        ratios.append(f"{found[f'ours_over_{which}']:.2f} ({extent})")
+    return (
+        f"{name:<24}"
+        + "".join(f"{speed:>9,.0f}" for speed in speeds)
+        + "".join(f"{ratio:>17}" for ratio in ratios)
+        + f"{found['goal_over_usual']:>6}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the table, and write JSON where asked."""
+    names = [*CASES, *(f"{name}_bf16" for name, case in CASES.items() if case.bf16_goal)]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=names, default=names, metavar="CASE")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=0, help="iterations in a window")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    clock = "device" if options.device == "cuda" else "cpu"
+    results: dict[str, Any] = {"conditions": conditions(options.device), "cases": {}}
+    print(f"images/s by {clock} time; ratios: median (least-largest of the rounds)")
+    print(HEADER)
+    for name in options.cases:
+        case = CASES[name.removesuffix("_bf16")]
+        bf16 = name.endswith("_bf16")
+        found = measure(case, bf16, options.rounds, options.steps, options.device)
+        results["cases"][name] = found
+        print(row(name, found, clock), flush=True)
+        if options.output:
+            options.output.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
