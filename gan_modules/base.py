@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan_modules.batches import Batch, as_batch, check_images, check_last_batch, split_batch
+from gan_modules.listeners import updates_are_plain
 from gan_modules.networks.blocks import running_statistics
 from gan_modules.optimizers import check_optimizer, look_for_gpus_once
 from gan_modules.pretrained import PretrainedModule
@@ -129,6 +130,7 @@ class GANModule(PretrainedModule, ABC):
         # of all randomness in training; torch's own seed unless it is set before
         self.noise_seed: int | None = None
         self._batch_is_checked = False
+        self._updates_are_plain = False
         self._watch = TermWatch()
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
 
@@ -252,6 +254,7 @@ class GANModule(PretrainedModule, ABC):
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
         look_for_gpus_once()
+        self._updates_are_plain = updates_are_plain(self.trainer, self)
         self._batch_is_checked = False
         self._watch = TermWatch()
         for player, optimizer in zip(PLAYERS, self._lightning_optimizers(), strict=True):
@@ -317,8 +320,12 @@ class GANModule(PretrainedModule, ABC):
         total: dict[str, Tensor] = {}
         for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
             terms = _with_sum(losses(piece))
-            with self._without_ddp_hooks():
-                self.manual_backward(terms["loss"] / pieces if pieces > 1 else terms["loss"])
+            loss = terms["loss"] / pieces if pieces > 1 else terms["loss"]
+            if self._updates_are_plain:
+                loss.backward()
+            else:
+                with self._without_ddp_hooks():
+                    self.manual_backward(loss)
             for name, term in terms.items():
                 share = term.detach() if pieces == 1 else term.detach() / pieces
                 total[name] = total[name] + share if name in total else share
@@ -328,6 +335,10 @@ class GANModule(PretrainedModule, ABC):
             # the only step that goes through Lightning's counter: global_step counts it
             generator.step()
             generator.zero_grad()
+        elif self._updates_are_plain:
+            self.on_before_optimizer_step(discriminator.optimizer)
+            discriminator.optimizer.step()
+            discriminator.zero_grad()
         else:
             # through the strategy, so that precision, loss scaling and hooks stay in place
             self.trainer.strategy.optimizer_step(discriminator.optimizer, _no_closure)

@@ -1,0 +1,36 @@
+"""Who has to be told about every single update."""
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins.precision import Precision
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+__all__ = ["updates_are_plain"]
+
+
+def updates_are_plain(trainer: Trainer, model: LightningModule) -> bool:
+    """Whether all that Lightning adds to ``loss.backward()`` and ``optimizer.step()`` is nothing.
+
+    It is if there is one device and full precision, and no callback, profiler or override takes
+    part. Asking them all costs 0.1 ms and more per update, which is seen where networks are small.
+    """
+    backward = ("on_before_backward", "on_after_backward")
+    overridden = [
+        *(_overrides(model, LightningModule, hook) for hook in (*backward, "backward")),
+        *(
+            _overrides(callback, Callback, hook)
+            for callback in trainer.callbacks  # type: ignore[attr-defined]
+            for hook in (*backward, "on_before_optimizer_step")
+        ),
+    ]
+    return (
+        type(trainer.strategy) is SingleDeviceStrategy
+        and type(trainer.precision_plugin) is Precision
+        and isinstance(trainer.profiler, PassThroughProfiler)  # type: ignore[attr-defined]
+        and not any(overridden)
+    )
+
+
+def _overrides(one: object, base: type, hook: str) -> bool:
+    # an attribute of the instance counts, too: so does LambdaCallback
+    return getattr(getattr(one, hook), "__func__", None) is not getattr(base, hook)
