@@ -9,7 +9,8 @@ ours    the command line, Lightning, its callbacks and all, measured between bat
 usual   a loop as tutorials write it (``throughput_usual.py``), always float32
 best    the best hand-written loop (``throughput_best.py``)
 
-They take turns: after every window of ours, both others run as many iterations. Ratios are the
+Each has a process, and they take turns: after every window of ours, both others run as many
+iterations. Ratios are the
 median over rounds of the ratio of two windows of one round, of CPU time of the one thread that is
 used, or of time between device events on a GPU. ``tests/test_throughput.py`` shows that all three
 compute the same weights.
@@ -24,17 +25,15 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import throughput_best as best
-import throughput_usual as usual
 import torch
 from lightning.pytorch import Callback
 from throughput_cases import CASES, Case
+from throughput_worker import Stopwatch, Worker
 
 from gan_modules.command_line import run
 
@@ -46,37 +45,6 @@ WARMUP = 3
 """Iterations ahead of the first window."""
 SIZE = 50_000
 """Images of data."""
-
-
-class Stopwatch:
-    """Seconds of this process and of the wall since it was started, or of the device.
-
-    Args:
-        device: "cpu" or "cuda".
-    """
-
-    def __init__(self, device: str) -> None:
-        self.on_gpu = device == "cuda"
-        self.start()
-
-    def start(self) -> None:
-        if self.on_gpu:
-            torch.cuda.synchronize()
-            self.begun = torch.cuda.Event(enable_timing=True)
-            self.begun.record()
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
-
-    def stop(self) -> dict[str, float]:
-        seconds = {}
-        if self.on_gpu:
-            ended = torch.cuda.Event(enable_timing=True)
-            ended.record()
-            torch.cuda.synchronize()
-            seconds["device"] = self.begun.elapsed_time(ended) / 1000
-        return seconds | {
-            "cpu": time.process_time() - self.cpu,
-            "wall": time.perf_counter() - self.wall,
-        }
 
 
 class Rounds(Callback):
@@ -102,48 +70,27 @@ class Rounds(Callback):
         else:
             images, others = dataset.images, dataset.labels
         generator, discriminator = pl_module.generator, pl_module.discriminator
-        loop = best.Loop(self.case, deepcopy(generator), deepcopy(discriminator), self.bf16)
-        batches = best.batches_in_memory(images, others, self.case.images, self.device)
-        loader = usual.usual_loader(images, others, self.case.batch_size)
-        networks = usual.as_usual(generator), usual.as_usual(discriminator)
-        self.others = {
-            "usual": usual.LOOPS[self.case.objective](
-                self.case, *networks, _endless(loader, self.device)
-            ),
-            "best": best.LOOPS[self.case.objective](loop, batches),
-        }
+        given = self.case, generator, discriminator, images, others, self.device, self.bf16
+        self.others = {"usual": Worker("usual", *given), "best": Worker("best", *given)}
 
     def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
         """End a window, let the others run, and begin the next."""
         step = trainer.global_step - WARMUP
         if step == 0:
-            for loop in self.others.values():
-                _advance(loop, WARMUP)
+            for worker in self.others.values():
+                worker.advance(WARMUP)
         elif step > 0 and step % self.steps == 0:
             times = {"ours": self.stopwatch.stop()}
-            # Lightning sets it, and torch's optimizers then look for GPUs at every step, at 0.1 ms
-            # on a CPU: scripts without Lightning do not have that
-            check = os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-            for name, loop in self.others.items():
-                self.stopwatch.start()
-                _advance(loop, self.steps)
-                times[name] = self.stopwatch.stop()
+            for name, worker in self.others.items():
+                times[name] = worker.advance(self.steps)
             self.rounds.append(times)
-            if check is not None:
-                os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = check
         if step >= 0 and step % self.steps == 0:
             self.stopwatch.start()
 
-
-def _endless(loader: Any, device: str) -> Iterator[Any]:
-    while True:
-        for batch in loader:
-            yield tuple(part.to(device) for part in batch)
-
-
-def _advance(loop: Iterator[None], steps: int) -> None:
-    for _ in range(steps):
-        next(loop)
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """End the other processes."""
+        for worker in self.others.values():
+            worker.end()
 
 
 def command(case: Case, folder: Path, precision: str, steps: int, size: int) -> list[str]:
@@ -229,7 +176,7 @@ def row(name: str, found: dict[str, Any], clock: str) -> str:
         f"{name:<24}"
         + "".join(f"{speed:>9,.0f}" for speed in speeds)
         + "".join(f"{ratio:>17}" for ratio in ratios)
-        + f"{found['goal_over_usual']:>6}"
+        + f"{found['goal_over_usual'] or '':>6}"
     )
 
 

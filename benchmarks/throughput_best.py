@@ -238,13 +238,13 @@ def cycle(loop: Loop, batches: Batches) -> Iterator[None]:
 
     for a, b in batches:
         with loop.autocast():
-            with torch.no_grad():
-                fake_a, fake_b = pool_a.query(b_to_a(b)), pool_b.query(a_to_b(a))
-            loss = d_loss(d_a, a, fake_a) + d_loss(d_b, b, fake_b)
-        loop.step(1, loss)
-        with loop.autocast():
+            # once for both players
             fake_a, same_a = both(b_to_a, b, a)
             fake_b, same_b = both(a_to_b, a, b)
+            loss = d_loss(d_a, a, pool_a.query(fake_a.detach()))
+            loss = loss + d_loss(d_b, b, pool_b.query(fake_b.detach()))
+        loop.step(1, loss)
+        with loop.autocast():
             loss = 5.0 * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
             loss = loss + (d_b(fake_b) - 1).square().mean() + (d_a(fake_a) - 1).square().mean()
             back = F.l1_loss(b_to_a(fake_b), a) + F.l1_loss(a_to_b(fake_a), b)

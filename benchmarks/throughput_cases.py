@@ -36,7 +36,7 @@ class Case:
         latents: their distribution.
         n_critic: discriminator updates per generator update.
         conditional: whether both networks take labels.
-        goal: images/s over the usual script's, in float32.
+        goal: images/s over the usual script's, in float32; None where there is none.
         bf16_goal: ours in bfloat16 over the usual script's in float32; None where that is not
             measured.
         steps: iterations in one window of the measurement.
@@ -44,7 +44,7 @@ class Case:
 
     model: dict[str, Any]
     objective: Objective
-    goal: float
+    goal: float | None
     bf16_goal: float | None = None
     image_shape: tuple[int, int, int] = (1, 32, 32)
     batch_size: int = 64
@@ -162,30 +162,33 @@ def _model(name: str, **arguments: Any) -> dict[str, Any]:
     return {"class_path": name, "init_args": arguments}
 
 
+def _fully_connected(name: str, **arguments: Any) -> dict[str, Any]:
+    # 512 x 3 layers, the defaults of these networks
+    networks = {"generator": "MLPGenerator", "discriminator": "MLPDiscriminator"}
+    return _model(name, **{player: _model(each) for player, each in networks.items()}, **arguments)
+
+
 CASES = {
-    # 512 x 3 layers, the defaults of the fully connected networks
     "mlp_wgan_gp": Case(
-        _model(
-            "WGANGP", generator=_model("MLPGenerator"), discriminator=_model("MLPDiscriminator")
-        ),
-        "gradient_penalty", 2.2, 3.0, rate=1e-4, betas=(0.0, 0.9), latent_dim=128,
-        latents="normal", n_critic=5, steps=10,
+        _fully_connected("WGANGP"), "gradient_penalty", 2.2, 3.0, rate=1e-4, betas=(0.0, 0.9),
+        latent_dim=128, latents="normal", n_critic=5, steps=10,
     ),
-    "gan": Case(_model("GAN"), "cross_entropy", 2.0, image_shape=(1, 28, 28), batch_size=100),
+    "mlp_gan": Case(_fully_connected("GAN"), "cross_entropy", 2.0),
+    "mlp_cgan": Case(_fully_connected("CGAN"), "cross_entropy", 2.0, conditional=True),
+    "mlp_wgan": Case(
+        _fully_connected("WGAN"), "weight_clipping", 2.0, rate=5e-5, latents="normal", n_critic=5,
+        steps=10,
+    ),
+    # the networks of the papers: maxout layers, dropout
+    "gan": Case(_model("GAN"), "cross_entropy", None, image_shape=(1, 28, 28), batch_size=100),
     "cgan": Case(
-        _model("CGAN"), "cross_entropy", 2.0, image_shape=(1, 28, 28), batch_size=100,
+        _model("CGAN"), "cross_entropy", None, image_shape=(1, 28, 28), batch_size=100,
         conditional=True,
     ),
-    # the recipe's networks are DCGAN's, 64 channels wide
+    # DCGAN's networks
     "wgan": Case(
-        _model("WGAN", latent_dim=100), "weight_clipping", 2.0, rate=5e-5, latents="normal",
+        _model("WGAN", latent_dim=100), "weight_clipping", None, rate=5e-5, latents="normal",
         n_critic=5, steps=2,
-    ),
-    "mlp_wgan": Case(
-        _model(
-            "WGAN", generator=_model("MLPGenerator"), discriminator=_model("MLPDiscriminator")
-        ),
-        "weight_clipping", 2.0, rate=5e-5, latents="normal", n_critic=5, steps=10,
     ),
     # the paper's networks, at 32 pixels one doubling less
     "dcgan": Case(_model("DCGAN"), "cross_entropy", 1.4, 2.3, steps=3),

@@ -29,6 +29,7 @@ from gan_modules.callbacks.paths import is_trial
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser, run_demo
+from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.parsing import GANArgumentParser, with_null, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
@@ -252,6 +253,8 @@ class GANCLI(PredictCommand):
         threads = self._get(self.config, "torch_threads")
         if threads is not None:
             torch.set_num_threads(threads)
+        if self.subcommand == "fit":
+            keep_freed_memory()
         path = self._get(self.config, "ckpt_path")
         if path is None and self.subcommand != "fit":
             raise ValueError(f"{self.subcommand} needs --ckpt_path, the weights to use")
