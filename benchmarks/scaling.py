@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from throughput import Stopwatch, conditions, fit
 from throughput_cases import CASES, Case, NoiseImages
 from torch import Tensor
@@ -38,6 +39,8 @@ __all__ = ["AXES", "Point", "TrainingImages", "Windows", "draw", "main", "measur
 
 WARMUP = 3
 """Iterations ahead of the first window; the second and third say how long windows are."""
+NAMES = {"wgan_gp": "WGAN-GP, MLP of 3 x 512", "dcgan": "DCGAN, width 32"}
+"""In the plots."""
 HELD_OUT = 64
 """Validation images, which are loaded but not used."""
 
@@ -208,16 +211,20 @@ def draw(
         log: whether the axis is logarithmic.
     """
     figure = Figure(figsize=(8, 3.4), layout="constrained")
+    ticks = sorted({value for found in curves.values() for value in found})
     for i, (axes, name) in enumerate(
         zip(figure.subplots(1, 2), ("images/s", "peak memory, MiB"), strict=True)
     ):
         for model, found in curves.items():
             axes.plot(list(found), [values[i] for values in found.values()], "o-", label=model)
-        axes.set(xlabel=label, ylabel=name, yscale="log")
-        ticks = sorted({value for found in curves.values() for value in found})
-        axes.set_xscale("log" if log else "linear")
+        heights = [values[i] for found in curves.values() for values in found.values()]
+        # room enough for what is level to look so
+        axes.set_ylim(min(heights) / 1.5, max(heights) * 1.5)
+        axes.set(xlabel=label, ylabel=name, xscale="log" if log else "linear", yscale="log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.set_xticks(ticks, [f"{n // 1000}k" if n >= 1000 else str(n) for n in ticks])
-        axes.set_xticks([], minor=True)
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     figure.savefig(path, dpi=90)
@@ -254,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows.append(asdict(key) | found)
             value = getattr(key, attribute)
             rate = found["images_per_s"][clock]
-            curves.setdefault(point.model, {})[value] = rate, found["mib"]
+            curves.setdefault(NAMES[point.model], {})[value] = rate, found["mib"]
             spread = found["images_per_s_windows"][clock]
             print(
                 f"{axis:<12}{point.model:<9}{value:>7}{rate:>9,.0f} images/s by {clock} "
