@@ -126,7 +126,7 @@ AXES: dict[str, tuple[str, str, list[Point]]] = {
     "dataset": (
         "dataset", "images of data",
         [Point(m, dataset=n) for m in ("wgan_gp", "dcgan")
-         for n in (1_000, 5_000, 20_000, 50_000, 200_000)],
+         for n in (1_000, 10_000, 50_000, 200_000)],
     ),
 }  # fmt: skip
 """By the end of the plot's name: the attribute of the points, its label, the points."""
@@ -244,7 +244,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(json.dumps(found))
         return
-    known: dict[Point, dict[str, Any]] = {}
     results: dict[str, Any] = {"conditions": conditions("cpu"), "axes": {}}
     begun = time.perf_counter()
     for axis in options.axes:
@@ -255,9 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for point in points:
             default = CASES["mlp_wgan_gp" if point.model == "wgan_gp" else "dcgan"].n_critic
             key = replace(point, n_critic=point.n_critic or default)
-            if key not in known:
-                known[key] = apart(key)
-            found = known[key]
+            found = apart(key)
             rows.append(asdict(key) | found)
             value = getattr(key, attribute)
             rate = found["images_per_s"][clock]
