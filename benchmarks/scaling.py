@@ -213,7 +213,7 @@ def draw(
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     ticks = sorted({value for found in curves.values() for value in found})
     for i, (axes, name) in enumerate(
-        zip(figure.subplots(1, 2), ("images/s", "peak memory, MiB"), strict=True)
+        zip(figure.subplots(1, 2), ("images/s", "peak memory of a process, MiB"), strict=True)
     ):
         for model, found in curves.items():
             axes.plot(list(found), [values[i] for values in found.values()], "o-", label=model)
@@ -226,7 +226,8 @@ def draw(
         axes.set_xticks(ticks, [f"{n // 1000}k" if n >= 1000 else str(n) for n in ticks])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+    lines = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside upper center", ncols=2, fontsize="small")
     figure.savefig(path, dpi=90)
 
 
