@@ -3,8 +3,6 @@
 from typing import Any
 
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from datamodules.base import Split
@@ -15,6 +13,10 @@ __all__ = ["DigitsDataModule", "check_digits_size", "digits_of"]
 
 def digits_of(split: Split) -> tuple[Tensor, Tensor]:
     """Images, uint8 ``(N, 1, 8, 8)``, and labels of one split, the same at every call."""
+    # slow to import, and other data does without it
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     digits = load_digits()
     train, held_out = train_test_split(
         range(len(digits.target)), test_size=360, stratify=digits.target, random_state=0

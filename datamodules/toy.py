@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.datasets import make_swiss_roll
 from torch import Tensor
 
 from datamodules.base import ImageTensorDataset, InMemoryDataModule, Split, require_at_least
@@ -73,6 +72,8 @@ class ToyDataModule(InMemoryDataModule):
         n = self.n if split == "train" else self.n // 10
         seed = derive_seed(self.name, split)
         if self.name == "swiss_roll":
+            from sklearn.datasets import make_swiss_roll
+
             points, _ = make_swiss_roll(n, noise=0.25, random_state=seed)
             scaled = points[:, [0, 2]] / SWISS_ROLL_SCALE
             labels = torch.zeros(n, dtype=torch.long)

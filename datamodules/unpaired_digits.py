@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
@@ -45,6 +44,8 @@ class UnpairedDigitsDataModule(UnpairedDataModule):
 
     def load(self, split: Split) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Images ``(N, 3, L, L)``, L being ``load_size``, and labels of both domains."""
+        from sklearn.model_selection import train_test_split
+
         images, labels = digits_of(split)
         # resized before they are coloured, which rounds once
         images = F.resize(images, [self.load_size, self.load_size], antialias=True)
