@@ -1,0 +1,85 @@
+"""Methods compiled by ``torch.compile``, each whole."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["check_compiler", "compile_methods", "run_without_effect"]
+
+Method = Callable[..., Any]
+
+
+def compile_methods(module: nn.Module, names: Iterable[str]) -> dict[str, Method]:
+    """Compiled forms of a module's methods, by name; nothing is compiled before they are called.
+
+    Random numbers are those that the methods draw when they are not compiled, from the same
+    generators. Weights stay where they are, under the same names.
+
+    Returns:
+        Functions that raise ``ValueError`` if the method cannot be compiled whole.
+    """
+    return {name: _compiled(module, name) for name in names}
+
+
+def _compiled(module: nn.Module, name: str) -> Method:
+    function = torch.compile(
+        getattr(module, name),
+        # a part left out would be slow without a word
+        fullgraph=True,
+        # all batches are of one size
+        dynamic=False,
+        # the backend's own random numbers would make training another one
+        options={"fallback_random": True},
+    )
+    where = f"{type(module).__name__}.{name}"
+
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise ValueError(
+                f"compile=True cannot be used with {where}, which cannot be compiled whole: "
+                f"{_first_line(error)}"
+            ) from error
+
+    return call
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raise ``ValueError`` if this machine cannot compile for a device, by trying."""
+    try:
+        torch.compile(_increment)(torch.zeros(8, device=device))
+    except Exception as error:  # of whatever is missing: a compiler, its headers, Triton
+        raise ValueError(
+            f"compile=True needs a compiler for {device.type}, which does not work on this "
+            f"machine: {_first_line(error)}"
+        ) from error
+
+
+def _increment(x: torch.Tensor) -> torch.Tensor:
+    return x + 1
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
+
+
+def run_without_effect(module: nn.Module, methods: Iterable[Method], *arguments: Any) -> None:
+    """Call methods once in evaluation mode, so that nothing but their first-use checks is left.
+
+    A compiled call cannot check a network and say in one line what is wrong with it. Random numbers
+    are drawn.
+    """
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            for method in methods:
+                method(*arguments)
+    finally:
+        for part, training in modes:
+            part.training = training
+        # autocast would hand on weights that were cast without graph
+        torch.clear_autocast_cache()
