@@ -1,0 +1,218 @@
+"""Compiled or not, training computes the same; what cannot be compiled is said in one line."""
+
+import subprocess
+import sys
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import Callback
+from torch import Tensor
+from torch.testing import assert_close
+from variants import VARIANTS, batches, small
+
+import cli
+from gan_modules import DCGAN, WGANGP, CycleGAN, GANModule
+from gan_modules.batches import Batch
+from gan_modules.callbacks import StepCheckpoint
+from gan_modules.networks import DCGANDiscriminator, DCGANGenerator, MLPGenerator
+
+compile_ = torch.compile
+COMMAND = ["fit", "--config", "small.yaml"]
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Graphs and gradients are made as always, but run by torch: in a second, without a compiler.
+
+    Gives what was made since: numbers of graphs, of breaks and of times that one was made again.
+    """
+
+    def as_eager(function: Any, options: Any = None, **kwargs: Any) -> Any:
+        return compile_(function, backend="aot_eager", **kwargs)
+
+    monkeypatch.setattr(torch, "compile", as_eager)
+    torch.compiler.reset()
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+
+    def made() -> tuple[int, int, int]:
+        breaks, again = counters["graph_break"], counters["recompiles"]
+        return counters["stats"]["unique_graphs"], sum(breaks.values()), sum(again.values())
+
+    return made
+
+
+def fit(model: Any, make_trainer: Any, steps: int = 10, **kwargs: Any) -> Any:
+    trainer = make_trainer(max_steps=steps, **{"precision": "64-true", **kwargs})
+    trainer.fit(model, batches(model, 4, 400))
+    return model.state_dict()
+
+
+def with_batch_norm(**kwargs: Any) -> DCGAN:
+    networks = partial(DCGANGenerator, width=2), partial(DCGANDiscriminator, width=2)
+    return DCGAN(image_shape=(1, 8, 8), generator=networks[0], discriminator=networks[1], **kwargs)
+
+
+CASES = {v.__name__: partial(small, v, image_shape=(1, 8, 8)) for v in VARIANTS}
+CASES["BatchNorm"] = with_batch_norm
+# CycleGAN's pieces: translations, and the terms of both players; and one that sees the compiler
+GRAPHS = {"CycleGAN": 3 + 1}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_are_those_of_training_that_is_not_compiled(
+    name: str, double: None, traced: Any, make_trainer: Any
+) -> None:
+    torch.manual_seed(0)
+    expected = fit(CASES[name](), make_trainer)
+    assert traced() == (0, 0, 0)
+    torch.manual_seed(0)
+    model = CASES[name](compile=True)
+    start = deepcopy(model.state_dict())
+    found = fit(model, make_trainer)
+    assert traced() == (GRAPHS.get(name, 3), 0, 0)
+    assert_close(found, expected, rtol=0, atol=1e-9)
+    assert any((found[key] - start[key]).abs().max() > 1e-4 for key in found)
+    # also without Lightning's own copy of the state
+    assert_close(deepcopy(model).state_dict(), expected, rtol=0, atol=1e-9)
+
+
+def test_bfloat16_and_pieces(traced: Any, make_trainer: Any) -> None:
+    ends = []
+    for compiles in (False, True):
+        torch.manual_seed(0)
+        model = small(
+            CycleGAN, image_shape=(1, 8, 8), compile=compiles,
+            discriminator_accumulate_grad_batches=2,
+        )  # fmt: skip
+        ends.append(fit(model, make_trainer, 3, precision="bf16-mixed"))
+    # the fakes of a piece are made for it alone
+    assert traced() == (5, 0, 0)
+    assert_close(ends[0], ends[1], rtol=0, atol=1e-6)
+
+
+def test_sampling_and_validation_are_not_compiled(traced: Any, make_trainer: Any) -> None:
+    model = small(WGANGP, image_shape=(1, 8, 8), compile=True, n_critic=1)
+
+    class Sample(Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            model.sample(3, seed=0)
+
+    trainer = make_trainer(
+        max_steps=4, val_check_interval=2, limit_val_batches=1, callbacks=[Sample()]
+    )
+    trainer.fit(model, batches(model, 4, 40), batches(model, 2, 4))
+    assert "val/d/gradient_penalty" in trainer.callback_metrics
+    assert traced() == (3, 0, 0)
+
+
+def test_checkpoints_go_from_compiled_to_not_compiled_and_back(
+    double: None, traced: Any, make_trainer: Any
+) -> None:
+    ends = {}
+    for then, now in ((True, True), (True, False), (False, True)):
+        folder = f"saved_{then}"
+        saving = [StepCheckpoint(3, dirpath=folder)]
+        torch.manual_seed(0)
+        model = with_batch_norm(compile=then)
+        whole = fit(model, make_trainer, 6, callbacks=saving, enable_checkpointing=True)
+        torch.manual_seed(1)
+        model = with_batch_norm(compile=now)
+        trainer = make_trainer(max_steps=6, precision="64-true")
+        trainer.fit(model, batches(model, 4, 400), ckpt_path=f"{folder}/step_000003.ckpt")
+        ends[then, now] = model.state_dict()
+        loaded = GANModule.load_from_checkpoint(f"{folder}/step_000006.ckpt")
+        assert loaded.hparams["compile"] is then
+        assert_close(loaded.state_dict(), whole, rtol=0, atol=0)
+        exact = 0 if then == now else 1e-9
+        assert_close(ends[then, now], whole, rtol=0, atol=exact)
+
+
+def test_a_machine_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, make_trainer: Any, make_loader: Any, make_model: Any
+) -> None:
+    def compile_nothing(function: Any, **_: Any) -> Any:
+        def call(*_: Any) -> None:
+            raise RuntimeError("\nFailed to find C compiler.\nMore lines")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    line = "^compile=True needs a compiler for cpu, .* machine: Failed to find C compiler.$"
+    trainer = make_trainer(max_steps=1)
+    with pytest.raises(ValueError, match=line):
+        trainer.fit(make_model(n_critic=1, compile=True), make_loader(2))
+    assert trainer.global_step == 0
+
+
+def test_losses_that_cannot_be_compiled(
+    traced: Any, make_trainer: Any, make_loader: Any, make_model: Any
+) -> None:
+    class Reads(WGANGP):
+        """Looks at the host's clock, so to say."""
+
+        def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
+            Path("seen").touch()
+            return super().generator_losses(batch)
+
+    with pytest.raises(ValueError, match=r"^compile=True cannot be used with Reads.generator_loss"):
+        make_trainer(max_steps=1).fit(make_model(Reads, n_critic=1, compile=True), make_loader(2))
+
+
+def test_networks_are_checked_before_they_are_compiled(
+    traced: Any, make_trainer: Any, make_loader: Any, make_model: Any
+) -> None:
+    wrong = MLPGenerator((1, 4, 4), 4, hidden=(8,))
+    model = make_model(n_critic=1, compile=True, generator=wrong)
+    with pytest.raises(ValueError, match="generator makes images of shape"):
+        make_trainer(max_steps=1).fit(model, make_loader(2))
+    assert traced() == (1, 0, 0)
+
+
+def test_command_line(traced: Any, small_config: None) -> None:
+    cli.main([*COMMAND, "--model.compile", "true"])
+    graphs, *rest = traced()
+    assert (graphs, rest) == (3, [0, 0])
+    config = yaml.safe_load(Path("runs/small/0/config.yaml").read_text())
+    assert config["model"]["init_args"]["compile"] is True
+    # on with it as it was not
+    more = ["--trainer.max_steps", "3", "--model.compile", "false"]
+    cli.main(["fit", "--config", "small.yaml", *more, "--ckpt_path", "runs/small/0/checkpoints/last.ckpt"])  # fmt: skip  # noqa: E501
+    assert traced()[0] == 3
+
+
+@pytest.mark.slow
+def test_inductor(double: None, make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.compiler.reset()
+    ends = {}
+    for compiles in (False, True):
+        torch.manual_seed(0)
+        model = small(WGANGP, image_shape=(1, 8, 8), compile=compiles)
+        saving = [StepCheckpoint(5, dirpath=f"saved_{compiles}")]
+        ends[compiles] = fit(model, make_trainer, callbacks=saving, enable_checkpointing=True)
+    assert_close(ends[True], ends[False], rtol=0, atol=1e-5)
+    torch.compiler.reset()
+    torch.manual_seed(1)
+    model = small(WGANGP, image_shape=(1, 8, 8), compile=True)
+    trainer = make_trainer(max_steps=10, precision="64-true")
+    trainer.fit(model, batches(model, 4, 400), ckpt_path="saved_True/step_000005.ckpt")
+    assert_close(model.state_dict(), ends[True], rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_inductor_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
+    script = (
+        "import torch; from gan_modules.compilation import check_compiler; "
+        "check_compiler(torch.device('cpu'))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ValueError: compile=True needs a compiler for cpu, which does not")
+    assert "/nowhere/g++" in last
