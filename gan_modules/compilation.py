@@ -1,6 +1,8 @@
 """Methods compiled by ``torch.compile``, each whole."""
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -20,31 +22,46 @@ def compile_methods(module: nn.Module, names: Iterable[str]) -> dict[str, Method
     Returns:
         Functions that raise ``ValueError`` if the method cannot be compiled whole.
     """
-    return {name: _compiled(module, name) for name in names}
+    return {name: _Compiled(module, name) for name in names}
 
 
-def _compiled(module: nn.Module, name: str) -> Method:
-    function = torch.compile(
-        getattr(module, name),
-        # a part left out would be slow without a word
-        fullgraph=True,
-        # all batches are of one size
-        dynamic=False,
-        # the backend's own random numbers would make training another one
-        options={"fallback_random": True},
-    )
-    where = f"{type(module).__name__}.{name}"
+class _Compiled:
+    """A method that is compiled when it is first called."""
 
-    def call(*arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            raise ValueError(
-                f"compile=True cannot be used with {where}, which cannot be compiled whole: "
-                f"{_first_line(error)}"
-            ) from error
+    def __init__(self, module: nn.Module, name: str) -> None:
+        self._name = f"{type(module).__name__}.{name}"
+        self._is_first = True
+        self._function: Method = torch.compile(
+            getattr(module, name),
+            # a part left out would be slow without a word
+            fullgraph=True,
+            # all batches are of one size
+            dynamic=False,
+            # the backend's own random numbers would make training another one
+            options={"fallback_random": True},
+        )
 
-    return call
+    def __call__(self, *arguments: Any) -> Any:
+        with self._first() if self._is_first else nullcontext():
+            if not torch.distributed.is_initialized():
+                return self._function(*arguments)
+            # no gradient is averaged by DDP's hooks, for which it would be compiled in parts
+            with torch._dynamo.config.patch(optimize_ddp=False):
+                return self._function(*arguments)
+
+    @contextmanager
+    def _first(self) -> Iterator[None]:
+        with warnings.catch_warnings():
+            # of what one method made and another takes: the compiler looks, training does not
+            warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
+            try:
+                yield
+            except torch._dynamo.exc.TorchDynamoException as error:
+                raise ValueError(
+                    f"compile=True cannot be used with {self._name}, which cannot be compiled "
+                    f"whole: {_first_line(error)}"
+                ) from error
+        self._is_first = False
 
 
 def check_compiler(device: torch.device) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Callback
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.testing import assert_close
 from variants import VARIANTS, batches, small
@@ -82,18 +84,43 @@ def test_weights_are_those_of_training_that_is_not_compiled(
     assert_close(deepcopy(model).state_dict(), expected, rtol=0, atol=1e-9)
 
 
-def test_bfloat16_and_pieces(traced: Any, make_trainer: Any) -> None:
+@pytest.mark.parametrize(
+    ("variant", "graphs"),
+    # the fakes of a piece are made for it alone
+    [(WGANGP, 3), pytest.param(CycleGAN, 5, marks=pytest.mark.slow)],
+)
+def test_bfloat16_and_pieces(variant: Any, graphs: int, traced: Any, make_trainer: Any) -> None:
     ends = []
     for compiles in (False, True):
         torch.manual_seed(0)
         model = small(
-            CycleGAN, image_shape=(1, 8, 8), compile=compiles,
+            variant, image_shape=(1, 8, 8), compile=compiles,
             discriminator_accumulate_grad_batches=2,
         )  # fmt: skip
         ends.append(fit(model, make_trainer, 3, precision="bf16-mixed"))
-    # the fakes of a piece are made for it alone
-    assert traced() == (5, 0, 0)
+    assert traced() == (graphs, 0, 0)
     assert_close(ends[0], ends[1], rtol=0, atol=1e-6)
+
+
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "0")
+        monkeypatch.delenv(name)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_ddp_does_not_cut_the_losses(one_process: None, traced: Any, make_trainer: Any) -> None:
+    ends = []
+    for compiles in (False, True):
+        torch.manual_seed(0)
+        model = small(WGANGP, image_shape=(1, 8, 8), compile=compiles)
+        # every weight would be a part of its own
+        strategy = DDPStrategy(process_group_backend="gloo", bucket_cap_mb=1e-5)
+        ends.append(fit(model, make_trainer, 3, strategy=strategy, devices=1))
+    assert traced() == (3, 0, 0)
+    assert_close(ends[0], ends[1], rtol=0, atol=1e-9)
 
 
 def test_sampling_and_validation_are_not_compiled(traced: Any, make_trainer: Any) -> None:
@@ -123,7 +150,10 @@ def test_checkpoints_go_from_compiled_to_not_compiled_and_back(
         whole = fit(model, make_trainer, 6, callbacks=saving, enable_checkpointing=True)
         torch.manual_seed(1)
         model = with_batch_norm(compile=now)
-        trainer = make_trainer(max_steps=6, precision="64-true")
+        trainer = make_trainer(
+            max_steps=6, precision="64-true", callbacks=[StepCheckpoint(3, dirpath="again")],
+            enable_checkpointing=True,
+        )  # fmt: skip
         trainer.fit(model, batches(model, 4, 400), ckpt_path=f"{folder}/step_000003.ckpt")
         ends[then, now] = model.state_dict()
         loaded = GANModule.load_from_checkpoint(f"{folder}/step_000006.ckpt")
@@ -199,7 +229,10 @@ def test_inductor(double: None, make_trainer: Any, monkeypatch: pytest.MonkeyPat
     torch.compiler.reset()
     torch.manual_seed(1)
     model = small(WGANGP, image_shape=(1, 8, 8), compile=True)
-    trainer = make_trainer(max_steps=10, precision="64-true")
+    again = StepCheckpoint(5, dirpath="again")
+    trainer = make_trainer(
+        max_steps=10, precision="64-true", callbacks=[again], enable_checkpointing=True
+    )
     trainer.fit(model, batches(model, 4, 400), ckpt_path="saved_True/step_000005.ckpt")
     assert_close(model.state_dict(), ends[True], rtol=0, atol=0)
 
