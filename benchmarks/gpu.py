@@ -92,9 +92,7 @@ class Operations(TorchDispatchMode):
     That also assigns them to layers, by hooks that do not go with a gradient of a gradient.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
+    count = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator, and count it if it is a product or a convolution."""
