@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     device, size = options.device, (options.rounds, options.steps)
     bench = Bench(device, options.size)
-    with Operations() as operations:
+    with Operations() as operations:  # type: ignore[no-untyped-call]
         next(bench.best_loop(bf16=False))
     work, speed = operations.count, peak(device)
     ours = {"ours": ("32-true", False), "ours_bf16": ("bf16-mixed", False)}
