@@ -79,7 +79,8 @@ class GANModule(PretrainedModule, ABC):
         compile: have ``torch.compile`` compile the losses of training, each player's whole. The
             first iterations take minutes; training stays the same up to rounding, and weights and
             checkpoints are those of a model that is not compiled. Sampling, validation and test
-            are not compiled.
+            are not compiled. ``fit`` raises ``ValueError`` where there is no working compiler, or
+            losses cannot be compiled whole.
 
     Raises:
         ValueError: if an option is out of its range.
