@@ -29,8 +29,9 @@ import torch
 from lightning.pytorch import Callback
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
-from throughput import Stopwatch, conditions, fit
+from throughput import conditions, fit
 from throughput_cases import CASES, Case, NoiseImages
+from throughput_worker import Stopwatch
 from torch import Tensor
 
 from datamodules.base import Split

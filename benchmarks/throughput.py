@@ -93,6 +93,10 @@ class Rounds(Callback):
             worker.end()
 
 
+SUFFIXES = ("", "_bf16", "_compiled", "_bf16_compiled")
+"""Of a case: how ours computes. The best loop has its precision and is never compiled."""
+
+
 def command(case: Case, folder: Path, precision: str, steps: int, size: int) -> list[str]:
     """The command line of a training; pictures and checkpoints come at its end only."""
     config = folder / "case.yaml"
@@ -116,18 +120,26 @@ def fit(case: Case, callback: Callback, precision: str, steps: int, size: int, *
         return run([*line, *more], trainer_defaults={"callbacks": [callback]})
 
 
-def measure(case: Case, bf16: bool, rounds: int, steps: int, device: str) -> dict[str, Any]:
-    """Times of all rounds, and what follows from them."""
+def measure(
+    case: Case, bf16: bool, compiled: bool, rounds: int, steps: int, device: str
+) -> dict[str, Any]:
+    """Times of all rounds, and what follows from them; compilation lies ahead of the first."""
     steps = steps or case.steps
     callback = Rounds(case, steps, device, bf16)
     precision = "bf16-mixed" if bf16 else "32-true"
     # at least one logged step in every window
     more = "--trainer.log_every_n_steps", str(min(50, steps))
     accelerator = "--trainer.accelerator", "gpu" if device == "cuda" else "cpu"
-    fit(case, callback, precision, WARMUP + rounds * steps, SIZE, *more, *accelerator)
+    compiles = "--model.compile", str(compiled).lower()
+    fit(case, callback, precision, WARMUP + rounds * steps, SIZE, *more, *accelerator, *compiles)
     kind = "device" if device == "cuda" else "cpu"
     images = steps * case.images
-    found: dict[str, Any] = {"precision": precision, "steps": steps, "batch_size": case.batch_size}
+    found: dict[str, Any] = {
+        "precision": precision,
+        "compiled": compiled,
+        "steps": steps,
+        "batch_size": case.batch_size,
+    }
     for name in ("ours", "usual", "best"):
         found[f"{name}_images_per_s"] = {
             clock: images / statistics.median(times[name][clock] for times in callback.rounds)
@@ -138,7 +150,8 @@ def measure(case: Case, bf16: bool, rounds: int, steps: int, device: str) -> dic
         found[f"ours_over_{name}"] = statistics.median(ratios)
         found[f"ours_over_{name}_rounds"] = ratios
     found["goal_over_best"] = BEST_GOAL
-    found["goal_over_usual"] = case.bf16_goal if bf16 else case.goal
+    goal = case.bf16_goal if bf16 else case.goal
+    found["goal_over_usual"] = case.compiled_goal if compiled else goal
     return found
 
 
@@ -160,7 +173,7 @@ def conditions(device: str) -> dict[str, Any]:
 
 
 HEADER = (
-    f"{'case':<24}{'ours':>9}{'usual':>9}{'best':>9}{'ours/best':>17}{'ours/usual':>17}{'goal':>6}"
+    f"{'case':<27}{'ours':>9}{'usual':>9}{'best':>9}{'ours/best':>17}{'ours/usual':>17}{'goal':>6}"
 )
 
 
@@ -173,18 +186,21 @@ def row(name: str, found: dict[str, Any], clock: str) -> str:
         extent = f"{min(all_rounds):.2f}-{max(all_rounds):.2f}"
         ratios.append(f"{found[f'ours_over_{which}']:.2f} ({extent})")
     return (
-        f"{name:<24}"
+        f"{name:<27}"
         + "".join(f"{speed:>9,.0f}" for speed in speeds)
         + "".join(f"{ratio:>17}" for ratio in ratios)
-        + f"{found['goal_over_usual'] or '':>6}"
+        + f"{found['goal_over_usual'] or '-':>6}"
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, and write JSON where asked."""
-    names = [*CASES, *(f"{name}_bf16" for name, case in CASES.items() if case.bf16_goal)]
+    names = [f"{name}{suffix}" for suffix in SUFFIXES for name in CASES]
+    # with a goal
+    default = [*CASES, *(f"{name}_bf16" for name, case in CASES.items() if case.bf16_goal)]
+    default += [f"{name}_bf16_compiled" for name, case in CASES.items() if case.compiled_goal]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cases", nargs="+", choices=names, default=names, metavar="CASE")
+    parser.add_argument("--cases", nargs="+", choices=names, default=default, metavar="CASE")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=0, help="iterations in a window")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -196,9 +212,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"images/s by {clock} time; ratios: median (least-largest of the rounds)")
     print(HEADER)
     for name in options.cases:
-        case = CASES[name.removesuffix("_bf16")]
-        bf16 = name.endswith("_bf16")
-        found = measure(case, bf16, options.rounds, options.steps, options.device)
+        uncompiled = name.removesuffix("_compiled")
+        case = CASES[uncompiled.removesuffix("_bf16")]
+        how = uncompiled.endswith("_bf16"), uncompiled != name
+        found = measure(case, *how, options.rounds, options.steps, options.device)
         results["cases"][name] = found
         print(row(name, found, clock), flush=True)
         if options.output:

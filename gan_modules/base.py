@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import reduce
 from itertools import cycle, islice
 from operator import add
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan_modules.batches import Batch, as_batch, check_images, check_last_batch, split_batch
+from gan_modules.compilation import check_compiler, compile_methods, run_without_effect
 from gan_modules.listeners import updates_are_plain
 from gan_modules.networks.blocks import running_statistics
 from gan_modules.optimizers import check_optimizer, look_for_gpus_once
@@ -76,10 +77,19 @@ class GANModule(PretrainedModule, ABC):
             whose gradients are averaged: less memory, the same update wherever samples are
             independent of each other.
         discriminator_accumulate_grad_batches: the same for each discriminator update.
+        compile: have ``torch.compile`` compile the losses of training, each player's whole. The
+            first iterations take minutes; training stays the same up to rounding, and weights and
+            checkpoints are those of a model that is not compiled. Sampling, validation and test
+            are not compiled. ``fit`` raises ``ValueError`` where there is no working compiler, or
+            losses cannot be compiled whole.
 
     Raises:
         ValueError: if an option is out of its range.
     """
+
+    compilable: ClassVar[tuple[str, ...]] = ("discriminator_losses", "generator_losses")
+    """Methods that ``compile`` compiles, each whole. A variant whose losses are more than functions
+    of tensors and random numbers names those parts of them that are."""
 
     generator: nn.Module
     discriminator: nn.Module
@@ -98,6 +108,7 @@ class GANModule(PretrainedModule, ABC):
         discriminator_gradient_clip_val: float | None = None,
         generator_accumulate_grad_batches: int = 1,
         discriminator_accumulate_grad_batches: int = 1,
+        compile: bool = False,  # noqa: A002
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -131,6 +142,8 @@ class GANModule(PretrainedModule, ABC):
         self.noise_seed: int | None = None
         self._batch_is_checked = False
         self._updates_are_plain = False
+        self._compiles = compile
+        self._compiled: dict[str, Callable[..., Any]] = {}
         self._watch = TermWatch()
         self._parameters_of: dict[Player, list[nn.Parameter]] = {}
 
@@ -188,6 +201,11 @@ class GANModule(PretrainedModule, ABC):
         the discriminator.
         """
         return self.n_critic
+
+    def compiled(self, name: str) -> Callable[..., Any]:
+        """A method of :attr:`compilable`, compiled if ``compile`` is set and this is training."""
+        found = self._compiled.get(name) if self.training else None
+        return found or cast(Callable[..., Any], getattr(self, name))
 
     def set_networks(self, generator: nn.Module, discriminator: nn.Module) -> None:
         """Register both networks and the averaged copy of the generator."""
@@ -256,6 +274,10 @@ class GANModule(PretrainedModule, ABC):
         look_for_gpus_once()
         self._updates_are_plain = updates_are_plain(self.trainer, self)
         self._batch_is_checked = False
+        if self._compiles:
+            check_compiler(self.device)
+            self._compiled = compile_methods(self, self.compilable)
+            self._is_rehearsed = False
         self._watch = TermWatch()
         for player, optimizer in zip(PLAYERS, self._lightning_optimizers(), strict=True):
             self._parameters_of[player] = _parameters(optimizer)
@@ -285,6 +307,8 @@ class GANModule(PretrainedModule, ABC):
 
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
+        # they refer to this module, and would do so in a copy of it
+        self._compiled = {}
         if self.trainer.num_training_batches == 0 and self.trainer.limit_train_batches != 0:
             raise ValueError(
                 "the DataLoader gives no batches: its data set is empty, or smaller than "
@@ -293,8 +317,12 @@ class GANModule(PretrainedModule, ABC):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """Run the discriminator updates of one iteration, then one generator update."""
-        self._seed_noise()
         parts = split_batch(self._receive(batch), self.n_critic, "n_critic")
+        if self._compiled and not self._is_rehearsed:
+            players = self.discriminator_losses, self.generator_losses
+            run_without_effect(self, players, parts[-1])
+            self._is_rehearsed = True
+        self._seed_noise()
         discriminator_terms: dict[str, Tensor] = {}
         whole = all(pieces == 1 for pieces in self._pieces.values())
         with self.prepared(parts[-1]) if whole else nullcontext():
@@ -315,7 +343,7 @@ class GANModule(PretrainedModule, ABC):
 
     def _update(self, player: Player, batch: Batch) -> dict[str, Tensor]:
         """Minimise one player's losses by one step; return their terms, without graph."""
-        losses = self.generator_losses if player == "generator" else self.discriminator_losses
+        losses = self.compiled(f"{player}_losses")
         pieces = self._pieces[player]
         total: dict[str, Tensor] = {}
         for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):

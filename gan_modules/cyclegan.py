@@ -69,6 +69,9 @@ class CycleGAN(TranslationGAN):
             ``image_shape``.
     """
 
+    # the history of fakes, and what both players use, lie outside
+    compilable = ("generate", "_translate", "_discriminator_terms", "_generator_terms")
+
     def __init__(
         self,
         *,
@@ -108,7 +111,7 @@ class CycleGAN(TranslationGAN):
     @contextmanager
     def prepared(self, batch: Batch) -> Iterator[None]:
         """Translate once for both players: the discriminators' step leaves the generators alone."""
-        self._translated = (batch, self._translate(batch))
+        self._translated = (batch, self.compiled("_translate")(batch))
         try:
             yield
         finally:
@@ -118,9 +121,19 @@ class CycleGAN(TranslationGAN):
         """``(E[(D(x) - 1)^2] + E[D(fake)^2]) / 2`` per domain, with fakes from its history."""
         real_a, real_b = self.domains(batch)
         translated = self._translated_before(batch)
-        fake_a, fake_b = self.generate(batch) if translated is None else translated.fakes
+        fake_a, fake_b = (
+            self.compiled("generate")(batch) if translated is None else translated.fakes
+        )
         if self.training:
             fake_a, fake_b = self.pools["a"].query(fake_a), self.pools["b"].query(fake_b)
+        terms: dict[str, Tensor] = self.compiled("_discriminator_terms")(
+            real_a, fake_a, real_b, fake_b
+        )
+        return terms
+
+    def _discriminator_terms(
+        self, real_a: Tensor, fake_a: Tensor, real_b: Tensor, fake_b: Tensor
+    ) -> dict[str, Tensor]:
         return {
             "a": self.loss.discriminator(*self.apply_to_both("a", real_a, fake_a)),
             "b": self.loss.discriminator(*self.apply_to_both("b", real_b, fake_b)),
@@ -128,8 +141,12 @@ class CycleGAN(TranslationGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Per direction ``E[(D(G(x)) - 1)^2]``; per domain ``|F(G(x)) - x|`` and ``|F(x) - x|``."""
+        translated = self._translated_before(batch) or self.compiled("_translate")(batch)
+        terms: dict[str, Tensor] = self.compiled("_generator_terms")(batch, translated)
+        return terms
+
+    def _generator_terms(self, batch: Batch, translated: _Translations) -> dict[str, Tensor]:
         a, b = self.domains(batch)
-        translated = self._translated_before(batch) or self._translate(batch)
         fake_a, fake_b = translated.fake_a, translated.fake_b
         terms: dict[str, Tensor] = {}
         if translated.same_a is not None and translated.same_b is not None:

@@ -171,6 +171,28 @@ def test_a_measurement(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: A
     assert "gan" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:Precision bf16-mixed is not supported by the model summary")
+def test_a_compiled_measurement(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Any
+) -> None:
+    compile_, seen = torch.compile, []
+
+    def noted(function: Any, options: Any = None, **kwargs: Any) -> Any:
+        seen.append(function.__name__)
+        return compile_(function, backend="eager", **kwargs)
+
+    monkeypatch.setattr(torch, "compile", noted)
+    monkeypatch.setattr(throughput, "CASES", {"gan": tiny("gan")})
+    monkeypatch.setattr(throughput, "SIZE", 64)
+    output = tmp_path / "result.json"
+    line = ["--cases", "gan_bf16_compiled", "--rounds", "1", "--steps", "2"]
+    throughput.main([*line, "--output", str(output)])
+    found = throughput.json.loads(output.read_text())["cases"]["gan_bf16_compiled"]
+    assert (found["precision"], found["compiled"]) == ("bf16-mixed", True)
+    assert found["goal_over_usual"] is None
+    assert seen[1:] == ["discriminator_losses", "generator_losses"]
+
+
 def test_both_ways_from_files_give_images_of_one_range(tmp_path: Any) -> None:
     throughput_input.make_jpegs(tmp_path / "pictures", 80, 16)
     loaders = throughput_input.jpeg(tmp_path / "pictures", 8, tmp_path / "cache")[:2]
