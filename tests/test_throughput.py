@@ -172,6 +172,7 @@ def test_a_measurement(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: A
 
 
 @pytest.mark.filterwarnings("ignore:Precision bf16-mixed is not supported by the model summary")
+@pytest.mark.slow
 def test_a_compiled_measurement(
     monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Any
 ) -> None:
