@@ -246,7 +246,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             print(json.dumps(found))
         return
-    results: dict[str, Any] = {"conditions": conditions("cpu"), "axes": {}}
+    results: dict[str, Any] = {"axes": {}}
+    if options.output and options.output.exists():
+        # of axes that are not measured now
+        results = json.loads(options.output.read_text())
+    results["conditions"] = conditions("cpu")
     begun = time.perf_counter()
     for axis in options.axes:
         attribute, label, points = AXES[axis]
