@@ -46,10 +46,10 @@ class CycleGAN(TranslationGAN):
 
     Deviations: the discriminators are updated first in each iteration, and shown the fakes that the
     generators' losses are taken of right afterwards; the official code updates the generators first
-    and then shows those fakes to the discriminators. What
-    translates is the averaged generator (``ema_decay=0`` gives the paper's). The identity loss,
-    which the paper adds for paintings and the official code always, is on. Several inputs of one
-    network go through it together, which changes nothing without batch normalisation.
+    and then shows those fakes to the discriminators. What translates is the averaged generator
+    (``ema_decay=0`` gives the paper's). The identity loss, which the paper adds for paintings and
+    the official code always, is on. Several inputs of one network go through it together, which
+    changes nothing without batch normalisation.
 
     Args:
         image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.

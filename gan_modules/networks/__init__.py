@@ -12,6 +12,7 @@ from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
+from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "CycleGANGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DownsampleConv2d",
     "MLPDiscriminator",
     "MLPGenerator",
     "PatchGANDiscriminator",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "UpsampleConv2d",
 ]
