@@ -352,7 +352,8 @@ class GANModule(PretrainedModule, ABC):
             if self._updates_are_plain:
                 loss.backward()
             else:
-                with self._without_ddp_hooks():
+                # under autocast a gradient of a gradient would be computed in half precision
+                with self._without_ddp_hooks(), torch.autocast(self.device.type, enabled=False):
                     self.manual_backward(loss)
             for name, term in terms.items():
                 share = term.detach() if pieces == 1 else term.detach() / pieces

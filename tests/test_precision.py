@@ -270,3 +270,37 @@ def test_a_resumed_run_goes_on_with_the_scale(make_trainer: Any) -> None:
     trainer.fit(model, batches(model, 2, 4), ckpt_path="half.ckpt", weights_only=True)
     # four updates before, four after: the scale rose after the third and rises after the sixth
     assert updates.scales == [2.0**9] * 2 + [2.0**10] * 2
+
+
+class Noted(torch.autograd.Function):
+    """The identity; notes whether autocast is on in its backward pass."""
+
+    seen: list[bool] = []  # noqa: RUF012
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        Noted.seen.append(torch.is_autocast_enabled("cpu"))
+        return gradient
+
+
+class NotingCritic(WGANGP):
+    """Its loss passes through :class:`Noted`."""
+
+    def discriminator_losses(self, batch: Any) -> dict[str, Tensor]:
+        assert torch.is_autocast_enabled("cpu")
+        terms = super().discriminator_losses(batch)
+        return {name: Noted.apply(term) for name, term in terms.items()}  # type: ignore[no-untyped-call]
+
+
+def test_autocast_does_not_reach_the_backward_pass(
+    make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    # there it would compute the penalty's gradient of a gradient in half precision
+    Noted.seen.clear()
+    trainer = make_trainer(max_steps=1, precision="bf16-mixed")
+    trainer.fit(make_model(NotingCritic, n_critic=1), make_loader(4))
+    assert Noted.seen == [False, False]
