@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -42,12 +42,20 @@ class _Compiled:
         )
 
     def __call__(self, *arguments: Any) -> Any:
-        with self._first() if self._is_first else nullcontext():
+        with self._first() if self._is_first else nullcontext(), self._without_autocast_backward():
             if not torch.distributed.is_initialized():
                 return self._function(*arguments)
             # no gradient is averaged by DDP's hooks, for which it would be compiled in parts
             with torch._dynamo.config.patch(optimize_ddp=False):
                 return self._function(*arguments)
+
+    @staticmethod
+    def _without_autocast_backward() -> AbstractContextManager[None]:
+        """As the loop does where nothing is compiled, go back outside autocast."""
+        patch: AbstractContextManager[None] = torch._functorch.config.patch(
+            backward_pass_autocast="off"
+        )
+        return patch
 
     @contextmanager
     def _first(self) -> Iterator[None]:
