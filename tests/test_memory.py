@@ -24,6 +24,7 @@ print(pages(), keep_freed_memory(), pages())
 """
 
 
+@pytest.mark.slow  # large pages, where the system makes them, change the counts
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc")
 def test_pages_are_asked_for_once() -> None:
     done = subprocess.run(
