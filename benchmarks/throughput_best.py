@@ -4,8 +4,9 @@ Every trick of which this project knows: images stay uint8 in memory, are indexe
 normalised on the device; nothing is printed and nothing waits for the device; the discriminator's
 fakes carry no graph; in the generator's step no gradient of the discriminator's weights is
 computed; real and fake images go through the discriminator together where it has no batch
-normalisation; optimizers are fused; networks of convolutions lie channels last in memory. The
-generator is averaged as the module does it, and in bfloat16 weights are cast once per update.
+normalisation; the penalty, the library's own function, carries no zeros back; optimizers are
+fused; networks of convolutions lie channels last in memory. The generator is averaged as the
+module does it, and in bfloat16 weights are cast once per update.
 """
 
 import random
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, RMSprop
 
 from gan_modules.networks.blocks import has_batch_norm
+from gan_modules.penalties import gradient_penalty
 
 __all__ = ["LOOPS", "Averaged", "batches_in_memory"]
 
@@ -159,18 +161,6 @@ def cross_entropy(loop: Loop, batches: Batches) -> Iterator[None]:
         yield
 
 
-def penalty(loop: Loop, real: Tensor, fake: Tensor) -> Tensor:
-    position = torch.rand(len(real), 1, 1, 1, dtype=real.dtype, device=real.device)
-    with torch.autocast(loop.device, enabled=False):
-        between = torch.lerp(fake.to(real.dtype), real, position).requires_grad_()
-        (slope,) = torch.autograd.grad(
-            loop.discriminator(between).sum(), between, create_graph=True
-        )
-        norms = torch.linalg.vector_norm(slope.flatten(1), dim=1)
-        mean: Tensor = (norms - 1).square().mean()
-        return mean
-
-
 @torch.no_grad()
 def clip(weights: list[Tensor], value: float) -> None:
     if weights[0].is_cuda:
@@ -192,7 +182,7 @@ def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
                 real, fake = loop.judge_both(images, fakes)
                 loss = fake.mean() - real.mean()
                 if not clips:
-                    loss = loss + 10.0 * penalty(loop, images, fakes)
+                    loss = loss + 10.0 * gradient_penalty(loop.discriminator, images, fakes)
             loop.step(1, loss)
             if clips:
                 clip(loop.weights[1], 0.01)

@@ -1,9 +1,12 @@
 """Penalties on the discriminator: pure functions of a scoring function and its inputs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 __all__ = ["gradient_penalty"]
 
@@ -53,8 +56,57 @@ def _input_gradients(critic: Callable[[Tensor], Tensor], samples: Tensor) -> Ten
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         # a third of a millisecond less than the other way on a CPU
         samples = samples if samples.requires_grad else samples.requires_grad_()
-        (gradients,) = torch.autograd.grad(critic(samples).sum(), samples, create_graph=True)
+        with _ConstantSlopes():
+            scores = critic(samples)
+        (gradients,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
         return gradients
     # works in inference mode, and becomes part of the forward graph of what is compiled
     through: Tensor = torch.func.grad(lambda x: critic(x).sum())(samples)
     return through
+
+
+class _ConstantSlopes(TorchFunctionMode):
+    """Takes ReLU and LeakyReLU for products with slopes that are constants, which is what they are.
+
+    Their second derivative is zero, but autograd carries those zeros back through all layers: a
+    third of what the penalty computes. Outcome and gradients are the same.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        chosen: Callable[..., Any] = _WITH_SLOPES.get(func, func)
+        return chosen(*args, **(kwargs or {}))
+
+
+def _relu(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002, as in torch
+    return _times_slopes(input, 0.0, inplace)
+
+
+def _leaky_relu(
+    input: Tensor,  # noqa: A002
+    negative_slope: float = 0.01,
+    inplace: bool = False,
+) -> Tensor:
+    if not 0 <= negative_slope <= 1:
+        return F.leaky_relu(input, negative_slope, inplace)
+    return _times_slopes(input, negative_slope, inplace)
+
+
+def _times_slopes(x: Tensor, negative: float, inplace: bool) -> Tensor:
+    with torch.no_grad():
+        # as floats: several times faster than torch.where
+        slopes = torch.gt(x, 0, out=torch.empty_like(x)).clamp_(min=negative)
+    return x.mul_(slopes) if inplace else x * slopes
+
+
+_WITH_SLOPES: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    F.relu: _relu,
+    torch.relu: _relu,
+    Tensor.relu: _relu,
+    F.leaky_relu: _leaky_relu,
+}

@@ -1,7 +1,11 @@
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from gan_modules.penalties import gradient_penalty
 
@@ -54,6 +58,58 @@ def test_agrees_with_autograd_on_a_network(double: None) -> None:
     expected = ((gradient.norm(dim=1) - 1) ** 2).mean()
     assert_close(penalty, expected)
     assert_close(ours, torch.autograd.grad(expected, critic[0].weight)[0])
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        nn.ReLU(),
+        nn.LeakyReLU(0.2),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.LeakyReLU(-0.5),
+        nn.LeakyReLU(3.0),
+        nn.ReLU6(),
+        nn.Tanh(),
+        torch.relu,
+        Tensor.relu,
+        lambda x: F.leaky_relu(input=x, inplace=False, negative_slope=0.1),
+    ],
+    ids=str,
+)
+def test_activations_of_constant_slopes_change_nothing(
+    activation: Callable[[Tensor], Tensor], double: None
+) -> None:
+    first, second, last = nn.Linear(3, 5), nn.Linear(5, 4), nn.Linear(4, 1)
+    weights = [first.weight, second.weight, last.weight]
+
+    def critic(x: Tensor) -> Tensor:
+        x = activation(first(x))
+        return last(activation(second(x))).squeeze(1)
+
+    # no line between the two: all points are the same
+    x = torch.randn(6, 3)
+    found = torch.autograd.grad(gradient_penalty(critic, x, x), weights)
+    point = x.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(point).sum(), point, create_graph=True)
+    expected = torch.autograd.grad((slope.norm(dim=1) - 1).square().mean(), weights)
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, other)
+
+
+def test_no_zeros_are_carried_back() -> None:
+    n, wide, narrow = 7, 5, 3
+    weights = [torch.randn(size, requires_grad=True) for size in ((wide, narrow), (narrow, 1))]
+
+    def critic(x: Tensor) -> Tensor:
+        return F.leaky_relu(x @ weights[0], 0.2) @ weights[1]
+
+    with FlopCounterMode(display=False) as counter:
+        gradient_penalty(critic, *torch.randn(2, n, wide)).backward()
+    # each layer, in multiples of its products: its output, its input's gradient, and of that
+    # gradient's penalty the gradients of the weight and of what the layer was given back, which
+    # for the last one is a constant
+    first, last = 2 * n * wide * narrow, 2 * n * narrow
+    assert counter.get_total_flops() == 4 * first + 3 * last
 
 
 def test_autocast_does_not_reach_the_penalty() -> None:

@@ -10,6 +10,7 @@ __all__ = ["kernel_distance", "kernel_embedding", "mean_kernel"]
 # a processor's cache holds the kernel of a block with a tile
 BLOCK = 256
 TILE = 1024
+FEW = 64  # or all products of two coordinates of so many features
 
 
 def kernel_distance(
@@ -47,7 +48,7 @@ def kernel_distance(
 
 
 def kernel_embedding(features: Tensor) -> Tensor:
-    """The sum of all φ(x), where φ(x).φ(y) is the kernel; float64, shape ``(1 + D + D² + D³,)``.
+    """The sum of all φ(x), where φ(x).φ(y) is the kernel; float64, ``1 + D + (D + 1)² D / 2`` long.
 
     The kernel summed over all pairs of two sets is the product of their embeddings. Empty where
     going through the pairs costs less: unless D² is less than the number of features.
@@ -55,15 +56,31 @@ def kernel_embedding(features: Tensor) -> Tensor:
     n, dim = features.shape
     if dim**2 >= n:
         return features.new_zeros(0, dtype=torch.float64)
-    first, second, third = (features.new_zeros(dim**p, dtype=torch.float64) for p in (1, 2, 3))
-    for block in features.split(BLOCK):
-        x = block.double() / dim**0.5
-        squares = (x[:, :, None] * x[:, None, :]).flatten(1)
-        first += x.sum(dim=0)
-        second += squares.sum(dim=0)
-        third.view(dim**2, dim).addmm_(squares.T, x)
+    # of the products x_i x_j one of two that are the same, which counts twice
+    i, j = torch.triu_indices(dim, dim, device=features.device)
+    weight = torch.where(i == j, 1, 2).double().sqrt()
+    first = weight.new_zeros(dim)
+    second = weight.new_zeros(len(i))
+    third = weight.new_zeros(len(i), dim)
+    rooms = weight.new_empty(2, FEW * len(i))
+    for block in features.split(FEW):
+        x = block.T.double() / dim**0.5
+        products, other = (room[: len(i) * len(block)].view(len(i), -1) for room in rooms)
+        torch.index_select(x, 0, i, out=products)
+        torch.index_select(x, 0, j, out=other)
+        products *= other
+        first += x.sum(dim=1)
+        second += products.sum(dim=1)
+        third.addmm_(products, x.T)
     # (x.y / D + 1)³ by the binomial theorem
-    return torch.cat([first.new_full((1,), n), 3**0.5 * first, 3**0.5 * second, third])
+    return torch.cat(
+        [
+            first.new_full((1,), n),
+            3**0.5 * first,
+            3**0.5 * weight * second,
+            (weight[:, None] * third).flatten(),
+        ]
+    )
 
 
 def mean_kernel(features: Tensor, embedding: Tensor) -> Tensor:

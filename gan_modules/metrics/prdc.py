@@ -7,6 +7,7 @@ as in the papers. Distances are computed block by block: memory grows with N, no
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -35,11 +36,12 @@ class PRDC(NamedTuple):
     """Share of real features in whose ball there is a fake."""
 
 
-def squared_radii(features: Tensor) -> Tensor:
-    """Squared distances ``(N, 2)`` to the third and to the fifth neighbour within a set.
+def squared_radii(features: Tensor, ks: Sequence[int] = (PRECISION_K, COVERAGE_K)) -> Tensor:
+    """Squared distances ``(N, len(ks))`` to the k-th neighbours within a set.
 
     Args:
         features: float, shape ``(N, D)``.
+        ks: of which neighbours, 1 for the nearest; up to 5.
 
     Raises:
         ValueError: if there are fewer than 6 features.
@@ -61,11 +63,11 @@ def squared_radii(features: Tensor) -> Tensor:
         squared[torch.arange(len(squared)), torch.arange(start, start + len(squared))] = torch.inf
         # the nearest ones lie in the groups whose nearest ones are the nearest
         groups = squared.view(len(squared), -1, GROUP)
-        count = min(COVERAGE_K, groups.shape[1])
+        count = min(max(ks), groups.shape[1])
         chosen = groups.amin(dim=2).topk(count, largest=False, sorted=False).indices
         candidates = groups.gather(1, chosen[:, :, None].expand(-1, -1, GROUP)).flatten(1)
-        nearest = candidates.topk(COVERAGE_K, largest=False).values
-        radii.append(nearest[:, [PRECISION_K - 1, COVERAGE_K - 1]])
+        nearest = candidates.topk(max(ks), largest=False).values
+        radii.append(nearest[:, [k - 1 for k in ks]])
     return torch.cat(radii)
 
 
@@ -86,26 +88,25 @@ def compute_prdc(real: Tensor, fake: Tensor, radii_of_real: Tensor | None = None
     # distances stay, but rounding is relative to the norms, which shrink
     centre = real.mean(dim=0)
     real, fake = real - centre, fake - centre
-    of_fake = squared_radii(fake)[:, :1]
+    of_fake = squared_radii(fake, (PRECISION_K,))
     # what is computed is d² - wide: nothing that is compared changes by it, but a pass is saved
     rows, columns = _factors(fake, real, wide)
-    covered, recalled = (real.new_full((len(real),), torch.inf) for _ in range(2))
+    recalled = real.new_full((len(real),), torch.inf)
+    inside = real.new_zeros(len(real), dtype=torch.float64)
     parts = [part.contiguous() for part in columns.split(TILE, dim=1)]
-    of_real = [each.split(TILE) for each in (wide - narrow, covered, recalled)]
+    of_real = [each.split(TILE) for each in (wide - narrow, inside, recalled)]
     tiles = list(zip(parts, *of_real, strict=True))
     precise = fake.new_full((len(fake),), torch.inf)
-    dense = fake.new_zeros((), dtype=torch.float64)
-    room, inside = (fake.new_empty(BLOCK * TILE) for _ in range(2))
+    room, other = (fake.new_empty(BLOCK * TILE) for _ in range(2))
     blocks = zip(rows.split(BLOCK), of_fake.split(BLOCK), precise.split(BLOCK), strict=True)
     for block, radii, least in blocks:
-        for part, slack, nearest, excess in tiles:
+        for part, slack, count, excess in tiles:
             shape = (len(block), part.shape[1])
             squared = torch.mm(block, part, out=room[: math.prod(shape)].view(shape))
-            # a ball holds what is not further than its radius: the least difference tells
-            torch.minimum(nearest, squared.amin(dim=0), out=nearest)
             # as floats, which are compared and added faster than booleans, and counted exactly
-            within = torch.le(squared, 0, out=inside[: squared.numel()].view(shape))
-            dense += within.sum()
+            within = torch.le(squared, 0, out=other[: squared.numel()].view(shape))
+            count += within.sum(dim=0)
+            # a ball holds what is not further than its radius: the least difference tells
             squared += slack
             torch.minimum(least, squared.amin(dim=1), out=least)
             squared -= radii
@@ -113,8 +114,8 @@ def compute_prdc(real: Tensor, fake: Tensor, radii_of_real: Tensor | None = None
     return PRDC(
         precision=(precise <= 0).double().mean().item(),
         recall=(recalled + narrow <= 0).double().mean().item(),
-        density=dense.item() / (COVERAGE_K * len(fake)),
-        coverage=(covered <= 0).double().mean().item(),
+        density=inside.sum().item() / (COVERAGE_K * len(fake)),
+        coverage=(inside > 0).double().mean().item(),
     )
 
 
