@@ -33,7 +33,7 @@ from gan_modules.metrics.scores import METRICS, MetricName, RealStatistics, scor
 from gan_modules.networks import DCGANGenerator
 
 SIZES = [2_000, 10_000, 50_000]
-ROUNDS = 8
+ROUNDS = 20
 
 
 class Measured(GenerativeMetrics):

@@ -10,7 +10,7 @@ __all__ = ["kernel_distance", "kernel_embedding", "mean_kernel"]
 # a processor's cache holds the kernel of a block with a tile
 BLOCK = 256
 TILE = 1024
-FEW = 64  # or all products of two coordinates of so many features
+FEW = 256  # or all products of two coordinates of so many features
 
 
 def kernel_distance(
@@ -57,18 +57,18 @@ def kernel_embedding(features: Tensor) -> Tensor:
     if dim**2 >= n:
         return features.new_zeros(0, dtype=torch.float64)
     # of the products x_i x_j one of two that are the same, which counts twice
-    i, j = torch.triu_indices(dim, dim, device=features.device)
-    weight = torch.where(i == j, 1, 2).double().sqrt()
+    sizes = list(range(dim, 0, -1))
+    weight = torch.cat([features.new_tensor([1.0] + [2.0] * (size - 1)) for size in sizes])
+    weight = weight.double().sqrt()
     first = weight.new_zeros(dim)
-    second = weight.new_zeros(len(i))
-    third = weight.new_zeros(len(i), dim)
-    rooms = weight.new_empty(2, FEW * len(i))
+    second = weight.new_zeros(len(weight))
+    third = weight.new_zeros(len(weight), dim)
+    room = weight.new_empty(FEW * len(weight))
     for block in features.split(FEW):
-        x = block.T.double() / dim**0.5
-        products, other = (room[: len(i) * len(block)].view(len(i), -1) for room in rooms)
-        torch.index_select(x, 0, i, out=products)
-        torch.index_select(x, 0, j, out=other)
-        products *= other
+        x = block.T.double().contiguous() / dim**0.5
+        products = room[: len(weight) * len(block)].view(len(weight), -1)
+        for i, part in enumerate(products.split(sizes)):
+            torch.mul(x[i], x[i:], out=part)
         first += x.sum(dim=1)
         second += products.sum(dim=1)
         third.addmm_(products, x.T)
