@@ -1,6 +1,6 @@
 """From real images and a generator to scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistic
 __all__ = ["Evaluator"]
 
 MOST_CLASSES = 2**16
+TOGETHER = 1000  # images
 
 
 class Evaluator:
@@ -77,11 +78,12 @@ class Evaluator:
         if "is" in self.names:
             classes = self._num_classes(data, part)
             inception = InceptionStatistics(classes, part.n, strategy.root_device)
-        for rows, images in part.draw(real.label_counts):
-            features, logits = self.features.extract(images)
+        drawn = part.draw(real.label_counts)
+        for rows, features, logits in _together(
+            (rows, *self.features.extract(images)) for rows, images in drawn
+        ):
             fake.add(features, rows)
             if inception is not None:
-                assert logits is not None
                 inception.add(logits, rows)
         fake.reduce(strategy)
         if inception is not None:
@@ -145,6 +147,23 @@ class Evaluator:
         label_counts = strategy.reduce(label_counts, reduce_op="sum")
         with full_precision(statistics.device):
             return RealStatistics.of(statistics, label_counts)
+
+
+def _together(
+    batches: Iterable[tuple[Tensor, Tensor, Tensor | None]],
+) -> Iterator[tuple[Tensor, ...]]:
+    """Several batches as one: counting small ones in costs more than the sums themselves.
+
+    What is None has no columns then.
+    """
+    waiting: list[tuple[Tensor, ...]] = []
+    for rows, features, logits in batches:
+        waiting.append((rows, features, features[:, :0] if logits is None else logits))
+        if sum(len(batch[0]) for batch in waiting) >= TOGETHER:
+            yield tuple(map(torch.cat, zip(*waiting, strict=True)))
+            waiting = []
+    if waiting:
+        yield tuple(map(torch.cat, zip(*waiting, strict=True)))
 
 
 def _add(counts: Tensor, more: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ __all__ = ["COVERAGE_K", "PRDC", "PRECISION_K", "compute_prdc", "squared_radii"]
 PRECISION_K = 3
 COVERAGE_K = 5
 # distances of so many pairs stay in a processor's cache
-BLOCK = 256
+BLOCK = 128
 TILE = 1024
 GROUP = 100  # about the root of the usual 10,000
 
@@ -89,8 +89,8 @@ def compute_prdc(real: Tensor, fake: Tensor, radii_of_real: Tensor | None = None
     centre = real.mean(dim=0)
     real, fake = real - centre, fake - centre
     of_fake = squared_radii(fake, (PRECISION_K,))
-    # what is computed is d² - wide: nothing that is compared changes by it, but a pass is saved
-    rows, columns = _factors(fake, real, wide)
+    # what is computed is d² - narrow: nothing that is compared changes by it, but a pass is saved
+    rows, columns = _factors(fake, real, narrow)
     recalled = real.new_full((len(real),), torch.inf)
     inside = real.new_zeros(len(real), dtype=torch.float64)
     parts = [part.contiguous() for part in columns.split(TILE, dim=1)]
@@ -103,12 +103,11 @@ def compute_prdc(real: Tensor, fake: Tensor, radii_of_real: Tensor | None = None
         for part, slack, count, excess in tiles:
             shape = (len(block), part.shape[1])
             squared = torch.mm(block, part, out=room[: math.prod(shape)].view(shape))
-            # as floats, which are compared and added faster than booleans, and counted exactly
-            within = torch.le(squared, 0, out=other[: squared.numel()].view(shape))
-            count += within.sum(dim=0)
             # a ball holds what is not further than its radius: the least difference tells
-            squared += slack
             torch.minimum(least, squared.amin(dim=1), out=least)
+            # as floats, which are compared and added faster than booleans, and counted exactly
+            within = torch.le(squared, slack, out=other[: squared.numel()].view(shape))
+            count += within.sum(dim=0)
             squared -= radii
             torch.minimum(excess, squared.amin(dim=0), out=excess)
     return PRDC(
