@@ -23,6 +23,7 @@ def _run_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", as_eager)
 
 
+@pytest.mark.slow
 def test_it_measures_each_way(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     output = tmp_path / "gpu.json"
     sizes = "--rounds", "2", "--steps", "1", "--size", "64"

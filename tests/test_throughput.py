@@ -157,6 +157,7 @@ def test_usual_networks_have_no_layer_of_ours() -> None:
         assert all(weight.is_contiguous() for weight in copy.parameters())
 
 
+@pytest.mark.slow
 def test_a_measurement(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Any) -> None:
     monkeypatch.setattr(throughput, "CASES", {"gan": tiny("gan")})
     monkeypatch.setattr(throughput, "SIZE", 64)
