@@ -19,7 +19,11 @@ from torch.optim import Adam, RMSprop
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.resampling import (
+    DownsampleConv2d,
+    ToImageConvTranspose2d,
+    UpsampleConv2d,
+)
 
 __all__ = ["LOOPS", "PILImages", "as_usual", "usual_loader"]
 
@@ -73,6 +77,10 @@ def as_usual(network: nn.Module) -> nn.Module:
                 up = isinstance(layer, UpsampleConv2d)
                 pair = (nn.Upsample(scale_factor=2), conv) if up else (conv, nn.AvgPool2d(2))
                 setattr(parent, name, nn.Sequential(*pair))
+            elif isinstance(layer, ToImageConvTranspose2d):
+                usual = nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 4, 2, 1)
+                usual.load_state_dict(layer.state_dict())
+                setattr(parent, name, usual.to(layer.weight))
     return copy
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, init_normal, make_norm
 from gan_modules.networks.conditioning import append_labels
+from gan_modules.networks.resampling import ToImageConvTranspose2d
 
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
@@ -55,7 +56,7 @@ class DCGANGenerator(nn.Module):
                 nn.ReLU(inplace=True),
             ]
             channels //= 2
-        layers += [nn.ConvTranspose2d(channels, image_shape[0], 4, 2, 1), nn.Tanh()]
+        layers += [ToImageConvTranspose2d(channels, image_shape[0]), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
         # channels last in memory is the order that convolutions work in
