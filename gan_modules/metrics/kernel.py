@@ -58,8 +58,8 @@ def kernel_embedding(features: Tensor) -> Tensor:
         return features.new_zeros(0, dtype=torch.float64)
     # of the products x_i x_j one of two that are the same, which counts twice
     sizes = list(range(dim, 0, -1))
-    weight = torch.cat([features.new_tensor([1.0] + [2.0] * (size - 1)) for size in sizes])
-    weight = weight.double().sqrt()
+    times = [2.0 if j > i else 1.0 for i in range(dim) for j in range(i, dim)]
+    weight = torch.tensor(times, dtype=torch.float64, device=features.device).sqrt()
     first = weight.new_zeros(dim)
     second = weight.new_zeros(len(weight))
     third = weight.new_zeros(len(weight), dim)
