@@ -70,7 +70,8 @@ class _NoSecondDerivatives(TorchFunctionMode):
 
     Autograd carries those zeros back through all layers before it, which makes up a third of what
     the penalty computes of fully connected ones. (The second derivatives of convolutions carry back
-    zeros of their own.) Outcome and gradients are the same without.
+    zeros of their own.) Outcome and gradients are the same without, but that a gradient of zeros,
+    as that of a hidden bias, may be none.
     """
 
     def __torch_function__(
@@ -89,7 +90,8 @@ def _leaky_relu(
     negative_slope: float = 0.01,
     inplace: bool = False,
 ) -> Tensor:
-    if not 0 <= negative_slope <= 1:
+    usual = 0 <= negative_slope <= 1 and input.dtype in (torch.float32, torch.float64)
+    if not usual or torch._C._are_functorch_transforms_active():
         return F.leaky_relu(input, negative_slope, inplace)
     outcome: Tensor = _LeakyReLU.apply(input, negative_slope, inplace)
     return outcome
@@ -98,8 +100,8 @@ def _leaky_relu(
 class _LeakyReLU(torch.autograd.Function):
     """LeakyReLU, whose slopes are constants in the backward pass.
 
-    It saves as many tensors as torch's own, and of the same signs. So a checkpointed critic, which
-    computes them again without this, gets the same gradients.
+    It saves what torch's own saves. So what follows may work in place, and a checkpointed critic,
+    which computes what was saved again without this, gets the same gradients.
     """
 
     @staticmethod
@@ -107,14 +109,14 @@ class _LeakyReLU(torch.autograd.Function):
         y = F.leaky_relu(x, negative_slope, inplace)
         if inplace:
             ctx.mark_dirty(x)
-        ctx.save_for_backward(y)
+        ctx.save_for_backward(y if inplace else x)
         ctx.negative_slope = negative_slope
         return y
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
-        (y,) = ctx.saved_tensors
+        (saved,) = ctx.saved_tensors  # outcome and input have the same signs
         with torch.no_grad():
             # as floats: several times faster than torch.where
-            slopes = torch.gt(y, 0, out=torch.empty_like(y)).clamp_(min=ctx.negative_slope)
+            slopes = torch.gt(saved, 0, out=torch.empty_like(saved)).clamp_(min=ctx.negative_slope)
         return grad_output * slopes, None, None

@@ -100,6 +100,7 @@ def test_frechet_distance_is_the_formula_and_torchmetrics() -> None:
 def test_kernel_distance_is_the_formula(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan_modules.metrics.kernel.BLOCK", block)
     monkeypatch.setattr("gan_modules.metrics.kernel.TILE", 2 * block)
+    monkeypatch.setattr("gan_modules.metrics.kernel.FEW", block)
     # with 8 dimensions, pair by pair below 65 features and by sums of powers from there on
     for n, m in ((30, 45), (30, 80), (80, 30), (70, 80)):
         x, y = cloud(n, 0), cloud(m, 1) + 0.3

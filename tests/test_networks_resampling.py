@@ -94,14 +94,18 @@ def test_transposed_convolution_is_torchs_own(channels: int, bias: bool, double:
     )
 
 
-def test_half_precision_and_compilers_get_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_precision_and_export_get_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("computed as patches")
 
     layer, x = ToImageConvTranspose2d(4, 1), torch.randn(2, 4, 3, 3)
     expected = layer(x)
     assert_close(expected, nn.ConvTranspose2d.forward(layer, x))
+    assert layer(x[:0]).shape == (0, 1, 6, 6)
     monkeypatch.setattr(F, "fold", forbidden)
+    with pytest.raises(AssertionError, match="patches"):
+        layer(x)
+    assert_close(layer(x[0]), expected[0])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layer(x).dtype == torch.bfloat16
     exported = torch.export.export(layer, (x,)).module()

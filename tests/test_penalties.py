@@ -71,7 +71,9 @@ def test_agrees_with_autograd_on_a_network(double: None) -> None:
         nn.LeakyReLU(3.0),
         nn.ReLU6(),
         nn.Tanh(),
-        lambda x: F.leaky_relu(input=x, inplace=False, negative_slope=0.1),
+        pytest.param(lambda x: F.leaky_relu(negative_slope=0.1, input=x), id="keywords"),
+        pytest.param(lambda x: F.leaky_relu(x).mul_(2), id="in place behind it"),
+        pytest.param(torch.vmap(nn.LeakyReLU(0.2)), id="vmap"),
     ],
     ids=str,
 )

@@ -44,6 +44,7 @@ def test_all_four_are_the_papers(
     n: int, m: int, spread: float, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prdc, "BLOCK", block)
+    monkeypatch.setattr(prdc, "TILE", 2 * block)
     # far from the origin, where sloppy distances would lose their digits
     real, fake = cloud(n, 0) + 50, cloud(m, 1, spread=spread) + 50.5
     expected = straight(real, fake)

@@ -154,11 +154,13 @@ def _together(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Several batches as one: counting small ones in costs more than the sums themselves.
 
-    What is None has no columns then.
+    Logits that are None come out as ``(N, 0)``.
     """
     waiting: list[tuple[Tensor, ...]] = []
     for rows, features, logits in batches:
-        waiting.append((rows, features, features[:, :0] if logits is None else logits))
+        logits = features[:, :0] if logits is None else logits
+        # a slice would keep the whole that it is taken from
+        waiting.append((rows, features.clone(), logits.clone()))
         if sum(len(batch[0]) for batch in waiting) >= TOGETHER:
             yield tuple(map(torch.cat, zip(*waiting, strict=True)))
             waiting = []

@@ -10,7 +10,8 @@ __all__ = ["kernel_distance", "kernel_embedding", "mean_kernel"]
 # a processor's cache holds the kernel of a block with a tile
 BLOCK = 256
 TILE = 1024
-FEW = 256  # or all products of two coordinates of so many features
+# features of which the products of all pairs of coordinates are made at a time
+FEW = 256
 
 
 def kernel_distance(

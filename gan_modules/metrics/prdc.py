@@ -89,7 +89,7 @@ def compute_prdc(real: Tensor, fake: Tensor, radii_of_real: Tensor | None = None
     centre = real.mean(dim=0)
     real, fake = real - centre, fake - centre
     of_fake = squared_radii(fake, (PRECISION_K,))
-    # what is computed is d² - narrow: nothing that is compared changes by it, but a pass is saved
+    # what is computed is d² - narrow: no comparison changes by it, but a pass is saved
     rows, columns = _factors(fake, real, narrow)
     recalled = real.new_full((len(real),), torch.inf)
     inside = real.new_zeros(len(real), dtype=torch.float64)

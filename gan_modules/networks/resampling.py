@@ -20,7 +20,7 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """4x4 transposed convolution of stride 2 and padding 1.
 
     To few channels it is computed by its definition, patches that overlap: on a CPU, from 64
-    channels to one, three times faster than by torch's own. Half precision, where the sum of the
+    channels to one, several times faster than by torch's own. Half precision, where the sum of the
     patches would be rounded, other devices and compilers get torch's own.
 
     Args:
@@ -31,13 +31,13 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     Returns:
         Shape ``(N, out_channels, 2 H, 2 W)``.
     """
-    few = weight.shape[1] <= FEW_CHANNELS and x.is_cpu
+    few = weight.shape[1] <= FEW_CHANNELS and x.ndim == 4 and x.is_cpu
     full = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
     if not few or not full or torch.compiler.is_compiling():
         return F.conv_transpose2d(x, weight, bias, 2, 1)
     n, _, height, width = x.shape
     patches = x.movedim(1, 3).flatten(0, 2) @ weight.flatten(1)
-    places = patches.view(n, height * width, -1).transpose(1, 2)
+    places = patches.view(n, height * width, patches.shape[1]).transpose(1, 2)
     images: Tensor = F.fold(places, (2 * height, 2 * width), 4, padding=1, stride=2)
     return images if bias is None else images + bias[:, None, None]
 
