@@ -7,9 +7,9 @@ classifier, whose real statistics are known already. The ratio is of CPU time on
 measuring 10,000 samples, over what of that time goes into sampling them and extracting their
 features, so that both see the same neighbours; median, least and largest of several rounds. Peak
 memory is what measuring 2,000, 10,000 or 50,000 samples adds at most to a process that has measured
-100 (Linux). For Inception-v3, with random weights, 10,000 samples would take too long here: the time
-of making them and their features is that of 100, times 100, and the scores are computed of 10,000
-random features.
+100 (Linux). For Inception-v3, with random weights, 10,000 samples would take too long here: the
+time of making them and their features is that of 100, times 100, and the scores are computed of
+10,000 random features.
 """
 
 import argparse
