@@ -219,7 +219,7 @@ CASES = {
             generator=_model("CycleGANGenerator", width=16),
             discriminator=_model("PatchGANDiscriminator", width=16),
         ),
-        "cycle", 1.3, image_shape=(3, 32, 32), batch_size=1, steps=10,
+        "cycle", 1.3, image_shape=(3, 32, 32), batch_size=1, steps=40,
     ),
 }  # fmt: skip
 """The rows of the table by name."""

@@ -35,7 +35,7 @@ VARIANTS = [
 ]
 
 
-def default(variant: Any, shape: tuple[int, ...] = (1, 8, 8), **options: Any) -> Any:
+def default(variant: Any, shape: tuple[int, ...] = (1, 16, 16), **options: Any) -> Any:
     """A variant with its default networks, conditional wherever it can be."""
     if issubclass(variant, NoiseGAN):
         always = "num_classes" in inspect.signature(variant).parameters
@@ -98,11 +98,12 @@ BOTH = {**EXPORTED, to_onnx: ".onnx"}
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.__name__)
 def test_every_variant_with_torch_export(variant: Any) -> None:
-    check(default(variant), EXPORTED, ["b_to_a"])
+    model = default(variant)
+    check(model, EXPORTED, ["b_to_a"], tolerance=max(1e-5, 2 * rounding(model)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [8, 32, 64])
+@pytest.mark.parametrize("size", [16, 32, 64])
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.__name__)
 def test_every_variant_with_onnx(variant: Any, size: int) -> None:
     model = default(variant, (3, size, size))
@@ -112,8 +113,9 @@ def test_every_variant_with_onnx(variant: Any, size: int) -> None:
 def rounding(model: Any) -> float:
     """What float32 alone leaves undecided: how far PyTorch's output is from that in float64.
 
-    Two programs as exact as that may differ twice as much. It matters for CycleGAN of 8 pixels,
-    whose instance norm over 2x2 maps magnifies rounding: 3e-5 to 1.1e-4, against 5e-6 at 16.
+    Two programs as exact as that may differ twice as much. It matters for CycleGAN, whose sampler
+    lies channels last in memory, which the file's network does not: 1e-5 apart from 16 pixels up,
+    and more at 8, where instance norm over 2x2 maps magnifies rounding.
     """
     arguments = inputs(model, 4)
     ways = [()] if isinstance(model, NoiseGAN) else [(d,) for d in DIRECTIONS]

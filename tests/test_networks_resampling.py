@@ -11,8 +11,10 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from gan_modules.networks import (
+    CycleGANGenerator,
     DCGANDiscriminator,
     DCGANGenerator,
+    PatchGANDiscriminator,
     ResNetDiscriminator,
     ResNetGenerator,
 )
@@ -170,6 +172,8 @@ def test_residual_networks_are_what_they_were(kind: str) -> None:
         DCGANDiscriminator((1, 8, 8), width=4),
         ResNetGenerator((1, 8, 8), 4, width=4),
         ResNetDiscriminator((1, 8, 8), width=4),
+        CycleGANGenerator((1, 8, 8), width=4),
+        PatchGANDiscriminator((1, 16, 16), width=4, n_layers=1),
     ],
     ids=lambda network: type(network).__name__,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.blocks import check_sizes, init_normal
@@ -86,6 +87,8 @@ class CycleGANGenerator(nn.Module):
         layers += [_reflecting(channels, image_shape[0], 7, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to images of the same shape in [-1, 1]."""

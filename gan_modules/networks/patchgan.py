@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.blocks import check_choice, check_sizes, init_normal, make_norm
@@ -73,6 +74,8 @@ class PatchGANDiscriminator(nn.Module):
         layers.append(nn.Conv2d(channels, 1, 4, 1, 1))
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N, 1, h, w)``, h = H // 2 ** n_layers - 2."""
