@@ -62,7 +62,9 @@ class Bench:
 
     def usual_loop(self) -> Loop:
         generator, critic = (usual.as_usual(network) for network in self.networks())
-        loader = usual.usual_loader(self.images, self.labels, self.case.batch_size)
+        loader = usual.usual_loader(
+            self.images, self.labels, self.case.batch_size, self.case.image_shape[-1]
+        )
         batches = ((x.to(self.device), y) for x, y in _endless(loader))
         return usual.wasserstein(self.case, generator, critic, batches)
 

@@ -90,6 +90,7 @@ class _Training(Case):
     def config(self, size: int) -> dict[str, Any]:
         config = super().config(size)
         config["data"]["class_path"] = "scaling.TrainingImages"
+        config["data"]["init_args"].pop("stored_size", None)  # resizing takes memory, too
         return config
 
 

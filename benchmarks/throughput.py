@@ -32,7 +32,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback
-from throughput_cases import CASES, Case
+from throughput_cases import CASES, Case, random_images
 from throughput_worker import Stopwatch, Worker
 
 from gan_modules.command_line import run
@@ -69,9 +69,13 @@ class Rounds(Callback):
             images, others = dataset.a.images, dataset.b.images
         else:
             images, others = dataset.images, dataset.labels
-        generator, discriminator = pl_module.generator, pl_module.discriminator
-        given = self.case, generator, discriminator, images, others, self.device, self.bf16
-        self.others = {"usual": Worker("usual", *given), "best": Worker("best", *given)}
+        networks = pl_module.generator, pl_module.discriminator
+        how = self.device, self.bf16
+        stored, _ = random_images(len(images), self.case.stored_shape)
+        self.others = {
+            "usual": Worker("usual", self.case, *networks, stored, others, *how),
+            "best": Worker("best", self.case, *networks, images, others, *how),
+        }
 
     def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
         """End a window, let the others run, and begin the next."""

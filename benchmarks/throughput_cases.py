@@ -16,7 +16,7 @@ from datamodules.unpaired import UnpairedDataModule
 from gan_modules.networks.blocks import doublings, init_normal
 from gan_modules.networks.resampling import UpsampleConv2d
 
-__all__ = ["CASES", "Case", "NoiseImages", "NoisePairs", "UpsamplingGenerator"]
+__all__ = ["CASES", "Case", "NoiseImages", "NoisePairs", "UpsamplingGenerator", "random_images"]
 
 Objective = Literal["cross_entropy", "weight_clipping", "gradient_penalty", "cycle"]
 
@@ -64,11 +64,18 @@ class Case:
         """Real images that one iteration takes."""
         return self.batch_size * self.n_critic
 
+    @property
+    def stored_shape(self) -> tuple[int, int, int]:
+        """Shape of an image as it is stored: MNIST's, which are made 32 pixels, or as trained."""
+        return (1, 28, 28) if self.image_shape == (1, 32, 32) else self.image_shape
+
     def config(self, size: int) -> dict[str, Any]:
         """Model and data as in a config file, with so many images of data."""
         kind = "NoisePairs" if self.objective == "cycle" else "NoiseImages"
         channels, side, _ = self.image_shape
         data = {"channels": channels, "image_size": side, "batch_size": self.batch_size}
+        if self.stored_shape != self.image_shape:
+            data["stored_size"] = self.stored_shape[-1]
         return {
             "model": self.model,
             "data": {"class_path": f"{__name__}.{kind}", "init_args": {**data, "size": size}},
@@ -82,19 +89,29 @@ class NoiseImages(ImageDataModule):
         channels: of the images.
         image_size: side of the images.
         size: number of images.
+        stored_size: side of the images before they are resized to ``image_size``; None for that.
         **kwargs: options of :class:`ImageDataModule`.
     """
 
     num_classes = 10
 
-    def __init__(self, *, channels: int, image_size: int, size: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int,
+        image_size: int,
+        size: int,
+        stored_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(image_size=image_size, **kwargs)
         self.channels = channels
         self.size = size
+        self.stored_size = stored_size or image_size
 
     def load(self, split: Split) -> tuple[Tensor, Tensor]:
         """Images ``(N, C, S, S)`` and labels of any split."""
-        return _random(self.size, self.image_shape)
+        return random_images(self.size, (self.channels, self.stored_size, self.stored_size))
 
 
 class NoisePairs(UnpairedDataModule):
@@ -114,10 +131,12 @@ class NoisePairs(UnpairedDataModule):
 
     def load(self, split: Split) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Images and labels of both domains, of any split."""
-        return _random(self.size, self.image_shape), _random(self.size, self.image_shape)
+        a, b = (random_images(self.size, self.image_shape) for _ in "ab")
+        return a, b
 
 
-def _random(n: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def random_images(n: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Images ``(n, *shape)``, uint8, and labels of 10 classes."""
     images = torch.randint(256, (n, *shape), dtype=torch.uint8)
     return images, torch.randint(10, (n,))
 

@@ -65,7 +65,7 @@ def mnist(root: Path | None) -> tuple[Iterator[Any], Iterator[Any], float]:
         data = NoiseImages(channels=1, image_size=28, size=55_000, batch_size=BATCH_SIZE)
         seconds = prepare(data)
         train = data.splits["train"]
-        loader = usual_loader(train.images, train.labels, BATCH_SIZE)
+        loader = usual_loader(train.images, train.labels, BATCH_SIZE, 28)
         return endless_ours(data), endless_usual(loader), seconds
     data = MNISTDataModule(root=str(root), batch_size=BATCH_SIZE)
     seconds = prepare(data)

@@ -1,9 +1,10 @@
 """The usual scripts: training loops the way tutorials write them.
 
-Images are turned into tensors one by one; all losses are printed at every step; the discriminator
-learns from fakes with their graph, and the generator through a discriminator that is not frozen, so
-that gradients are computed which nobody uses; real and fake images go through the discriminator
-apart; optimizers are plain. No average of the generator is kept.
+Images are turned into tensors one by one, those stored in another size resized as well; all losses
+are printed at every step; the discriminator learns from fakes with their graph, and the generator
+through a discriminator that is not frozen, so that gradients are computed which nobody uses; real
+and fake images go through the discriminator apart; optimizers are plain. No average of the
+generator is kept.
 """
 
 import random
@@ -33,16 +34,24 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 class PILImages(Dataset[tuple[Any, Any]]):
     """What ``torchvision.datasets.MNIST`` does: each image by itself, from array to PIL to tensor.
 
+    The transforms are those of PyTorch-GAN's scripts, such as ``implementations/dcgan/dcgan.py`` of
+    github.com/eriklindernoren/PyTorch-GAN, where MNIST's 28 pixels become 32.
+
     Args:
         images: uint8, shape ``(N, C, H, W)``.
         others: labels ``(N,)``, or images of another domain, which are transformed, too.
+        side: of the images afterwards.
     """
 
-    def __init__(self, images: Tensor, others: Tensor) -> None:
+    def __init__(self, images: Tensor, others: Tensor, side: int) -> None:
         self.images, self.others = images, others
         channels = images.shape[1]
         self.transform = transforms.Compose(
-            [transforms.ToTensor(), transforms.Normalize([0.5] * channels, [0.5] * channels)]
+            [
+                transforms.Resize(side),
+                transforms.ToTensor(),
+                transforms.Normalize([0.5] * channels, [0.5] * channels),
+            ]
         )
 
     def __len__(self) -> int:
@@ -59,9 +68,9 @@ class PILImages(Dataset[tuple[Any, Any]]):
         return self.transform(Image.fromarray(array))
 
 
-def usual_loader(images: Tensor, others: Tensor, batch_size: int) -> DataLoader[Any]:
+def usual_loader(images: Tensor, others: Tensor, batch_size: int, side: int) -> DataLoader[Any]:
     """Shuffled batches of float images in [-1, 1], one batch per update."""
-    return DataLoader(PILImages(images, others), batch_size, shuffle=True, drop_last=True)
+    return DataLoader(PILImages(images, others, side), batch_size, shuffle=True, drop_last=True)
 
 
 def as_usual(network: nn.Module) -> nn.Module:

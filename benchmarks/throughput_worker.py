@@ -60,7 +60,7 @@ class Worker:
         case: what is trained.
         generator: to start from.
         discriminator: likewise.
-        images: uint8, shape ``(N, C, H, W)``.
+        images: uint8, shape ``(N, C, H, W)``, as that loop has them.
         others: labels, or images of another domain.
         device: "cpu" or "cuda".
         bf16: whether the best loop computes in bfloat16.
@@ -115,7 +115,7 @@ def _loop(which: str, file: str) -> tuple[Iterator[None], str]:
         batches = best.batches_in_memory(images, others, case.images, device)
         return best.LOOPS[case.objective](loop, batches), device
     networks = usual.as_usual(generator), usual.as_usual(discriminator)
-    loader = usual.usual_loader(images, others, case.batch_size)
+    loader = usual.usual_loader(images, others, case.batch_size, case.image_shape[-1])
     return usual.LOOPS[case.objective](case, *networks, _endless(loader, device)), device
 
 

@@ -22,7 +22,7 @@ import throughput_best as best
 import throughput_usual as usual
 import torch
 from throughput import conditions
-from throughput_cases import CASES, Case, UpsamplingGenerator
+from throughput_cases import CASES, Case, UpsamplingGenerator, random_images
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
@@ -74,7 +74,8 @@ def loop(
     if level >= 1:
         batches = best.batches_in_memory(images, labels, case.batch_size, "cpu")
     else:
-        batches = _again(usual.usual_loader(images, labels, case.batch_size))
+        stored, _ = random_images(len(images), case.stored_shape)
+        batches = _again(usual.usual_loader(stored, labels, case.batch_size, case.image_shape[-1]))
     together = level >= 5 and not has_batch_norm(critic)
     for number, (real, _) in enumerate(batches):
         optimizers[1].zero_grad()

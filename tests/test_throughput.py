@@ -144,8 +144,17 @@ def test_both_ways_of_loading_give_the_same_images(channels: int) -> None:
     labels = torch.arange(6)
     found, classes = next(best.batches_in_memory(images, labels, 6, "cpu"))
     assert_close(found[classes.argsort()], to_float(images))
-    one_by_one = usual.PILImages(images, labels)
+    one_by_one = usual.PILImages(images, labels, 5)
     assert_close(torch.stack([one_by_one[i][0] for i in range(6)]), to_float(images))
+
+
+def test_the_usual_way_resizes_images_one_by_one() -> None:
+    case = CASES["mlp_wgan_gp"]
+    assert (case.stored_shape, case.image_shape) == ((1, 28, 28), (1, 32, 32))
+    labels = torch.arange(3)
+    grey = torch.full((3, *case.stored_shape), 51, dtype=torch.uint8)
+    images, _ = next(iter(usual.usual_loader(grey, labels, 3, case.image_shape[-1])))
+    assert_close(images, torch.full((3, *case.image_shape), 51 / 127.5 - 1))
 
 
 def test_usual_networks_have_no_layer_of_ours() -> None:
