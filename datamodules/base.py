@@ -42,12 +42,17 @@ class ImageTensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def __getitem__(self, item: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         indices, *draws = (item,) if isinstance(item, Tensor) else item
+        indices = indices.to(self.labels.device, non_blocking=True)
         return self.take(indices), self.labels.index_select(0, indices), *draws
 
     def take(self, indices: Tensor) -> Tensor:
         """The images at the given places."""
         # several times faster than images[indices], with the same outcome
         return self.images.index_select(0, indices)
+
+    def to(self, device: torch.device) -> "ImageTensorDataset":
+        """The same images and labels in the memory of a device."""
+        return ImageTensorDataset(self.images.to(device), self.labels.to(device))
 
 
 class _ResumableLoader(DataLoader[Any]):
@@ -71,6 +76,9 @@ class InMemoryDataModule(LightningDataModule, ABC):
         batch_size: images per update and process.
         num_workers: processes that index the images; 0 is fastest for images in memory.
         seed: of the order of the training images, and of their augmentation.
+        on_device: keep the training images in the memory of the device that trains, each process
+            on its own, as uint8: batches are then indexed there, and none is copied to it. On a
+            CPU only images in files change, which are then read into memory.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -80,11 +88,23 @@ class InMemoryDataModule(LightningDataModule, ABC):
     draws = 0
     """Random numbers that the training sampler draws per image."""
 
-    def __init__(self, *, batch_size: int = 64, num_workers: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        seed: int = 0,
+        on_device: bool = False,
+    ) -> None:
         super().__init__()
         require_at_least("batch_size", batch_size, 1)
         require_at_least("num_workers", num_workers, 0)
         require_at_least("seed", seed, 0)
+        if on_device and num_workers:
+            raise ValueError(
+                f"num_workers={num_workers} must be 0 with on_device=True: images that lie on the "
+                "device are indexed there, not by other processes"
+            )
         # the loggers' hyper-parameters are the model's: one key with two values is an error
         self.save_hyperparameters(logger=False)
         # they go into checkpoints, which hold plain values only
@@ -94,6 +114,7 @@ class InMemoryDataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self.on_device = on_device
         self.splits: dict[Split, Any] = {}
 
     @property
@@ -121,7 +142,12 @@ class InMemoryDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of ``n_critic x batch_size`` images."""
         dataset = self.splits["train"]
-        return self._loader(dataset, self.training_sampler(dataset))
+        sampler = self.training_sampler(dataset)
+        if self.on_device and self.trainer is not None:
+            # what lies on a device cannot be pinned
+            on_device = dataset.to(self.trainer.strategy.root_device)
+            return self._loader(on_device, sampler, pin=False)
+        return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The validation split in order."""
@@ -170,7 +196,9 @@ class InMemoryDataModule(LightningDataModule, ABC):
         trainer = self.trainer
         return (1, 0) if trainer is None else (trainer.world_size, trainer.global_rank)
 
-    def _loader(self, dataset: Dataset[Any], sampler: DistributedSampler[Any]) -> DataLoader[Any]:
+    def _loader(
+        self, dataset: Dataset[Any], sampler: DistributedSampler[Any], pin: bool = True
+    ) -> DataLoader[Any]:
         if getattr(self.trainer, "overfit_batches", False):
             raise ValueError(
                 "overfit_batches replaces the order of the images: use limit_train_batches"
@@ -182,5 +210,5 @@ class InMemoryDataModule(LightningDataModule, ABC):
             sampler=sampler,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pin and torch.cuda.is_available(),
         )

@@ -38,6 +38,10 @@ class UnpairedDataset(Dataset[tuple[Any, Any]]):
     def __getitem__(self, item: tuple[Any, Any]) -> tuple[Any, Any]:
         return self.a[item[0]], self.b[item[1]]
 
+    def to(self, device: torch.device) -> "UnpairedDataset":
+        """The same images in the memory of a device."""
+        return UnpairedDataset(self.a.to(device), self.b.to(device))
+
 
 class TwoDomainDataModule(AugmentedDataModule):
     """Base of the data modules of two domains: which batches they give.

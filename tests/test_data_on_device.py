@@ -1,0 +1,111 @@
+"""Training images that lie on the device: the same batches, taken there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from PIL import Image
+from torch import Tensor
+from torch.testing import assert_close
+
+from datamodules import (
+    DigitsDataModule,
+    ImageFolderDataModule,
+    ToyDataModule,
+    UnpairedDigitsDataModule,
+)
+from datamodules.base import ImageTensorDataset, InMemoryDataModule
+
+
+class Recorder(LightningModule):
+    """Keep what comes to the model; needs no training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.batches: list[Any] = []
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        self.batches.append(batch)
+        return self.weight * 1
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        pass
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def folder(**options: Any) -> ImageFolderDataModule:
+    Path("photos").mkdir(exist_ok=True)
+    for number in range(20):
+        Image.new("RGB", (9, 9), (number, 2 * number, 3)).save(f"photos/{number}.png")
+    return ImageFolderDataModule(root="photos", image_size=8, cache_dir="cache", **options)
+
+
+MODULES = {
+    "digits": lambda **options: DigitsDataModule(load_size=18, flip=True, **options),
+    "toy": lambda **options: ToyDataModule(name="ring", n=100, **options),
+    "unpaired": lambda **options: UnpairedDigitsDataModule(load_size=18, flip=True, **options),
+    "folder": lambda **options: folder(load_size=9, flip=True, **options),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_same_batches(name: str, make_trainer: Any) -> None:
+    models = []
+    for on_device in (False, True):
+        models.append(Recorder())
+        data = MODULES[name](batch_size=4, seed=3, on_device=on_device)
+        make_trainer(max_steps=6).fit(models[-1], data)
+    assert len(models[0].batches) == 6
+    assert_close(models[1].batches, models[0].batches, rtol=0, atol=0)
+
+
+@pytest.fixture
+def loader(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The training loader where the device is torch's "meta", which no data are copied from."""
+
+    def make(data: InMemoryDataModule) -> Any:
+        trainer = make_trainer(max_steps=1)
+        monkeypatch.setattr(trainer.strategy, "_root_device", torch.device("meta"))
+        data.trainer = trainer
+        data.prepare_data()
+        data.setup("fit")
+        return data.train_dataloader()
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["digits", "folder"])
+def test_batches_are_taken_on_the_device(name: str, loader: Callable[..., Any]) -> None:
+    data = MODULES[name](batch_size=4, on_device=True)
+    of_device = loader(data)
+    assert type(of_device.dataset) is ImageTensorDataset
+    assert not of_device.pin_memory
+    images, labels, draws = next(iter(of_device))
+    assert (images.device.type, images.dtype) == ("meta", torch.uint8)
+    assert images.shape == (4, *data.image_shape[:1], data.load_size, data.load_size)
+    assert (labels.device.type, labels.shape) == ("meta", (4,))
+    assert draws.shape == (4, 3)
+    # held-out images and those of metrics stay where they are
+    for other in (data.val_dataloader(), data.reference_dataloader("train")):
+        assert next(iter(other))[0].device.type == "cpu"
+
+
+def test_both_domains_lie_on_the_device(loader: Callable[..., Any]) -> None:
+    a, b = next(iter(loader(UnpairedDigitsDataModule(batch_size=2, on_device=True))))
+    assert [part.device.type for part in (*a, *b)] == ["meta"] * 4
+
+
+def test_without_being_asked_they_stay_in_memory(loader: Callable[..., Any]) -> None:
+    images, _ = next(iter(loader(DigitsDataModule(batch_size=4))))
+    assert images.device.type == "cpu"
+
+
+def test_workers_cannot_index_them() -> None:
+    with pytest.raises(ValueError, match="num_workers=2 must be 0 with on_device=True: images"):
+        DigitsDataModule(num_workers=2, on_device=True)
