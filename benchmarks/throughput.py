@@ -131,11 +131,15 @@ def measure(
     steps = steps or case.steps
     callback = Rounds(case, steps, device, bf16)
     precision = "bf16-mixed" if bf16 else "32-true"
-    # at least one logged step in every window
-    more = "--trainer.log_every_n_steps", str(min(50, steps))
-    accelerator = "--trainer.accelerator", "gpu" if device == "cuda" else "cpu"
-    compiles = "--model.compile", str(compiled).lower()
-    fit(case, callback, precision, WARMUP + rounds * steps, SIZE, *more, *accelerator, *compiles)
+    on_gpu = device == "cuda"
+    more = [
+        # at least one logged step in every window
+        "--trainer.log_every_n_steps", str(min(50, steps)),
+        "--trainer.accelerator", "gpu" if on_gpu else "cpu",
+        "--data.on_device", str(on_gpu).lower(),
+        "--model.compile", str(compiled).lower(),
+    ]  # fmt: skip
+    fit(case, callback, precision, WARMUP + rounds * steps, SIZE, *more)
     kind = "device" if device == "cuda" else "cpu"
     images = steps * case.images
     found: dict[str, Any] = {

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from PIL import Image
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
 from torch.testing import assert_close
 
 from datamodules import (
@@ -85,7 +86,6 @@ def test_batches_are_taken_on_the_device(name: str, loader: Callable[..., Any]) 
     data = MODULES[name](batch_size=4, on_device=True)
     of_device = loader(data)
     assert type(of_device.dataset) is ImageTensorDataset
-    assert not of_device.pin_memory
     images, labels, draws = next(iter(of_device))
     assert (images.device.type, images.dtype) == ("meta", torch.uint8)
     assert images.shape == (4, *data.image_shape[:1], data.load_size, data.load_size)
@@ -94,6 +94,23 @@ def test_batches_are_taken_on_the_device(name: str, loader: Callable[..., Any]) 
     # held-out images and those of metrics stay where they are
     for other in (data.val_dataloader(), data.reference_dataloader("train")):
         assert next(iter(other))[0].device.type == "cpu"
+
+
+def test_indices_follow_the_images() -> None:
+    images, labels = torch.zeros(9, 1, 4, 4, dtype=torch.uint8), torch.arange(9)
+    # tensors that compute nothing, but must lie on one device
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        dataset = ImageTensorDataset(images, labels).to(torch.device("cuda"))
+        found, classes = dataset[torch.tensor([1, 2])]
+    assert (found.device.type, classes.device.type) == ("cuda", "cuda")
+
+
+def test_what_lies_on_the_device_is_not_pinned(
+    loader: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert not loader(DigitsDataModule(on_device=True)).pin_memory
+    assert loader(DigitsDataModule()).pin_memory
 
 
 def test_both_domains_lie_on_the_device(loader: Callable[..., Any]) -> None:
