@@ -9,22 +9,24 @@ ours    the command line, Lightning, its callbacks and all, measured between bat
 usual   a loop as tutorials write it (``throughput_usual.py``), always float32
 best    the best hand-written loop (``throughput_best.py``)
 
-Each has a process, and they take turns: after every window of ours, both others run as many
-iterations. Ratios are the
-median over rounds of the ratio of two windows of one round, of CPU time of the one thread that is
-used, or of time between device events on a GPU. ``tests/test_throughput.py`` shows that all three
+Each has a process, and they take turns, so that all meet the same neighbours on a shared machine:
+after a tenth of a round of ours, both others run as many iterations. Ratios are the median over
+rounds of the ratio of two times of one round, of CPU time of the one thread that is used, or of
+time between device events on a GPU. ``tests/test_throughput.py`` shows that all three
 compute the same weights.
 """
 
 import argparse
 import io
 import json
+import math
 import os
 import platform
 import statistics
 import tempfile
 import time
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -45,21 +47,24 @@ WARMUP = 3
 """Iterations ahead of the first window."""
 SIZE = 50_000
 """Images of data."""
+TURNS = 10
+"""Windows of a round, or one for each of its iterations if those are fewer."""
 
 
 class Rounds(Callback):
-    """Measures the fit it is part of, and between its windows the two other loops.
+    """Measures the fit it is part of, and in between the two other loops.
 
     Args:
         case: what is trained.
-        steps: iterations in a window.
+        steps: iterations in a round.
         device: "cpu" or "cuda".
         bf16: whether ours and the best loop compute in bfloat16.
     """
 
     def __init__(self, case: Case, steps: int, device: str, bf16: bool) -> None:
         self.case, self.steps, self.device, self.bf16 = case, steps, device, bf16
-        self.rounds: list[dict[str, dict[str, float]]] = []
+        self.window = math.gcd(steps, max(1, steps // TURNS))
+        self.rounds: list[dict[str, Counter[str]]] = []
         self.stopwatch = Stopwatch(device)
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -78,17 +83,18 @@ class Rounds(Callback):
         }
 
     def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
-        """End a window, let the others run, and begin the next."""
+        """End a window, let the others run, and begin the next one."""
         step = trainer.global_step - WARMUP
         if step == 0:
             for worker in self.others.values():
                 worker.advance(WARMUP)
-        elif step > 0 and step % self.steps == 0:
-            times = {"ours": self.stopwatch.stop()}
+        elif step > 0 and step % self.window == 0:
+            if len(self.rounds) * self.steps < step:
+                self.rounds.append({name: Counter() for name in ("ours", *self.others)})
+            self.rounds[-1]["ours"].update(self.stopwatch.stop())
             for name, worker in self.others.items():
-                times[name] = worker.advance(self.steps)
-            self.rounds.append(times)
-        if step >= 0 and step % self.steps == 0:
+                self.rounds[-1][name].update(worker.advance(self.window))
+        if step >= 0 and step % self.window == 0:
             self.stopwatch.start()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -133,7 +139,7 @@ def measure(
     precision = "bf16-mixed" if bf16 else "32-true"
     on_gpu = device == "cuda"
     more = [
-        # at least one logged step in every window
+        # at least one logged step in every round
         "--trainer.log_every_n_steps", str(min(50, steps)),
         "--trainer.accelerator", "gpu" if on_gpu else "cpu",
         "--data.on_device", str(on_gpu).lower(),
@@ -210,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cases", nargs="+", choices=names, default=default, metavar="CASE")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=0, help="iterations in a window")
+    parser.add_argument("--steps", type=int, default=0, help="iterations in a round")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)

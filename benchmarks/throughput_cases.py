@@ -40,7 +40,7 @@ class Case:
         bf16_goal: ours in bfloat16 over the usual script's in float32; None where that is not
             asked for.
         compiled_goal: likewise with compiled losses.
-        steps: iterations in one window of the measurement.
+        steps: iterations in one round of the measurement.
     """
 
     model: dict[str, Any]

@@ -707,7 +707,7 @@ def test_what_does_not_fit_together(validate: Any, make_trainer: Any) -> None:
     model, data = GAN(image_shape=(1, 8, 8)), Digits8()
     cycle, untouched = CycleGAN(image_shape=(3, 16, 16)), GAN(image_shape=(1, 8, 8))
     labelled = ClassifierFeatures()
-    with pytest.raises(ValueError, match="features=flatten does not tell: leave is out of names"):
+    with pytest.raises(ValueError, match="features=flatten does not tell: leave 'is' out of names"):
         validate(model, data, GenerativeMetrics(["is"], 10, ModuleFeatures(nn.Flatten())))
     with pytest.raises(ValueError, match="ClassifierFeatures needs batches of images and their la"):
         validate(cycle, UnpairedDigitsDataModule(), GenerativeMetrics(features=labelled))

@@ -104,7 +104,7 @@ class Evaluator:
         if logits is None:
             raise ValueError(
                 f"the Inception Score needs classes, which features={self.features.name} does "
-                "not tell: leave is out of names"
+                "not tell: leave 'is' out of names"
             )
         return logits.shape[1]
 
