@@ -20,11 +20,8 @@ from torch.optim import Adam, RMSprop
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from gan_modules.networks.resampling import (
-    DownsampleConv2d,
-    ToImageConvTranspose2d,
-    UpsampleConv2d,
-)
+from gan_modules.networks.convolutions import DoublingConvTranspose2d, HalvingConv2d
+from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
 
 __all__ = ["LOOPS", "PILImages", "as_usual", "usual_loader"]
 
@@ -86,8 +83,10 @@ def as_usual(network: nn.Module) -> nn.Module:
                 up = isinstance(layer, UpsampleConv2d)
                 pair = (nn.Upsample(scale_factor=2), conv) if up else (conv, nn.AvgPool2d(2))
                 setattr(parent, name, nn.Sequential(*pair))
-            elif isinstance(layer, ToImageConvTranspose2d):
-                usual = nn.ConvTranspose2d(layer.in_channels, layer.out_channels, 4, 2, 1)
+            elif isinstance(layer, HalvingConv2d | DoublingConvTranspose2d):
+                kind = nn.Conv2d if isinstance(layer, HalvingConv2d) else nn.ConvTranspose2d
+                bias = layer.bias is not None
+                usual = kind(layer.in_channels, layer.out_channels, 4, 2, 1, bias=bias)
                 usual.load_state_dict(layer.state_dict())
                 setattr(parent, name, usual.to(layer.weight))
     return copy

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
 
 import pytest
 import torch
@@ -18,12 +17,7 @@ from gan_modules.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from gan_modules.networks.resampling import (
-    DownsampleConv2d,
-    ToImageConvTranspose2d,
-    UpsampleConv2d,
-    conv_transpose,
-)
+from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
 
 
 def upsampled(conv: nn.Conv2d, x: Tensor) -> Tensor:
@@ -69,51 +63,6 @@ def test_so_are_gradients_of_gradients(
         return torch.autograd.grad(slope.square().sum(), conv.weight)[0]
 
     assert_close(penalty(conv), penalty(lambda x: reference(conv, x)))
-
-
-@pytest.mark.parametrize("channels", [1, 3, 4, 5])
-@pytest.mark.parametrize("bias", [True, False])
-def test_transposed_convolution_is_torchs_own(channels: int, bias: bool, double: None) -> None:
-    x, weight = torch.randn(2, 6, 3, 5), torch.randn(6, channels, 4, 4)
-    wanted = [x, weight, *([torch.randn(channels)] if bias else [])]
-    for tensor in wanted:
-        tensor.requires_grad_()
-    constant = wanted[2] if bias else None
-    expected = F.conv_transpose2d(x, weight, constant, 2, 1)
-    found = conv_transpose(x, weight, constant)
-    assert_close(found, expected)
-    slope = torch.randn_like(expected)
-    found_gradients, gradients = (
-        torch.autograd.grad((outcome * slope).sum(), wanted, create_graph=True)
-        for outcome in (found, expected)
-    )
-    assert_close(found_gradients, gradients)
-    assert_close(
-        *(
-            torch.autograd.grad(sum(g.square().sum() for g in each), wanted[:2])  # type: ignore[arg-type]
-            for each in (found_gradients, gradients)
-        )
-    )
-
-
-def test_half_precision_and_export_get_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: Any, **__: Any) -> None:
-        raise AssertionError("computed as patches")
-
-    layer, x = ToImageConvTranspose2d(4, 1), torch.randn(2, 4, 3, 3)
-    expected = layer(x)
-    assert_close(expected, nn.ConvTranspose2d.forward(layer, x))
-    assert layer(x[:0]).shape == (0, 1, 6, 6)
-    monkeypatch.setattr(F, "fold", forbidden)
-    with pytest.raises(AssertionError, match="patches"):
-        layer(x)
-    assert_close(layer(x[0]), expected[0])
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert layer(x).dtype == torch.bfloat16
-    exported = torch.export.export(layer, (x,)).module()
-    assert_close(exported(x), expected)
-    assert deepcopy(layer).bfloat16()(x.bfloat16()).dtype == torch.bfloat16
-    assert layer(x, output_size=[7, 7]).shape == (2, 1, 7, 7)
 
 
 @pytest.mark.parametrize("layer", [UpsampleConv2d, DownsampleConv2d])

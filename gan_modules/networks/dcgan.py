@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, init_normal, make_norm
 from gan_modules.networks.conditioning import append_labels
-from gan_modules.networks.resampling import ToImageConvTranspose2d
+from gan_modules.networks.convolutions import DoublingConvTranspose2d, HalvingConv2d
 
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
@@ -51,12 +51,12 @@ class DCGANGenerator(nn.Module):
         ]
         for _ in range(times - 1):
             layers += [
-                nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1, bias=bias),
+                DoublingConvTranspose2d(channels, channels // 2, bias),
                 make_norm(norm, channels // 2),
                 nn.ReLU(inplace=True),
             ]
             channels //= 2
-        layers += [ToImageConvTranspose2d(channels, image_shape[0]), nn.Tanh()]
+        layers += [DoublingConvTranspose2d(channels, image_shape[0]), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
         # channels last in memory is the order that convolutions work in
@@ -94,13 +94,13 @@ class DCGANDiscriminator(nn.Module):
         self.num_classes = num_classes
         times = doublings(image_shape, type(self).__name__)
         layers: list[nn.Module] = [
-            nn.Conv2d(image_shape[0] + num_classes, width, 4, 2, 1),
+            HalvingConv2d(image_shape[0] + num_classes, width),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         channels = width
         for _ in range(times - 1):
             layers += [
-                nn.Conv2d(channels, channels * 2, 4, 2, 1, bias=norm == "none"),
+                HalvingConv2d(channels, channels * 2, bias=norm == "none"),
                 make_norm(norm, channels * 2),
                 nn.LeakyReLU(0.2, inplace=True),
             ]

@@ -2,44 +2,17 @@
 
 Both are algebraically exact: only the order of the sums differs. They take 16 multiplications where
 the two layers take 36, and the large map in between is never made. They compute channels last in
-memory. Transposed convolutions to the few channels of an image are matrix products on a CPU.
+memory.
 """
 
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-__all__ = ["DownsampleConv2d", "ToImageConvTranspose2d", "UpsampleConv2d"]
+from gan_modules.networks.convolutions import conv, conv_transpose
 
-FEW_CHANNELS = 4
-
-
-def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """4x4 transposed convolution of stride 2 and padding 1.
-
-    To few channels it is computed by its definition, patches that overlap: on a CPU, from 64
-    channels to one, several times faster than by torch's own. Half precision, where the sum of the
-    patches would be rounded, other devices and compilers get torch's own.
-
-    Args:
-        x: float, shape ``(N, in_channels, H, W)``.
-        weight: shape ``(in_channels, out_channels, 4, 4)``.
-        bias: shape ``(out_channels,)``, or none.
-
-    Returns:
-        Shape ``(N, out_channels, 2 H, 2 W)``.
-    """
-    few = weight.shape[1] <= FEW_CHANNELS and x.ndim == 4 and x.is_cpu
-    full = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
-    if not few or not full or torch.compiler.is_compiling():
-        return F.conv_transpose2d(x, weight, bias, 2, 1)
-    n, _, height, width = x.shape
-    patches = x.movedim(1, 3).flatten(0, 2) @ weight.flatten(1)
-    places = patches.view(n, height * width, patches.shape[1]).transpose(1, 2)
-    images: Tensor = F.fold(places, (2 * height, 2 * width), 4, padding=1, stride=2)
-    return images if bias is None else images + bias[:, None, None]
+__all__ = ["DownsampleConv2d", "UpsampleConv2d"]
 
 
 class _ResamplingConv2d(nn.Conv2d):
@@ -104,24 +77,4 @@ class DownsampleConv2d(_ResamplingConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, 2 H, 2 W)`` to ``(N, out_channels, H, W)``."""
-        return F.conv2d(x, self.kernel(self.weight), self.bias, 2, 1)
-
-
-class ToImageConvTranspose2d(nn.ConvTranspose2d):
-    """``ConvTranspose2d(in, out, 4, 2, 1)``, fast to the few channels of an image.
-
-    Weight, bias, their initialisation and names are those of ``nn.ConvTranspose2d``.
-
-    Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, 4, 2, 1)
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, 2 H, 2 W)``."""
-        if output_size is not None:
-            return super().forward(x, output_size)
-        return conv_transpose(x, self.weight, self.bias)
+        return conv(x, self.kernel(self.weight), self.bias)
