@@ -10,7 +10,7 @@ usual   a loop as tutorials write it (``throughput_usual.py``), always float32
 best    the best hand-written loop (``throughput_best.py``)
 
 Each has a process, and they take turns, so that all meet the same neighbours on a shared machine:
-after a tenth of a round of ours, both others run as many iterations. Ratios are the median over
+after a fifth of a round of ours, both others run as many iterations. Ratios are the median over
 rounds of the ratio of two times of one round, of CPU time of the one thread that is used, or of
 time between device events on a GPU. ``tests/test_throughput.py`` shows that all three
 compute the same weights.
@@ -47,7 +47,7 @@ WARMUP = 3
 """Iterations ahead of the first window."""
 SIZE = 50_000
 """Images of data."""
-TURNS = 10
+TURNS = 5
 """Windows of a round, or one for each of its iterations if those are fewer."""
 
 
