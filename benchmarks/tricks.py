@@ -43,7 +43,7 @@ TRICKS = (
     "real and fake in one forward pass",
     "fused Adam",
     "no zeros carried back by the penalty",
-    "channels last, upsampling and convolution as one",
+    "channels last, rewritten convolutions",
 )
 NETWORKS = {
     "mlp_wgan_gp": (MLPGenerator, MLPDiscriminator),
