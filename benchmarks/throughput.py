@@ -10,7 +10,8 @@ usual   a loop as tutorials write it (``throughput_usual.py``), always float32
 best    the best hand-written loop (``throughput_best.py``)
 
 Each has a process, and they take turns, so that all meet the same neighbours on a shared machine:
-after a fifth of a round of ours, both others run as many iterations. Ratios are the median over
+after a fifth of a round of ours, both others run as many iterations. The first iteration of a turn
+of many is not timed: the others have left the caches cold. Ratios are the median over
 rounds of the ratio of two times of one round, of CPU time of the one thread that is used, or of
 time between device events on a GPU. ``tests/test_throughput.py`` shows that all three
 compute the same weights.
@@ -49,6 +50,8 @@ SIZE = 50_000
 """Images of data."""
 TURNS = 5
 """Windows of a round, or one for each of its iterations if those are fewer."""
+MANY = 5
+"""Iterations in a window of which the first is not timed."""
 
 
 class Rounds(Callback):
@@ -64,6 +67,7 @@ class Rounds(Callback):
     def __init__(self, case: Case, steps: int, device: str, bf16: bool) -> None:
         self.case, self.steps, self.device, self.bf16 = case, steps, device, bf16
         self.window = math.gcd(steps, max(1, steps // TURNS))
+        self.untimed = int(self.window >= MANY)
         self.rounds: list[dict[str, Counter[str]]] = []
         self.stopwatch = Stopwatch(device)
 
@@ -93,8 +97,9 @@ class Rounds(Callback):
                 self.rounds.append({name: Counter() for name in ("ours", *self.others)})
             self.rounds[-1]["ours"].update(self.stopwatch.stop())
             for name, worker in self.others.items():
-                self.rounds[-1][name].update(worker.advance(self.window))
-        if step >= 0 and step % self.window == 0:
+                worker.advance(self.untimed)
+                self.rounds[-1][name].update(worker.advance(self.window - self.untimed))
+        if step >= 0 and step % self.window == self.untimed:
             self.stopwatch.start()
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
@@ -147,7 +152,7 @@ def measure(
     ]  # fmt: skip
     fit(case, callback, precision, WARMUP + rounds * steps, SIZE, *more)
     kind = "device" if device == "cuda" else "cpu"
-    images = steps * case.images
+    images = steps // callback.window * (callback.window - callback.untimed) * case.images
     found: dict[str, Any] = {
         "precision": precision,
         "compiled": compiled,
