@@ -107,9 +107,10 @@ def _is_faster_by_products(
 ) -> bool:
     """Whether one matrix product over all patches beats torch's convolution.
 
-    On a CPU it does by 1.2 to 2.8 where maps are small and kernels larger than a core's cache, and
-    several times for transposed convolutions to the few channels of an image. Half precision,
-    where the sum of patches would be rounded, other devices and compilers get torch's own.
+    On a CPU it does, forward and backward together by up to 2.2, where maps are small and kernels
+    larger than a core's cache (``benchmarks/convolutions.py``), and several times for transposed
+    convolutions to the few channels of an image. Half precision, where the sum of patches would be
+    rounded, other devices and compilers get torch's own.
     """
     full = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
     if x.ndim != 4 or not x.is_cpu or not full or torch.compiler.is_compiling():
