@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
+from recorder import Recorder
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -98,26 +98,6 @@ def test_without_augmentation_nothing_is_drawn() -> None:
     data = Noise(image_size=6, load_size=6, batch_size=4)
     data.setup("fit")
     assert all(len(batch) == 2 for batch in data.train_dataloader())
-
-
-class Recorder(LightningModule):
-    """Keep what comes to the model; needs no training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.batches: list[Any] = []
-        self.held_out: list[Any] = []
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        self.batches.append(batch)
-        return self.weight * 1
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self.held_out.append(batch)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])

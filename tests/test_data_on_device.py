@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
 from PIL import Image
-from torch import Tensor
+from recorder import Recorder
 from torch._subclasses import FakeTensorMode
 from torch.testing import assert_close
 
@@ -19,25 +18,6 @@ from datamodules import (
     UnpairedDigitsDataModule,
 )
 from datamodules.base import ImageTensorDataset, InMemoryDataModule
-
-
-class Recorder(LightningModule):
-    """Keep what comes to the model; needs no training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.batches: list[Any] = []
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        self.batches.append(batch)
-        return self.weight * 1
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        pass
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)
 
 
 def folder(**options: Any) -> ImageFolderDataModule:

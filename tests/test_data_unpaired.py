@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule
 from PIL import Image
+from recorder import Recorder
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -108,31 +108,12 @@ def test_two_ranks_share_the_global_batch() -> None:
             assert_close(torch.stack([one[k], two[k]], dim=1).flatten(0, 1), batch[k])
 
 
-class Recorder(LightningModule):
-    n_critic = 2  # as the modules have it
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.batches: list[Any] = []
-
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        self.batches.append(batch)
-        return self.weight * 1
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        pass
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)
-
-
 @pytest.mark.parametrize(("steps", "num_workers"), [(1, 0), (2, 0), (3, 0), (3, 2)])
 def test_a_resumed_run_goes_on(steps: int, num_workers: int, make_trainer: Any) -> None:
     def data() -> Noise:
         return Noise(image_size=4, load_size=6, flip=True, batch_size=3, num_workers=num_workers)
 
-    whole, first, second = Recorder(), Recorder(), Recorder()
+    whole, first, second = Recorder(n_critic=2), Recorder(n_critic=2), Recorder(n_critic=2)
     make_trainer(max_steps=5).fit(whole, data())
     trainer = make_trainer(max_steps=steps)
     trainer.fit(first, data())
