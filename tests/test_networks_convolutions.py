@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from gan_modules.networks.convolutions import (
     HalvingConv2d,
     conv,
     conv_transpose,
+    large_kernel,
 )
 
 Convolution = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -96,7 +98,7 @@ def test_outcomes_lie_channels_last(name: str, always: None) -> None:
 @pytest.mark.parametrize(
     ("name", "inputs", "outputs", "side", "products"),
     [
-        # kernels of 2 MiB, 16 patches
+        # kernels of 2 MiB, where those are large, and 16 patches
         ("conv", 128, 256, 8, True),
         ("conv_transpose", 256, 128, 4, True),
         # larger maps, a smaller kernel
@@ -110,8 +112,15 @@ def test_outcomes_lie_channels_last(name: str, always: None) -> None:
     ],
 )
 def test_where_products_are_faster(
-    name: str, inputs: int, outputs: int, side: int, products: bool, no_products: None
+    name: str,
+    inputs: int,
+    outputs: int,
+    side: int,
+    products: bool,
+    no_products: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(convolutions, "LARGE_KERNEL", 2**19)
     shape = (outputs, inputs) if name == "conv" else (inputs, outputs)
     x, weight = torch.zeros(1, inputs, side, side), torch.zeros(*shape, 4, 4)
     if products:
@@ -119,6 +128,26 @@ def test_where_products_are_faster(
             WAYS[name](x, weight, None)
     else:
         assert_close(WAYS[name](x, weight, None), own(name)(x, weight, None))
+
+
+@pytest.mark.parametrize(
+    ("lines", "weights"),
+    [
+        ("processor\t: 0\nvendor_id\t: GenuineIntel\nvendor_id\t: GenuineIntel\n", 2**19),
+        ("processor\t: 0\nvendor_id\t: AuthenticAMD\n", 2**23),
+        # ARM's has no vendor
+        ("processor\t: 0\nCPU implementer\t: 0x41\n", 2**23),
+    ],
+)
+def test_large_kernels_depend_on_the_processor(tmp_path: Path, lines: str, weights: int) -> None:
+    (tmp_path / "cpuinfo").write_text(lines)
+    assert large_kernel(tmp_path / "cpuinfo") == weights
+
+
+def test_large_kernels_where_linux_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for processor, weights in (("Intel64 Family 6, GenuineIntel", 2**19), ("arm", 2**23)):
+        monkeypatch.setattr("platform.processor", lambda name=processor: name)
+        assert large_kernel(tmp_path / "none") == weights
 
 
 LAYERS = [HalvingConv2d, DoublingConvTranspose2d]
