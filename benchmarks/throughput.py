@@ -49,7 +49,7 @@ WARMUP = 3
 SIZE = 50_000
 """Images of data."""
 TURNS = 5
-"""Windows of a round, or one for each of its iterations if those are fewer."""
+"""Windows of a round at most: as many as its iterations can be cut into, equally."""
 MANY = 5
 """Iterations in a window of which the first is not timed."""
 
@@ -66,7 +66,7 @@ class Rounds(Callback):
 
     def __init__(self, case: Case, steps: int, device: str, bf16: bool) -> None:
         self.case, self.steps, self.device, self.bf16 = case, steps, device, bf16
-        self.window = math.gcd(steps, max(1, steps // TURNS))
+        self.window = next(n for n in range(math.ceil(steps / TURNS), steps + 1) if steps % n == 0)
         self.untimed = int(self.window >= MANY)
         self.rounds: list[dict[str, Counter[str]]] = []
         self.stopwatch = Stopwatch(device)
@@ -80,7 +80,9 @@ class Rounds(Callback):
             images, others = dataset.images, dataset.labels
         networks = pl_module.generator, pl_module.discriminator
         how = self.device, self.bf16
-        stored, _ = random_images(len(images), self.case.stored_shape)
+        stored = images
+        if self.case.stored_shape != self.case.image_shape:
+            stored, _ = random_images(len(images), self.case.stored_shape)
         self.others = {
             "usual": Worker("usual", self.case, *networks, stored, others, *how),
             "best": Worker("best", self.case, *networks, images, others, *how),

@@ -1,6 +1,7 @@
 """Data held in memory, shuffled in an order that a resumed run can re-enter."""
 
 from abc import ABC, abstractmethod
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,8 +52,10 @@ class ImageTensorDataset(Dataset[tuple[Tensor, ...]]):
         return self.images.index_select(0, indices)
 
     def to(self, device: torch.device) -> "ImageTensorDataset":
-        """The same images and labels in the memory of a device."""
-        return ImageTensorDataset(self.images.to(device), self.labels.to(device))
+        """The same data set with images and labels in the memory of a device."""
+        moved = copy(self)
+        moved.images, moved.labels = self.images.to(device), self.labels.to(device)
+        return moved
 
 
 class _ResumableLoader(DataLoader[Any]):
@@ -76,9 +79,10 @@ class InMemoryDataModule(LightningDataModule, ABC):
         batch_size: images per update and process.
         num_workers: processes that index the images; 0 is fastest for images in memory.
         seed: of the order of the training images, and of their augmentation.
-        on_device: keep the training images in the memory of the device that trains, each process
-            on its own, as uint8: batches are then indexed there, and none is copied to it. On a
-            CPU only images in files change, which are then read into memory.
+        on_device: keep the training images, uint8, in the memory of the device that trains, each
+            process on its own: batches are then indexed there, and none is copied to it. One copy
+            is made, and kept as long as this data module. On a CPU only images in files change,
+            which are then read into memory.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -116,6 +120,7 @@ class InMemoryDataModule(LightningDataModule, ABC):
         self.seed = seed
         self.on_device = on_device
         self.splits: dict[Split, Any] = {}
+        self._moved: tuple[Any, torch.device, Any] | None = None
 
     @property
     @abstractmethod
@@ -145,9 +150,21 @@ class InMemoryDataModule(LightningDataModule, ABC):
         sampler = self.training_sampler(dataset)
         if self.on_device and self.trainer is not None:
             # what lies on a device cannot be pinned
-            on_device = dataset.to(self.trainer.strategy.root_device)
-            return self._loader(on_device, sampler, pin=False)
+            moved = self._move(dataset, self.trainer.strategy.root_device)
+            return self._loader(moved, sampler, pin=False)
         return self._loader(dataset, sampler)
+
+    def _move(self, dataset: Any, device: torch.device) -> Any:
+        """The data set in the memory of a device, moved there once."""
+        if self._moved is None or self._moved[0] is not dataset or self._moved[1] != device:
+            if not hasattr(dataset, "to"):
+                raise ValueError(
+                    f"on_device=True needs a data set with a method to(device), which "
+                    f"{type(dataset).__name__} has not: set on_device to false, or write one"
+                )
+            self._moved = None  # an earlier copy goes first
+            self._moved = dataset, device, dataset.to(device)
+        return self._moved[2]
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The validation split in order."""

@@ -5,6 +5,7 @@ decoded. Its name is a hash of all that decides its content.
 """
 
 import hashlib
+import math
 import os
 import tempfile
 import time
@@ -29,6 +30,7 @@ __all__ = ["ImageStore", "MappedDataset", "decode"]
 
 FORMAT = 1  # to be raised whenever the same files give other pixels
 PIECE = 64  # images that a thread decodes at a time
+BLOCK = 2**26  # bytes that are read at a time to be moved to a device
 PATIENCE = 3.0  # seconds before progress is shown
 
 
@@ -86,6 +88,17 @@ class MappedDataset(ImageTensorDataset):
     def take(self, indices: Tensor) -> Tensor:
         """The images at the given places, read into memory."""
         return torch.from_numpy(self._pixels[self.rows[indices].numpy()])
+
+    def to(self, device: torch.device) -> ImageTensorDataset:
+        """All images read into the memory of a device, block by block; a map no longer."""
+        shape = len(self), *self.shape[1:]
+        images = torch.empty(shape, dtype=torch.uint8, device=device)
+        size = max(1, BLOCK // math.prod(shape[1:]))
+        for place, rows in zip(
+            images.split(size), torch.arange(len(self)).split(size), strict=True
+        ):
+            place.copy_(self.take(rows))
+        return ImageTensorDataset(images, self.labels.to(device))
 
     def __getstate__(self) -> dict[str, Any]:
         # workers map the file themselves

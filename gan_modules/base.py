@@ -24,7 +24,7 @@ from gan_modules.batches import Batch, as_batch, check_images, check_last_batch,
 from gan_modules.compilation import check_compiler, compile_methods, run_without_effect
 from gan_modules.listeners import updates_are_plain
 from gan_modules.networks.blocks import running_statistics
-from gan_modules.optimizers import check_optimizer, look_for_gpus_once
+from gan_modules.optimizers import check_optimizer, lay_out_like_weights, look_for_gpus_once
 from gan_modules.pretrained import PretrainedModule
 from gan_modules.strategies import check_strategy
 from gan_modules.term_watch import TermWatch, require_finite
@@ -299,7 +299,12 @@ class GANModule(PretrainedModule, ABC):
         self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def on_train_start(self) -> None:
-        """Check that the last batch of an epoch can be cut like the others, if it will be met."""
+        """Check that the last batch of an epoch can be cut like the others, if it will be met.
+
+        Optimizers that a checkpoint has been loaded into follow the networks' order in memory.
+        """
+        for optimizer in self._lightning_optimizers():
+            lay_out_like_weights(optimizer.optimizer)
         trainer = self.trainer
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches

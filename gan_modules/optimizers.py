@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Adam, Optimizer, SparseAdam
 
-__all__ = ["check_optimizer", "dcgan_adam", "look_for_gpus_once"]
+__all__ = ["check_optimizer", "dcgan_adam", "lay_out_like_weights", "look_for_gpus_once"]
 
 
 def dcgan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
@@ -36,6 +36,23 @@ def check_optimizer(name: str, optimizer: Optimizer) -> None:
         rate = group.get("lr")
         if isinstance(rate, (int, float, Tensor)) and not 0 < float(rate) < math.inf:
             raise ValueError(f"{name}.lr={float(rate):g} must be positive and finite")
+
+
+def lay_out_like_weights(optimizer: Optimizer) -> None:
+    """Have moments lie in memory in the order of their weights.
+
+    A checkpoint's come in the order in which they were saved. A fused step takes for granted that
+    both have the same, and would give weights that now lie channels last the moments of others.
+    """
+    for weight, state in optimizer.state.items():
+        for name, value in state.items():
+            if (
+                isinstance(value, Tensor)
+                and value.shape == weight.shape
+                and value.stride() != weight.stride()
+            ):
+                like = torch.empty_like(weight, dtype=value.dtype, device=value.device)
+                state[name] = like.copy_(value)
 
 
 def look_for_gpus_once() -> None:

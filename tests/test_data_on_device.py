@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from recorder import Recorder
+from torch import Tensor
 from torch._subclasses import FakeTensorMode
 from torch.testing import assert_close
 
@@ -16,6 +17,7 @@ from datamodules import (
     ImageFolderDataModule,
     ToyDataModule,
     UnpairedDigitsDataModule,
+    store,
 )
 from datamodules.base import ImageTensorDataset, InMemoryDataModule
 
@@ -106,3 +108,65 @@ def test_without_being_asked_they_stay_in_memory(loader: Callable[..., Any]) -> 
 def test_workers_cannot_index_them() -> None:
     with pytest.raises(ValueError, match="num_workers=2 must be 0 with on_device=True: images"):
         DigitsDataModule(num_workers=2, on_device=True)
+
+
+class Inverted(ImageTensorDataset):
+    """Somebody's own data set."""
+
+    def take(self, indices: Tensor) -> Tensor:
+        return 255 - super().take(indices)
+
+
+class InvertedDigits(DigitsDataModule):
+    def make_split(self, split: Any) -> Inverted:
+        dataset: Any = super().make_split(split)
+        return Inverted(dataset.images, dataset.labels)
+
+
+def test_a_data_set_of_ones_own_stays_what_it_is(loader: Callable[..., Any]) -> None:
+    assert type(loader(InvertedDigits(on_device=True)).dataset) is Inverted
+
+
+def test_images_in_files_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = folder()
+    data.prepare_data()
+    data.setup("fit")
+    whole = data.splits["train"]
+    size, taken = [], whole.take
+
+    def take(rows: Tensor) -> Tensor:
+        size.append(len(rows))
+        return taken(rows)
+
+    # three images of 3x8x8, and a rest
+    monkeypatch.setattr(store, "BLOCK", 3 * 3 * 8 * 8 + 1)
+    monkeypatch.setattr(whole, "take", take)
+    moved = whole.to(torch.device("cpu"))
+    assert size == [3] * (len(whole) // 3) + [len(whole) % 3] * (len(whole) % 3 > 0)
+    assert_close(moved.images, taken(torch.arange(len(whole))), rtol=0, atol=0)
+
+
+def test_one_copy_is_made(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[Any] = []
+    to = ImageTensorDataset.to
+
+    def noted(self: ImageTensorDataset, device: torch.device) -> ImageTensorDataset:
+        moved.append(to(self, device))
+        return moved[-1]
+
+    monkeypatch.setattr(ImageTensorDataset, "to", noted)
+    data = DigitsDataModule(batch_size=4, on_device=True)
+    often = {"max_epochs": 3, "limit_train_batches": 1, "reload_dataloaders_every_n_epochs": 1}
+    for _ in range(2):
+        make_trainer(**often).fit(Recorder(), data)
+    assert len(moved) == 1
+
+
+def test_a_data_set_that_cannot_be_moved(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = DigitsDataModule(on_device=True)
+    monkeypatch.setattr(data, "make_split", lambda split: list(range(100)))
+    right = r"on_device=True needs a data set with a method to\(device\), which list has not"
+    with pytest.raises(ValueError, match=right):
+        make_trainer(max_steps=1).fit(Recorder(), data)

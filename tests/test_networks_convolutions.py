@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import gradcheck
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from gan_modules.networks import DCGANDiscriminator, DCGANGenerator, convolutions
+from gan_modules.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    ResNetDiscriminator,
+    ResNetGenerator,
+    convolutions,
+)
 from gan_modules.networks.convolutions import (
     DoublingConvTranspose2d,
     HalvingConv2d,
@@ -87,6 +94,19 @@ def test_functional_transforms(name: str, double: None, always: None) -> None:
         torch.func.jvp(lambda x, f=f: f(x, weight, None), (x,), (torch.ones_like(x),)) for f in ways
     ]
     assert_close(*tangents)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_batches_of_gradients(name: str, double: None, always: None) -> None:
+    x = torch.randn(2, 3, 4, 4, requires_grad=True)
+    weight = torch.randn(3, 3, 4, 4, requires_grad=True)
+    gradcheck(
+        lambda *inputs: WAYS[name](*inputs, None),
+        (x, weight),
+        check_batched_grad=True,
+        check_forward_ad=True,
+        check_batched_forward_grad=True,
+    )
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -185,6 +205,12 @@ def test_sides_and_batches_of_any_size(always: None) -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
+def test_wrong_channels_get_torchs_error(kind: Any, always: None) -> None:
+    with pytest.raises(RuntimeError, match=r"expected input.* to have 4 channels, but got 5"):
+        kind(4, 1)(torch.randn(2, 5, 4, 4))
+
+
+@pytest.mark.parametrize("kind", LAYERS)
 def test_it_is_saved_and_starts_as_torchs_own(kind: Any) -> None:
     torch.manual_seed(0)
     layer = kind(2, 3, bias=False)
@@ -193,7 +219,9 @@ def test_it_is_saved_and_starts_as_torchs_own(kind: Any) -> None:
     assert_close(dict(layer.state_dict()), dict(expected.state_dict()), rtol=0, atol=0)
 
 
-def test_a_whole_network_is_the_same(monkeypatch: pytest.MonkeyPatch, double: None) -> None:
+def test_a_whole_network_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, double: None, always: None
+) -> None:
     generator, discriminator = DCGANGenerator((3, 32, 32), 5), DCGANDiscriminator((3, 32, 32))
     z = torch.randn(4, 5)
 
@@ -205,3 +233,31 @@ def test_a_whole_network_is_the_same(monkeypatch: pytest.MonkeyPatch, double: No
     with_products = slopes()
     monkeypatch.setattr(convolutions, "_is_faster_by_products", lambda *_, **__: False)
     assert_close(with_products, slopes())
+
+
+NETWORKS = {
+    "dcgan_generator": lambda: DCGANGenerator((3, 32, 32), 5),
+    "dcgan_discriminator": lambda: DCGANDiscriminator((3, 32, 32)),
+    "resnet_generator": lambda: ResNetGenerator((3, 32, 32), 5, width=4),
+    "resnet_discriminator": lambda: ResNetDiscriminator((3, 32, 32), width=4),
+}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_can_be_traced_and_saved(name: str, double: None) -> None:
+    # in training, torch's own batch normalisation warns
+    network = NETWORKS[name]().eval()
+    one, other = (
+        torch.randn(n, 5) if "generator" in name else torch.randn(n, 3, 32, 32) for n in (2, 3)
+    )
+    torch.jit.trace(network, one, check_trace=False).save("traced.pt")
+    assert_close(torch.jit.load("traced.pt")(other), network(other))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_features_can_be_taken_from_networks(name: str) -> None:
+    network = NETWORKS[name]()
+    inputs = torch.randn(2, 5) if "generator" in name else torch.randn(2, 3, 32, 32)
+    traced = torch.fx.symbolic_trace(network)
+    assert_close(traced(inputs), network(inputs), rtol=0, atol=0)

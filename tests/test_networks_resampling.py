@@ -17,7 +17,7 @@ from gan_modules.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d, resampling_kernel
 
 
 def upsampled(conv: nn.Conv2d, x: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def test_the_kernel_is_summed_in_full_precision_under_autocast(layer: type[nn.Co
     torch.manual_seed(0)
     conv = layer(2, 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert conv.kernel(conv.weight).dtype == torch.float32  # type: ignore[operator]
+        assert resampling_kernel(conv.taps, conv.weight).dtype == torch.float32
         assert conv(torch.randn(1, 2, 4, 4)).dtype == torch.bfloat16
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
+from torch import nn
 from torch.testing import assert_close
 from variants import VARIANTS
 
@@ -126,6 +127,24 @@ def test_every_variant_goes_on_exactly(variant: Any) -> None:
 def test_with_workers(variant: Any) -> None:
     whole = fit(variant, 12)
     assert_went_on(fit(variant, 12, saved(variant, 7), workers=2), whole, 7)
+
+
+class Contiguous(gan_modules.CycleGAN):
+    """Networks that lie in memory as those of earlier versions did."""
+
+    def set_networks(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        contiguous = (
+            n.to(memory_format=torch.contiguous_format) for n in (generator, discriminator)
+        )
+        super().set_networks(*contiguous)
+
+
+def test_networks_may_lie_in_another_order(double: None) -> None:
+    whole = fit(Contiguous, 12, precision="64-true")
+    resumed = fit(gan_modules.CycleGAN, 12, saved(Contiguous, 6), precision="64-true")
+    assert not next(iter(resumed["weights"].values())).is_contiguous()
+    for name in ("weights", "optimizers"):
+        assert_close(resumed[name], whole[name])
 
 
 TWO = """

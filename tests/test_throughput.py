@@ -17,7 +17,12 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from datamodules.augmentation import to_float
-from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    ResNetDiscriminator,
+    ResNetGenerator,
+)
 
 STEPS = 10
 TINY: dict[str, dict[str, Any]] = {
@@ -157,13 +162,25 @@ def test_the_usual_way_resizes_images_one_by_one() -> None:
     assert_close(images, torch.full((3, *case.image_shape), 51 / 127.5 - 1))
 
 
-def test_usual_networks_have_no_layer_of_ours() -> None:
-    for network in (ResNetGenerator((1, 8, 8), 4, width=4), ResNetDiscriminator((1, 8, 8))):
-        copy = usual.as_usual(network)
-        kinds = {type(layer).__name__ for layer in copy.modules()}
-        assert not kinds & {"UpsampleConv2d", "DownsampleConv2d"}
-        assert kinds & {"Upsample", "AvgPool2d"}
-        assert all(weight.is_contiguous() for weight in copy.parameters())
+@pytest.mark.parametrize(
+    ("network", "kinds"),
+    [
+        (ResNetGenerator((1, 8, 8), 4, width=4), {"Upsample", "Conv2d"}),
+        (ResNetDiscriminator((1, 8, 8)), {"AvgPool2d", "Conv2d"}),
+        (DCGANGenerator((1, 8, 8), 4, width=4), {"ConvTranspose2d"}),
+        (DCGANDiscriminator((1, 8, 8), width=4), {"Conv2d"}),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_usual_networks_have_no_layer_of_ours(network: nn.Module, kinds: set[str]) -> None:
+    copy = usual.as_usual(network)
+    convolutions = {
+        type(layer).__name__
+        for layer in copy.modules()
+        if "Conv" in type(layer).__name__ or type(layer).__name__ in ("Upsample", "AvgPool2d")
+    }
+    assert convolutions == kinds
+    assert all(weight.is_contiguous() for weight in copy.parameters())
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional as F
@@ -39,6 +40,10 @@ def large_kernel(information: Path = Path("/proc/cpuinfo")) -> int:
 
 
 LARGE_KERNEL = large_kernel()
+
+# symbolic tracing does not look into them: it knows no sizes
+torch.fx.wrap("conv")
+torch.fx.wrap("conv_transpose")
 
 
 class HalvingConv2d(nn.Conv2d):
@@ -92,8 +97,8 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     Returns:
         Shape ``(N, out_channels, H // 2, W // 2)``.
     """
-    even = x.shape[-2] % 2 == x.shape[-1] % 2 == 0
-    if not even or not _is_faster_by_products(x, weight, 4):
+    faster = _is_faster_by_products(x, weight, weight.shape[1], 4)
+    if not faster or x.shape[-2] % 2 or x.shape[-1] % 2:
         return F.conv2d(x, weight, bias, 2, 1)
     patches: Tensor = _Patches.apply(x.movedim(1, 3))
     outputs = F.linear(patches.flatten(3).flatten(0, 2), weight.movedim(1, 3).flatten(1), bias)
@@ -112,7 +117,7 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         Shape ``(N, out_channels, 2 H, 2 W)``.
     """
     few = weight.shape[1] <= FEW_CHANNELS
-    if not _is_faster_by_products(x, weight, 1, always=few):
+    if not _is_faster_by_products(x, weight, weight.shape[0], 1, always=few):
         return F.conv_transpose2d(x, weight, bias, 2, 1)
     n, _, height, width = x.shape
     # of two dimensions: where no gradient is wanted, matmul would make many small products of more
@@ -123,24 +128,27 @@ def conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _is_faster_by_products(
-    x: Tensor, weight: Tensor, pixels_per_patch: int, always: bool = False
+    x: Tensor, weight: Tensor, in_channels: int, pixels_per_patch: int, always: bool = False
 ) -> bool:
     """Whether one matrix product over all patches beats torch's convolution.
 
-    On a CPU it does, forward and backward together by up to 2.2, where maps are small and kernels
+    On a CPU it does, forward and backward together by up to 1.8, where maps are small and kernels
     large (``benchmarks/convolutions.py``), and several times for transposed convolutions to the few
-    channels of an image. Half precision, where the sum of patches would be rounded, other devices
-    and compilers get torch's own.
+    channels of an image. Half precision, where the sum of patches would be rounded, other devices,
+    compilers and TorchScript get torch's own, and so do inputs that are wrong, for its error.
     """
+    # ahead of all sizes, which are tensors while TorchScript records
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return False
     full = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
-    if x.ndim != 4 or not x.is_cpu or not full or torch.compiler.is_compiling():
+    if x.ndim != 4 or x.shape[1] != in_channels or not x.is_cpu or not full:
         return False
     small = x.shape[-2] * x.shape[-1] <= SMALL_MAP * pixels_per_patch
     return always or (small and weight.numel() >= LARGE_KERNEL)
 
 
 class _Patches(Function):
-    """The 4x4 patches, 2 pixels apart, of maps ``(N, H, W, C)`` padded by one.
+    """The 4x4 patches, 2 pixels apart, of maps ``(N, H, W, C)`` padded by one: im2col.
 
     Of shape ``(N, H / 2, W / 2, 4, 4, C)``. It is linear, and :class:`_Overlap` its adjoint.
     """
@@ -166,7 +174,7 @@ class _Patches(Function):
 
 
 class _Overlap(Function):
-    """The sum of overlapping patches, ``(N, H, W, 4, 4, C)`` to ``(N, 2 H, 2 W, C)``."""
+    """The sum of overlapping patches, ``(N, H, W, 4, 4, C)`` to ``(N, 2 H, 2 W, C)``: col2im."""
 
     generate_vmap_rule = True
 
@@ -175,11 +183,13 @@ class _Overlap(Function):
         n, height, width, _, _, channels = patches.shape
         # blocks of 2x2 pixels: every patch lies on four of them
         blocks = patches.new_zeros(n, height + 1, 2, width + 1, 2, channels)
-        quarters = patches.unflatten(4, (2, 2)).unflatten(3, (2, 2))
+        # by reshape, which unlike flatten has a rule for batches of gradients
+        quarters = patches.reshape(n, height, width, 2, 2, 2, 2, channels)
         for down, right in product(range(2), range(2)):
             quarter = quarters[:, :, :, down, :, right].transpose(2, 3)
             blocks[:, down : down + height, :, right : right + width] += quarter
-        return blocks.flatten(3, 4).flatten(1, 2)[:, 1:-1, 1:-1].contiguous()
+        maps = blocks.reshape(n, 2 * height + 2, 2 * width + 2, channels)
+        return maps[:, 1:-1, 1:-1].contiguous()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

@@ -8,11 +8,32 @@ memory.
 from typing import ClassVar
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from gan_modules.networks.convolutions import conv, conv_transpose
 
-__all__ = ["DownsampleConv2d", "UpsampleConv2d"]
+__all__ = ["DownsampleConv2d", "UpsampleConv2d", "resampling_kernel"]
+
+
+def resampling_kernel(taps: Tensor, weight: Tensor) -> Tensor:
+    """From kernels ``(A, B, 3, 3)`` to ``(A, B, 4, 4)``, channels last in memory.
+
+    Args:
+        taps: shape ``(16, 9)``, the layer's.
+        weight: the kernels of 3x3.
+    """
+    # sums of weights are as exact as weights are: half precision comes after them
+    with torch.autocast(weight.device.type, enabled=False):
+        kernel = taps @ weight.movedim(1, 3).flatten(1, 2)
+    channels_last: Tensor = kernel.unflatten(1, (4, 4)).movedim(3, 1)
+    return channels_last
+
+
+# symbolic tracing does not look into them: it knows no sizes and no devices
+torch.fx.wrap("resampling_kernel")
+torch.fx.wrap("conv")
+torch.fx.wrap("conv_transpose")
 
 
 class _ResamplingConv2d(nn.Conv2d):
@@ -37,14 +58,6 @@ class _ResamplingConv2d(nn.Conv2d):
     _rows: ClassVar[list[list[float]]]
     """Weights of the three taps in each of the four of the kernel, in one dimension."""
 
-    def kernel(self, weight: Tensor) -> Tensor:
-        """From kernels ``(A, B, 3, 3)`` to ``(A, B, 4, 4)``, channels last in memory."""
-        # sums of weights are as exact as weights are: half precision comes after them
-        with torch.autocast(weight.device.type, enabled=False):
-            kernel = self.taps @ weight.movedim(1, 3).flatten(1, 2)
-        channels_last: Tensor = kernel.unflatten(1, (4, 4)).movedim(3, 1)
-        return channels_last
-
 
 class UpsampleConv2d(_ResamplingConv2d):
     """``Upsample(scale_factor=2)``, nearest, and ``Conv2d(in, out, 3, padding=1)`` in one.
@@ -60,7 +73,9 @@ class UpsampleConv2d(_ResamplingConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, 2 H, 2 W)``."""
-        return conv_transpose(x, self.kernel(self.weight.transpose(0, 1)), self.bias)
+        return conv_transpose(
+            x, resampling_kernel(self.taps, self.weight.transpose(0, 1)), self.bias
+        )
 
 
 class DownsampleConv2d(_ResamplingConv2d):
@@ -77,4 +92,4 @@ class DownsampleConv2d(_ResamplingConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, 2 H, 2 W)`` to ``(N, out_channels, H, W)``."""
-        return conv(x, self.kernel(self.weight), self.bias)
+        return conv(x, resampling_kernel(self.taps, self.weight), self.bias)
