@@ -95,6 +95,9 @@ COMMANDS = {
     ),
     "SMALL --torch_threads 0": "torch_threads=0 must be a positive integer or null",
     # ---- choices
+    "SMALL --float32_matmul_precision low": (
+        "float32_matmul_precision=low must be highest, high, medium or null"
+    ),
     "NAMED --model GAN --model.loss hinge": "model.loss=hinge must be non_saturating or minimax",
     "SMALL --model.discriminator.norm batch": (
         "model.discriminator.norm=batch must be none or layer"

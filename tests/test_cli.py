@@ -217,6 +217,15 @@ def test_what_can_be_switched_off() -> None:
     torch.set_num_threads(1)
 
 
+def test_how_float32_is_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", chosen.append)
+    fit("--trainer.logger", "false")
+    assert chosen == []
+    fit("--trainer.logger", "false", "--float32_matmul_precision", "high")
+    assert chosen == ["high"]
+
+
 def test_callbacks_of_ones_own() -> None:
     done = fit(
         "--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "board",

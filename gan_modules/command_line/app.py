@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import PositiveInt
@@ -186,6 +186,13 @@ class GANCLI(PredictCommand):
             default=None,
             help="CPU threads of each process; by default as many as torch likes.",
         )
+        parser.add_argument(
+            "--float32_matmul_precision",
+            type=Literal["highest", "high", "medium"] | None,
+            default=None,
+            help="how GPUs multiply float32 matrices: high and medium round factors, for speed; by "
+            "default torch's own choice, which is highest.",
+        )
         parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.add_lightning_class_args(LossPlot, "loss_plot")
@@ -249,10 +256,13 @@ class GANCLI(PredictCommand):
         return run_name(configs[-1])
 
     def before_instantiate_classes(self) -> None:
-        """Settle the threads and check what depends on the command, before anything is built."""
+        """Settle how torch computes; check what depends on the command before anything is built."""
         threads = self._get(self.config, "torch_threads")
         if threads is not None:
             torch.set_num_threads(threads)
+        precision = self._get(self.config, "float32_matmul_precision")
+        if precision is not None:
+            torch.set_float32_matmul_precision(precision)
         if self.subcommand == "fit":
             keep_freed_memory()
         path = self._get(self.config, "ckpt_path")
