@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import products
 import pytest
 import throughput
 import throughput_best as best
@@ -181,6 +182,19 @@ def test_usual_networks_have_no_layer_of_ours(network: nn.Module, kinds: set[str
     }
     assert convolutions == kinds
     assert all(weight.is_contiguous() for weight in copy.parameters())
+
+
+def test_products_are_counted(capsys: Any) -> None:
+    generator = [100 * 512, 512 * 512, 512 * 512, 512 * 1024]
+    critic = [1024 * 512, 512 * 512, 512 * 512, 512]
+    # forward; gradients of weights; of inputs, but for the first
+    of_discriminator = 64 * sum(generator) + 128 * (2 * sum(critic) + sum(critic[1:]))
+    of_generator = 64 * (2 * sum(generator) + sum(generator[1:]) + 2 * sum(critic))
+    (timed,) = products.measure("mlp_gan", 1)
+    assert timed.operations == 2 * (of_discriminator + of_generator)
+    assert 0 < timed.ms["float32"] == timed.ms["products"] < timed.ms["all"]
+    products.main(["--cases", "mlp_gan_bf16", "--steps", "1"])
+    assert "mlp_gan_bf16" in capsys.readouterr().out
 
 
 @pytest.mark.slow
