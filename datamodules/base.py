@@ -79,10 +79,10 @@ class InMemoryDataModule(LightningDataModule, ABC):
         batch_size: images per update and process.
         num_workers: processes that index the images; 0 is fastest for images in memory.
         seed: of the order of the training images, and of their augmentation.
-        on_device: keep the training images, uint8, in the memory of the device that trains, each
-            process on its own: batches are then indexed there, and none is copied to it. One copy
-            is made, and kept as long as this data module. On a CPU only images in files change,
-            which are then read into memory.
+        on_device: keep the training images in the memory of the device that trains, uint8 like
+            here (points as floats), each process on its own: batches are then indexed there, and
+            none is copied to it. One copy is made, and kept as long as this data module. On a CPU
+            only images in files change, which are then read into memory.
 
     Raises:
         ValueError: if an option is out of its range.
