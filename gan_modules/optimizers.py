@@ -45,6 +45,9 @@ def lay_out_like_weights(optimizer: Optimizer) -> None:
     both have the same, and would give weights that now lie channels last the moments of others.
     """
     for weight, state in optimizer.state.items():
+        # some optimizers keep numbers of their own there, under names
+        if not (isinstance(weight, Tensor) and isinstance(state, dict)):
+            continue
         for name, value in state.items():
             if (
                 isinstance(value, Tensor)

@@ -24,6 +24,7 @@ from gan_modules.networks import (
     MLPGenerator,
     PatchGANDiscriminator,
 )
+from gan_modules.optimizers import lay_out_like_weights
 
 
 class Recorder(Logger):
@@ -186,3 +187,15 @@ def test_two_processes_go_on_exactly(variants: list[Any]) -> None:
             assert_went_on(resumed[rank], whole[rank], 7)
         assert_close(whole[0]["weights"], whole[1]["weights"], rtol=0, atol=0)
         assert whole[0]["batches"] != whole[1]["batches"]
+
+
+def test_optimizers_may_keep_numbers_of_their_own() -> None:
+    weight = nn.Parameter(torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last))
+    optimizer = torch.optim.SGD([weight])
+    moment = torch.arange(96.0).view(2, 3, 4, 4)
+    optimizer.state[weight]["moment"] = moment
+    optimizer.state["k"] = torch.tensor([0])
+    lay_out_like_weights(optimizer)
+    assert optimizer.state[weight]["moment"].stride() == weight.stride()
+    assert_close(optimizer.state[weight]["moment"], moment, rtol=0, atol=0)
+    assert_close(optimizer.state["k"], torch.tensor([0]))

@@ -190,8 +190,8 @@ class GANCLI(PredictCommand):
             "--float32_matmul_precision",
             type=Literal["highest", "high", "medium"] | None,
             default=None,
-            help="how GPUs multiply float32 matrices: high and medium round factors, for speed; by "
-            "default torch's own choice, which is highest.",
+            help="how float32 matrices are multiplied, on GPUs and CPUs that can: high and medium "
+            "round factors, for speed; by default torch's own choice, which is highest.",
         )
         parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
         parser.add_lightning_class_args(SampleGrid, "samples")

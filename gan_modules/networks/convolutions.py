@@ -135,7 +135,7 @@ def _is_faster_by_products(
     On a CPU it does, forward and backward together by up to 1.8, where maps are small and kernels
     large (``benchmarks/convolutions.py``), and several times for transposed convolutions to the few
     channels of an image. Half precision, where the sum of patches would be rounded, other devices,
-    compilers and TorchScript get torch's own, and so do inputs that are wrong, for its error.
+    compilers and tracing get torch's own, and so do inputs that are wrong, for its error.
     """
     # ahead of all sizes, which are tensors while TorchScript records
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
