@@ -52,7 +52,10 @@ class ImageTensorDataset(Dataset[tuple[Tensor, ...]]):
         return self.images.index_select(0, indices)
 
     def to(self, device: torch.device) -> "ImageTensorDataset":
-        """The same data set with images and labels in the memory of a device."""
+        """The same data set with images and labels in the memory of a device.
+
+        A subclass with tensors of its own has them moved, too.
+        """
         moved = copy(self)
         moved.images, moved.labels = self.images.to(device), self.labels.to(device)
         return moved
@@ -153,6 +156,10 @@ class InMemoryDataModule(LightningDataModule, ABC):
             moved = self._move(dataset, self.trainer.strategy.root_device)
             return self._loader(moved, sampler, pin=False)
         return self._loader(dataset, sampler)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy of this module makes a copy of the images when it needs one
+        return {**vars(self), "_moved": None}
 
     def _move(self, dataset: Any, device: torch.device) -> Any:
         """The data set in the memory of a device, moved there once."""

@@ -90,7 +90,7 @@ class MappedDataset(ImageTensorDataset):
         return torch.from_numpy(self._pixels[self.rows[indices].numpy()])
 
     def to(self, device: torch.device) -> ImageTensorDataset:
-        """All images read into the memory of a device, block by block; a map no longer."""
+        """All images read into the memory of a device, block by block; a plain data set."""
         shape = len(self), *self.shape[1:]
         images = torch.empty(shape, dtype=torch.uint8, device=device)
         size = max(1, BLOCK // math.prod(shape[1:]))

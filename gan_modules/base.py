@@ -255,6 +255,7 @@ class GANModule(PretrainedModule, ABC):
                 trained = [p for p in parameters if p.requires_grad]
                 optimizer = self._optimizer_factory[player](trained)
             check_optimizer(f"{player}_optimizer", optimizer)
+            optimizer.register_load_state_dict_post_hook(lay_out_like_weights)
             configured.append({"optimizer": optimizer})
             factory = self._scheduler_factory[player]
             if factory is not None:
@@ -299,12 +300,7 @@ class GANModule(PretrainedModule, ABC):
         self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     def on_train_start(self) -> None:
-        """Check that the last batch of an epoch can be cut like the others, if it will be met.
-
-        Optimizers that a checkpoint has been loaded into follow the networks' order in memory.
-        """
-        for optimizer in self._lightning_optimizers():
-            lay_out_like_weights(optimizer.optimizer)
+        """Check that the last batch of an epoch can be cut like the others, if it will be met."""
         trainer = self.trainer
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches

@@ -1,6 +1,7 @@
 """Training images that lie on the device: the same batches, taken there."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,11 @@ def test_one_copy_is_made(make_trainer: Any, monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(2):
         make_trainer(**often).fit(Recorder(), data)
     assert len(moved) == 1
+    # nor is it handed on
+    copied = deepcopy(data)
+    make_trainer(max_steps=1).fit(Recorder(), copied)
+    assert len(moved) == 2
+    assert copied.splits["train"].images.equal(data.splits["train"].images)
 
 
 def test_a_data_set_that_cannot_be_moved(
