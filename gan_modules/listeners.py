@@ -5,7 +5,7 @@ from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-__all__ = ["updates_are_plain"]
+__all__ = ["overrides", "updates_are_plain"]
 
 
 def updates_are_plain(trainer: Trainer, model: LightningModule) -> bool:
@@ -16,9 +16,9 @@ def updates_are_plain(trainer: Trainer, model: LightningModule) -> bool:
     """
     backward = ("on_before_backward", "on_after_backward")
     overridden = [
-        *(_overrides(model, LightningModule, hook) for hook in (*backward, "backward")),
+        *(overrides(model, LightningModule, hook) for hook in (*backward, "backward")),
         *(
-            _overrides(callback, Callback, hook)
+            overrides(callback, Callback, hook)
             for callback in trainer.callbacks  # type: ignore[attr-defined]
             for hook in (*backward, "on_before_optimizer_step")
         ),
@@ -31,6 +31,7 @@ def updates_are_plain(trainer: Trainer, model: LightningModule) -> bool:
     )
 
 
-def _overrides(one: object, base: type, hook: str) -> bool:
+def overrides(one: object, base: type, hook: str) -> bool:
+    """Whether an object has another method of that name than its base class."""
     # an attribute of the instance counts, too: so does LambdaCallback
     return getattr(getattr(one, hook), "__func__", None) is not getattr(base, hook)

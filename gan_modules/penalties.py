@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["gradient_penalty"]
+__all__ = ["gradient_penalty", "positions_between", "unit_norm_penalty"]
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -40,15 +40,29 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     device = real.device.type
     if torch.is_autocast_enabled(device):
         real, fake = real.float(), fake.float()
-    position = torch.rand(
-        (real.shape[0], *(1,) * (real.ndim - 1)), dtype=real.dtype, device=real.device
-    )
+    position = positions_between(real).reshape(-1, *(1,) * (real.ndim - 1))
     with torch.autocast(device, enabled=False):
         interpolated = torch.lerp(fake, real, position)
-        gradients = _input_gradients(critic, interpolated)
-        norms = torch.linalg.vector_norm(gradients.flatten(1), dim=1)
-        penalty: Tensor = (norms - 1).square().mean()
-        return penalty
+        return unit_norm_penalty(_input_gradients(critic, interpolated))
+
+
+def positions_between(samples: Tensor) -> Tensor:
+    """Where on the lines from so many samples to others the penalty is taken, uniform in [0, 1).
+
+    Args:
+        samples: shape ``(N, ...)``.
+
+    Returns:
+        Shape ``(N, 1)``.
+    """
+    return torch.rand((samples.shape[0], 1), dtype=samples.dtype, device=samples.device)
+
+
+def unit_norm_penalty(gradients: Tensor) -> Tensor:
+    """``E[(||g||_2 - 1)^2]`` of gradients ``(N, ...)``, the norm being each sample's own."""
+    norms = torch.linalg.vector_norm(gradients.flatten(1), dim=1)
+    penalty: Tensor = (norms - 1).square().mean()
+    return penalty
 
 
 def _input_gradients(critic: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch.optim import SGD
 from torch.testing import assert_close
 from variants import NOISE_VARIANTS, VARIANTS, batches, small
 
-from gan_modules import WGANGP, wgan_gp
+from gan_modules import WGANGP
+from gan_modules.networks import MLPDiscriminator
 from gan_modules.penalties import gradient_penalty
 
 
@@ -93,22 +94,25 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
         assert 0 < error < bounds[0 if noise else 1], (player, error)
 
 
-def test_the_penalty_of_a_variant_is_float32(
-    make_trainer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("norm", ["none", "layer"])  # with and without gradients written out
+def test_the_penalty_of_a_variant_is_float32(make_trainer: Any, norm: str) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
-    def note(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-        state = torch.get_rng_state()
-        penalty = gradient_penalty(critic, real, fake)
-        torch.set_rng_state(state)
-        with torch.autocast("cpu", enabled=False):
-            expected = gradient_penalty(critic, real.float(), fake.float())
-        seen.append((penalty, expected))
-        return penalty
+    class Noted(WGANGP):
+        def scores_and_penalty(
+            self, real: Tensor, fake: Tensor, labels: Tensor | None
+        ) -> tuple[Tensor, Tensor, Tensor]:
+            state = torch.get_rng_state()
+            real_scores, fake_scores, penalty = super().scores_and_penalty(real, fake, labels)
+            torch.set_rng_state(state)
+            assert real_scores.dtype == fake_scores.dtype == torch.bfloat16
+            with torch.autocast("cpu", enabled=False):
+                expected = gradient_penalty(self.discriminator, real.float(), fake.float())
+            seen.append((penalty, expected))
+            return real_scores, fake_scores, penalty
 
-    monkeypatch.setattr(wgan_gp, "gradient_penalty", note)
-    model = small(WGANGP, image_shape=(1, 8, 8), n_critic=1)
+    critic = MLPDiscriminator((1, 8, 8), hidden=[8, 8], norm=norm)  # type: ignore[arg-type]
+    model = small(Noted, image_shape=(1, 8, 8), n_critic=1, discriminator=critic)
     make_trainer(max_steps=2, precision="bf16-mixed").fit(model, batches(model, 8, 16))
     assert len(seen) == 2
     for penalty, expected in seen:

@@ -1,12 +1,21 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from gan_modules import WGANGP
-from gan_modules.networks import DCGANDiscriminator, ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks import (
+    DCGANDiscriminator,
+    MLPDiscriminator,
+    ResNetDiscriminator,
+    ResNetGenerator,
+)
+from gan_modules.penalties import unit_norm_penalty
 
 
 class Linear(nn.Module):
@@ -99,3 +108,154 @@ def test_sample_is_from_the_averaged_generator(make_model: Any) -> None:
         nn.init.zeros_(parameter)
     assert live.averaged_generator is None
     assert live.sample(2).abs().max() == 0
+
+
+# ---- a critic that is an MLP: scores and gradients at once --------------------------------------
+
+
+def expected_terms(
+    model: WGANGP, real: Tensor, fake: Tensor, labels: Tensor | None
+) -> list[Tensor]:
+    """Scores and penalty by the definition, image by image."""
+    position = torch.rand(len(real))
+    terms: list[list[Tensor]] = [[], [], []]
+    for i in range(len(real)):
+        label = None if labels is None else labels[i : i + 1]
+        point = (position[i] * real[i] + (1 - position[i]) * fake[i])[None].requires_grad_()
+        score = model.discriminate(point, label).sum()
+        (slope,) = torch.autograd.grad(score, point, create_graph=True)
+        real_score, fake_score = model.discriminate_both(real[i : i + 1], fake[i : i + 1], label)
+        terms[0].append(real_score)
+        terms[1].append(fake_score)
+        terms[2].append((slope.square().sum().sqrt() - 1) ** 2 / len(real))
+    return [torch.cat(terms[0]), torch.cat(terms[1]), torch.stack(terms[2]).sum()]
+
+
+def assert_terms_are_right(model: WGANGP) -> None:
+    """Of random images, with their gradients."""
+    real, fake = torch.randn(2, 6, *model.image_shape)
+    labels = torch.arange(6) % model.num_classes if model.num_classes else None
+    weights = list(model.discriminator.parameters())
+    found, expected = [], []
+    for function, terms in (
+        (model.scores_and_penalty, found),
+        (lambda *batch: expected_terms(model, *batch), expected),
+    ):
+        torch.manual_seed(1)
+        values = function(real, fake, labels)
+        terms += values
+        weighted = values[0].square().sum() - 3 * values[1].sum() + 7 * values[2]
+        gradients = torch.autograd.grad(weighted, weights, allow_unused=True)
+        terms += [torch.zeros(()) if g is None else g for g in gradients]
+    assert_close(found, expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("image_shape", [(1, 3, 3), (2, 2, 3), (2,)])
+@pytest.mark.parametrize("hidden", [[5], [6, 5], [4, 5, 6]])
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_scores_and_penalty_of_an_mlp(
+    image_shape: tuple[int, ...], hidden: list[int], num_classes: int, double: None
+) -> None:
+    critic = MLPDiscriminator(image_shape, num_classes, hidden)
+    assert critic.is_piecewise_linear
+    model = WGANGP(
+        image_shape=image_shape, num_classes=num_classes, conditional=bool(num_classes),
+        generator=MLPDiscriminator(image_shape), discriminator=critic,
+    )  # fmt: skip
+    assert_terms_are_right(model)
+
+
+def test_gradients_of_an_mlp_are_differentiable_as_often_as_wanted(double: None) -> None:
+    critic = MLPDiscriminator((3,), hidden=[4, 5])
+    names, weights = zip(*critic.named_parameters(), strict=True)
+    images, position = torch.randn(8, 3), torch.rand(4, 1)
+
+    def penalty(*weights: Tensor) -> Tensor:
+        given = dict(zip(names, weights, strict=True))
+        with torch.nn.utils.stateless._reparametrize_module(critic, given):
+            logits, gradients = critic.logits_and_gradients(images, position)
+            return logits.square().sum() + unit_norm_penalty(gradients)
+
+    assert torch.autograd.gradcheck(penalty, weights)
+    assert torch.autograd.gradgradcheck(penalty, weights)
+
+
+def test_what_scores_and_gradients_cost_together() -> None:
+    n, pixels, wide, narrow = 4, 9, 7, 5
+    critic = MLPDiscriminator((1, 3, 3), hidden=[wide, narrow])
+    with FlopCounterMode(display=False) as counter:
+        logits, gradients = critic.logits_and_gradients(torch.randn(2 * n, 9), torch.rand(n, 1))
+        (logits.sum() + unit_norm_penalty(gradients)).backward()
+    first, second, last = (2 * n * a * b for a, b in ((pixels, wide), (wide, narrow), (narrow, 1)))
+    # forward and back, the images' gradients not wanted, for two images; between them the first
+    # layer costs nothing, the last one's output is not wanted, its gradient is its weight; and
+    # that gradient's own, as in test_penalties.py
+    assert counter.get_total_flops() == 2 * (2 * first + 3 * second + 3 * last) + (
+        3 * first + 4 * second
+    )
+
+
+class Twice(MLPDiscriminator):
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return 2 * super().forward(images, labels)
+
+
+class Halved(WGANGP):
+    def discriminate(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        return super().discriminate(images / 2, labels)
+
+
+class Shifted(WGANGP):
+    def discriminate_both(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        real_scores, fake_scores = super().discriminate_both(real, fake, labels)
+        return real_scores + 0, fake_scores
+
+
+def hooked(register: Callable[[MLPDiscriminator], Any]) -> MLPDiscriminator:
+    critic = MLPDiscriminator((1, 3, 3), hidden=[5, 4])
+    register(critic)
+    return critic
+
+
+def halve(module: nn.Module, inputs: tuple[Tensor, ...], *output: Tensor) -> Any:
+    return output[0] / 2 if output else (inputs[0] / 2, *inputs[1:])
+
+
+OTHERS: dict[str, Callable[[], nn.Module]] = {
+    "subclass": lambda: Twice((1, 3, 3), hidden=[5, 4]),
+    "layer norm": lambda: MLPDiscriminator((1, 3, 3), hidden=[5, 4], norm="layer"),
+    "maxout": lambda: MLPDiscriminator((1, 3, 3), hidden=[5, 4], activation="maxout"),
+    "no hidden layer": lambda: MLPDiscriminator((1, 3, 3), hidden=[]),
+    "hook": lambda: hooked(lambda c: c.register_forward_hook(halve)),
+    "pre-hook": lambda: hooked(lambda c: c.register_forward_pre_hook(halve)),
+    "hook of a layer": lambda: hooked(lambda c: c.layers[2].register_forward_hook(halve)),
+    "other layer": lambda: hooked(lambda c: c.layers.__setitem__(1, nn.LeakyReLU(0.2, True))),
+    "ends in LeakyReLU": lambda: hooked(lambda c: c.layers.append(nn.LeakyReLU(0.2))),
+    "parametrized": lambda: hooked(lambda c: weight_norm(c.layers[0])),
+    "not ours": lambda: nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.Tanh(), nn.Linear(5, 1)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_critics_are_left_to_autograd(name: str, double: None) -> None:
+    critic = OTHERS[name]()
+    assert not getattr(critic, "is_piecewise_linear", False)
+    model = WGANGP(image_shape=(1, 3, 3), generator=nn.Identity(), discriminator=critic)
+    assert_terms_are_right(model)
+
+
+@pytest.mark.parametrize("variant", [Halved, Shifted])
+def test_overrides_of_how_images_are_judged_are_kept(
+    variant: type[WGANGP], double: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*args: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(MLPDiscriminator, "logits_and_gradients", never)
+    model = variant(
+        image_shape=(1, 3, 3), generator=nn.Identity(),
+        discriminator=MLPDiscriminator((1, 3, 3), hidden=[5, 4]),
+    )  # fmt: skip
+    assert_terms_are_right(model)

@@ -1,5 +1,6 @@
 """Networks that do not go with each other or with the images, told from their first use."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -39,7 +40,9 @@ class FirstUse:
         self._checked.add(name)
         return fakes
 
-    def logits(self, name: str, network: nn.Module, images: Tensor, *labels: Tensor) -> Tensor:
+    def logits(
+        self, name: str, network: Callable[..., Any], images: Tensor, *labels: Tensor
+    ) -> Tensor:
         """What a discriminator says about images.
 
         Args:
@@ -64,7 +67,7 @@ class FirstUse:
         return logits
 
     @staticmethod
-    def _try(name: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    def _try(name: str, network: Callable[..., Any], inputs: tuple[Tensor, ...]) -> Any:
         try:
             return network(*inputs)
         except (RuntimeError, TypeError) as error:
