@@ -4,9 +4,10 @@ Every trick of which this project knows: images stay uint8 in memory, are indexe
 normalised on the device; nothing is printed and nothing waits for the device; the discriminator's
 fakes carry no graph; in the generator's step no gradient of the discriminator's weights is
 computed; real and fake images go through the discriminator together where it has no batch
-normalisation; the penalty, the library's own function, carries no zeros back; optimizers are
-fused; networks of convolutions lie channels last in memory. The generator is averaged as the
-module does it, and in bfloat16 weights are cast once per update.
+normalisation; the penalty carries no zeros back, and an MLP gives its scores and gradients at
+once, both by the library's own functions; optimizers are fused; networks of convolutions lie
+channels last in memory. The generator is averaged as the module does it, and in bfloat16 weights
+are cast once per update.
 """
 
 import random
@@ -21,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, RMSprop
 
+from gan_modules.networks import MLPDiscriminator
 from gan_modules.networks.blocks import has_batch_norm
-from gan_modules.penalties import gradient_penalty
+from gan_modules.penalties import gradient_penalty, positions_between, unit_norm_penalty
 
 __all__ = ["LOOPS", "Averaged", "batches_in_memory"]
 
@@ -172,6 +174,17 @@ def clip(weights: list[Tensor], value: float) -> None:
             weight.clamp_(-value, value)
 
 
+def judge_with_penalty(loop: Loop, images: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    if not isinstance(loop.discriminator, MLPDiscriminator):
+        both = loop.judge_both(images, fakes)
+        return *both, gradient_penalty(loop.discriminator, images, fakes)
+    position = positions_between(images)
+    pairs = torch.cat([images, fakes])
+    scores, gradients = loop.discriminator.logits_and_gradients(pairs, position)
+    real, fake = scores.chunk(2)
+    return real, fake, unit_norm_penalty(gradients)
+
+
 def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
     """WGAN, with weight clipping, and WGAN-GP."""
     clips = loop.case.objective == "weight_clipping"
@@ -179,10 +192,12 @@ def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
         for images in whole.split(loop.case.batch_size):
             with loop.autocast():
                 fakes = loop.fakes(images)
-                real, fake = loop.judge_both(images, fakes)
-                loss = fake.mean() - real.mean()
-                if not clips:
-                    loss = loss + 10.0 * gradient_penalty(loop.discriminator, images, fakes)
+                if clips:
+                    real, fake = loop.judge_both(images, fakes)
+                    loss = fake.mean() - real.mean()
+                else:
+                    real, fake, penalty = judge_with_penalty(loop, images, fakes)
+                    loss = fake.mean() - real.mean() + 10.0 * penalty
             loop.step(1, loss)
             if clips:
                 clip(loop.weights[1], 0.01)
