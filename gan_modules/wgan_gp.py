@@ -31,7 +31,8 @@ class WGANGP(NoiseGAN):
     Algorithm 1 of the paper with its default values; the default networks are those of its
     CIFAR-10 experiment. Deviations: what is sampled is the averaged generator
     (``ema_decay=0`` gives the paper's), and real and fake images go through the critic together,
-    which changes nothing because no layer of it mixes samples.
+    which changes nothing because no layer of it mixes samples. Nor does it that the gradients of a
+    fully connected critic are written out.
 
     Args:
         image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
