@@ -175,12 +175,11 @@ def clip(weights: list[Tensor], value: float) -> None:
 
 
 def judge_with_penalty(loop: Loop, images: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    if not isinstance(loop.discriminator, MLPDiscriminator):
-        both = loop.judge_both(images, fakes)
-        return *both, gradient_penalty(loop.discriminator, images, fakes)
-    position = positions_between(images)
-    pairs = torch.cat([images, fakes])
-    scores, gradients = loop.discriminator.logits_and_gradients(pairs, position)
+    critic = loop.discriminator
+    if not (isinstance(critic, MLPDiscriminator) and critic.gives_gradients):
+        return *loop.judge_both(images, fakes), gradient_penalty(critic, images, fakes)
+    position = positions_between(images, fakes)
+    scores, gradients = critic.logits_and_gradients(torch.cat([images, fakes]), position)
     real, fake = scores.chunk(2)
     return real, fake, unit_norm_penalty(gradients)
 

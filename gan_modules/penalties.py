@@ -32,30 +32,35 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     Raises:
         ValueError: if the two shapes differ.
     """
+    position = positions_between(real, fake)
+    device = real.device.type
+    if torch.is_autocast_enabled(device):
+        real, fake = real.float(), fake.float()
+    with torch.autocast(device, enabled=False):
+        interpolated = torch.lerp(fake, real, position.reshape(-1, *(1,) * (real.ndim - 1)))
+        return unit_norm_penalty(_input_gradients(critic, interpolated))
+
+
+def positions_between(real: Tensor, fake: Tensor) -> Tensor:
+    """Where between each fake and its real sample the penalty is taken, uniform in [0, 1).
+
+    Args:
+        real: real samples, shape ``(N, ...)``.
+        fake: as many fake samples, same shape.
+
+    Returns:
+        Shape ``(N, 1)``, under autocast in float32.
+
+    Raises:
+        ValueError: if the two shapes differ.
+    """
     if real.shape != fake.shape:
         raise ValueError(
             f"gradient_penalty pairs real with fake samples: their shapes must be equal, "
             f"not {tuple(real.shape)} and {tuple(fake.shape)}"
         )
-    device = real.device.type
-    if torch.is_autocast_enabled(device):
-        real, fake = real.float(), fake.float()
-    position = positions_between(real).reshape(-1, *(1,) * (real.ndim - 1))
-    with torch.autocast(device, enabled=False):
-        interpolated = torch.lerp(fake, real, position)
-        return unit_norm_penalty(_input_gradients(critic, interpolated))
-
-
-def positions_between(samples: Tensor) -> Tensor:
-    """Where on the lines from so many samples to others the penalty is taken, uniform in [0, 1).
-
-    Args:
-        samples: shape ``(N, ...)``.
-
-    Returns:
-        Shape ``(N, 1)``.
-    """
-    return torch.rand((samples.shape[0], 1), dtype=samples.dtype, device=samples.device)
+    dtype = torch.float32 if torch.is_autocast_enabled(real.device.type) else real.dtype
+    return torch.rand((real.shape[0], 1), dtype=dtype, device=real.device)
 
 
 def unit_norm_penalty(gradients: Tensor) -> Tensor:

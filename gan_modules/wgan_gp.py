@@ -31,8 +31,8 @@ class WGANGP(NoiseGAN):
     Algorithm 1 of the paper with its default values; the default networks are those of its
     CIFAR-10 experiment. Deviations: what is sampled is the averaged generator
     (``ema_decay=0`` gives the paper's), and real and fake images go through the critic together,
-    which changes nothing because no layer of it mixes samples. Nor does it that the gradients of a
-    fully connected critic are written out.
+    which changes nothing because no layer of it mixes samples. The input gradients of an MLP are
+    computed in closed form, which changes nothing but rounding.
 
     Args:
         image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
@@ -98,12 +98,12 @@ class WGANGP(NoiseGAN):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Scores ``(N,)`` of real and of fake images, and the penalty before it is weighted.
 
-        An MLP gives its scores and gradients at once, which changes nothing but rounding.
+        An MLP gives scores and gradients at once, which changes nothing but rounding.
         """
         critic = self.discriminator
         changed = any(overrides(self, NoiseGAN, x) for x in ("discriminate", "discriminate_both"))
-        if isinstance(critic, MLPDiscriminator) and critic.is_piecewise_linear and not changed:
-            position = positions_between(real)
+        if isinstance(critic, MLPDiscriminator) and critic.gives_gradients and not changed:
+            position = positions_between(real, fake)
             gradients = real
 
             def judge(images: Tensor, *labels: Tensor) -> Tensor:

@@ -157,7 +157,7 @@ def test_scores_and_penalty_of_an_mlp(
     image_shape: tuple[int, ...], hidden: list[int], num_classes: int, double: None
 ) -> None:
     critic = MLPDiscriminator(image_shape, num_classes, hidden)
-    assert critic.is_piecewise_linear
+    assert critic.gives_gradients
     model = WGANGP(
         image_shape=image_shape, num_classes=num_classes, conditional=bool(num_classes),
         generator=MLPDiscriminator(image_shape), discriminator=critic,
@@ -213,10 +213,40 @@ class Shifted(WGANGP):
         return real_scores + 0, fake_scores
 
 
-def hooked(register: Callable[[MLPDiscriminator], Any]) -> MLPDiscriminator:
+class Own(MLPDiscriminator):
+    """Without the layers of its base."""
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.linear = nn.Linear(9, 1)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.linear(images.flatten(1)).squeeze(1)
+
+
+class Residual(nn.Sequential):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x.sum(1, keepdim=True)
+
+
+class Called(MLPDiscriminator):
+    def __call__(self, *args: Any) -> Any:
+        return 2 * super().__call__(*args)
+
+
+def changed(change: Callable[[MLPDiscriminator], Any]) -> MLPDiscriminator:
     critic = MLPDiscriminator((1, 3, 3), hidden=[5, 4])
-    register(critic)
+    change(critic)
     return critic
+
+
+def replace_forward(module: nn.Module) -> None:
+    usual = module.forward
+    module.forward = lambda *args: usual(*args) / 2  # type: ignore[method-assign]
+
+
+def back(module: nn.Module, *gradients: Any) -> None:
+    """A hook that does nothing."""
 
 
 def halve(module: nn.Module, inputs: tuple[Tensor, ...], *output: Tensor) -> Any:
@@ -228,22 +258,80 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "layer norm": lambda: MLPDiscriminator((1, 3, 3), hidden=[5, 4], norm="layer"),
     "maxout": lambda: MLPDiscriminator((1, 3, 3), hidden=[5, 4], activation="maxout"),
     "no hidden layer": lambda: MLPDiscriminator((1, 3, 3), hidden=[]),
-    "hook": lambda: hooked(lambda c: c.register_forward_hook(halve)),
-    "pre-hook": lambda: hooked(lambda c: c.register_forward_pre_hook(halve)),
-    "hook of a layer": lambda: hooked(lambda c: c.layers[2].register_forward_hook(halve)),
-    "other layer": lambda: hooked(lambda c: c.layers.__setitem__(1, nn.LeakyReLU(0.2, True))),
-    "ends in LeakyReLU": lambda: hooked(lambda c: c.layers.append(nn.LeakyReLU(0.2))),
-    "parametrized": lambda: hooked(lambda c: weight_norm(c.layers[0])),
+    "hook": lambda: changed(lambda c: c.register_forward_hook(halve)),
+    "pre-hook": lambda: changed(lambda c: c.register_forward_pre_hook(halve)),
+    "hook of a layer": lambda: changed(lambda c: c.layers[2].register_forward_hook(halve)),
+    "other layer": lambda: changed(lambda c: c.layers.__setitem__(1, nn.LeakyReLU(0.2, True))),
+    "ends in LeakyReLU": lambda: changed(lambda c: c.layers.append(nn.LeakyReLU(0.2))),
+    "parametrized": lambda: changed(lambda c: weight_norm(c.layers[0])),
+    "backward hook": lambda: changed(lambda c: c.register_full_backward_hook(back)),
+    "backward pre-hook": lambda: changed(lambda c: c.register_full_backward_pre_hook(back)),
+    "hook of the layers": lambda: changed(lambda c: c.layers.register_forward_hook(halve)),
+    "other layers": lambda: changed(lambda c: setattr(c, "layers", Residual(*c.layers))),
+    "own layers": Own,
+    "own forward": lambda: changed(replace_forward),
+    "own forward of a layer": lambda: changed(lambda c: replace_forward(c.layers[0])),
+    "called otherwise": lambda: Called((1, 3, 3), hidden=[5, 4]),
     "not ours": lambda: nn.Sequential(nn.Flatten(), nn.Linear(9, 5), nn.Tanh(), nn.Linear(5, 1)),
 }
 
 
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_critics_are_left_to_autograd(name: str, double: None) -> None:
     critic = OTHERS[name]()
-    assert not getattr(critic, "is_piecewise_linear", False)
+    assert not isinstance(critic, MLPDiscriminator) or not critic.gives_gradients
     model = WGANGP(image_shape=(1, 3, 3), generator=nn.Identity(), discriminator=critic)
     assert_terms_are_right(model)
+
+
+def test_a_hook_of_all_modules_is_kept(double: None) -> None:
+    critic = MLPDiscriminator((1, 3, 3), hidden=[5, 4])
+    model = WGANGP(image_shape=(1, 3, 3), generator=nn.Identity(), discriminator=critic)
+    handle = nn.modules.module.register_module_forward_hook(halve)
+    try:
+        assert_terms_are_right(model)
+    finally:
+        handle.remove()
+    assert critic.gives_gradients
+
+
+def test_a_compiled_critic_is_called(double: None) -> None:
+    critic = MLPDiscriminator((1, 3, 3), hidden=[5, 4])
+    critic.compile(backend="eager")
+    assert not critic.gives_gradients
+
+
+def test_several_logits_of_an_image(double: None) -> None:
+    critic = MLPDiscriminator((1, 3, 3), hidden=[5, 4])
+    critic.layers[-1] = nn.Linear(4, 3)
+    assert critic.gives_gradients
+    assert_terms_are_right(
+        WGANGP(image_shape=(1, 3, 3), generator=nn.Identity(), discriminator=critic)
+    )
+
+
+def test_half_precision_images_under_autocast() -> None:
+    model = WGANGP(
+        image_shape=(1, 3, 3), generator=nn.Identity(),
+        discriminator=MLPDiscriminator((1, 3, 3), hidden=[5, 4]),
+    )  # fmt: skip
+    real, fake = torch.randn(2, 6, 1, 3, 3).bfloat16()
+    torch.manual_seed(1)
+    *_, expected = model.scores_and_penalty(real.float(), fake.float(), None)
+    torch.manual_seed(1)
+    with torch.autocast("cpu"):
+        *_, penalty = model.scores_and_penalty(real, fake, None)
+    assert_close(penalty, expected)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize(("n", "m"), [(6, 4), (1, 3)])
+def test_unequal_numbers_are_refused(norm: Any, n: int, m: int) -> None:
+    critic = MLPDiscriminator((1, 3, 3), hidden=[5, 4], norm=norm)
+    model = WGANGP(image_shape=(1, 3, 3), generator=nn.Identity(), discriminator=critic)
+    with pytest.raises(ValueError, match=rf"must be equal, not \({n}, 1, 3, 3\) and \({m}, 1"):
+        model.scores_and_penalty(torch.zeros(n, 1, 3, 3), torch.zeros(m, 1, 3, 3), None)
 
 
 @pytest.mark.parametrize("variant", [Halved, Shifted])

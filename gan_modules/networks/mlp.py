@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import Sequential
+from torch.nn.modules.module import _has_any_global_hook
 
 from gan_modules.networks.blocks import Maxout, check_choice, check_sizes
 from gan_modules.networks.conditioning import append_labels
@@ -48,7 +50,7 @@ class MLPGenerator(nn.Module):
             width = features
         layers += [nn.Linear(width, math.prod(image_shape)), nn.Tanh()]
         layers.append(nn.Unflatten(1, tuple(image_shape)))
-        self.layers = nn.Sequential(*layers)
+        self.layers = Sequential(*layers)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
@@ -99,7 +101,7 @@ class MLPDiscriminator(nn.Module):
                 layers.append(nn.Dropout(dropout))
             width = features
         layers.append(nn.Linear(width, 1))
-        self.layers = nn.Sequential(*layers)
+        self.layers = Sequential(*layers)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N,)``."""
@@ -107,16 +109,25 @@ class MLPDiscriminator(nn.Module):
         return logits.squeeze(1)
 
     @property
-    def is_piecewise_linear(self) -> bool:
-        """Whether it is linear layers with LeakyReLU between them, at least one, and no hook."""
+    def gives_gradients(self) -> bool:
+        """Whether :meth:`logits_and_gradients` applies.
+
+        It does to linear layers with LeakyReLU between them, at least one, all of which are called
+        as torch calls them: without hooks, and without a ``forward`` of somebody else's.
+        """
+        if (
+            type(self).forward is not MLPDiscriminator.forward
+            or type(self.layers) is not Sequential
+        ):
+            return False
         layers = list(self.layers)
         return (
-            type(self).forward is MLPDiscriminator.forward
-            and len(layers) % 2 == 1
+            len(layers) % 2 == 1
             and len(layers) > 1
             and all(type(layer) is nn.Linear for layer in layers[::2])
             and all(type(layer) is nn.LeakyReLU and not layer.inplace for layer in layers[1::2])
-            and not any(_has_hooks(module) for module in (self, self.layers, *layers))
+            and all(_is_called_as_usual(module) for module in (self, self.layers, *layers))
+            and not _has_any_global_hook()
         )
 
     def logits_and_gradients(
@@ -136,7 +147,7 @@ class MLPDiscriminator(nn.Module):
 
         Returns:
             Logits ``(2 N,)``, and gradients ``(N, C H W)``, whose own gradients reach the weights.
-            They are right where :attr:`is_piecewise_linear` holds.
+            They are right where :attr:`gives_gradients` holds.
         """
         inputs = append_labels(images.flatten(1), labels, self.num_classes)
         layers: list[Any] = list(self.layers)
@@ -167,10 +178,13 @@ def _between(pairs: Tensor, position: Tensor) -> Tensor:
     return torch.lerp(other, one, position)
 
 
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
+def _is_called_as_usual(module: nn.Module) -> bool:
+    return (
+        type(module).__call__ is nn.Module.__call__
+        and "forward" not in module.__dict__
+        and module._compiled_call_impl is None
+        and not module._forward_hooks
+        and not module._forward_pre_hooks
+        and not module._backward_hooks
+        and not module._backward_pre_hooks
     )
