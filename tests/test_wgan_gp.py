@@ -262,6 +262,7 @@ OTHERS: dict[str, Callable[[], nn.Module]] = {
     "pre-hook": lambda: changed(lambda c: c.register_forward_pre_hook(halve)),
     "hook of a layer": lambda: changed(lambda c: c.layers[2].register_forward_hook(halve)),
     "other layer": lambda: changed(lambda c: c.layers.__setitem__(1, nn.LeakyReLU(0.2, True))),
+    "other activation": lambda: changed(lambda c: c.layers.__setitem__(1, nn.ELU())),
     "ends in LeakyReLU": lambda: changed(lambda c: c.layers.append(nn.LeakyReLU(0.2))),
     "parametrized": lambda: changed(lambda c: weight_norm(c.layers[0])),
     "backward hook": lambda: changed(lambda c: c.register_full_backward_hook(back)),
