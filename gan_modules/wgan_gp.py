@@ -104,7 +104,7 @@ class WGANGP(NoiseGAN):
         changed = any(overrides(self, NoiseGAN, x) for x in ("discriminate", "discriminate_both"))
         if isinstance(critic, MLPDiscriminator) and critic.gives_gradients and not changed:
             position = positions_between(real, fake)
-            gradients = real
+            gradients = real  # until judged
 
             def judge(images: Tensor, *labels: Tensor) -> Tensor:
                 nonlocal gradients
