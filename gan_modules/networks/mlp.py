@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import Sequential
 from torch.nn.modules.module import _has_any_global_hook
 
 from gan_modules.networks.blocks import Maxout, check_choice, check_sizes
@@ -50,7 +49,7 @@ class MLPGenerator(nn.Module):
             width = features
         layers += [nn.Linear(width, math.prod(image_shape)), nn.Tanh()]
         layers.append(nn.Unflatten(1, tuple(image_shape)))
-        self.layers = Sequential(*layers)
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
@@ -101,7 +100,7 @@ class MLPDiscriminator(nn.Module):
                 layers.append(nn.Dropout(dropout))
             width = features
         layers.append(nn.Linear(width, 1))
-        self.layers = Sequential(*layers)
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N,)``."""
@@ -117,7 +116,7 @@ class MLPDiscriminator(nn.Module):
         """
         if (
             type(self).forward is not MLPDiscriminator.forward
-            or type(self.layers) is not Sequential
+            or type(self.layers) is not nn.Sequential
         ):
             return False
         layers = list(self.layers)
