@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
-from gan_modules.penalties import gradient_penalty
+from gan_modules.objectives.penalties import gradient_penalty
 
 __all__ = ["WARMUP", "Bench", "Loop", "advance", "compiled"]
 

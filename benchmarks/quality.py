@@ -28,7 +28,7 @@ from training import train
 
 from datamodules import DigitsDataModule, MNISTDataModule, UnpairedDigitsDataModule
 from gan_modules import CycleGAN, GANModule, NoiseGAN
-from gan_modules.translation_gan import Direction
+from gan_modules.families.translation import Direction
 
 A_TO_B: Direction = "a_to_b"
 B_TO_A: Direction = "b_to_a"

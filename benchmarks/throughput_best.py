@@ -23,8 +23,8 @@ from torch.nn import functional as F
 from torch.optim import Adam, RMSprop
 
 from gan_modules.networks import MLPDiscriminator
-from gan_modules.networks.blocks import has_batch_norm
-from gan_modules.penalties import gradient_penalty, positions_between, unit_norm_penalty
+from gan_modules.networks.layers.blocks import has_batch_norm
+from gan_modules.objectives.penalties import gradient_penalty, positions_between, unit_norm_penalty
 
 __all__ = ["LOOPS", "Averaged", "batches_in_memory"]
 

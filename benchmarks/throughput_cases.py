@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from datamodules.base import Split
 from datamodules.images import ImageDataModule
 from datamodules.unpaired import UnpairedDataModule
-from gan_modules.networks.blocks import doublings, init_normal
-from gan_modules.networks.resampling import UpsampleConv2d
+from gan_modules.networks.layers.blocks import doublings, init_normal
+from gan_modules.networks.layers.resampling import UpsampleConv2d
 
 __all__ = ["CASES", "Case", "NoiseImages", "NoisePairs", "UpsamplingGenerator", "random_images"]
 

@@ -20,8 +20,8 @@ from torch.optim import Adam, RMSprop
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from gan_modules.networks.convolutions import DoublingConvTranspose2d, HalvingConv2d
-from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.layers.convolutions import DoublingConvTranspose2d, HalvingConv2d
+from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
 
 __all__ = ["LOOPS", "PILImages", "as_usual", "usual_loader"]
 

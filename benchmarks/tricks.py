@@ -29,8 +29,8 @@ from torch.optim import Adam
 
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.networks import DCGANDiscriminator, DCGANGenerator, MLPDiscriminator, MLPGenerator
-from gan_modules.networks.blocks import has_batch_norm
-from gan_modules.penalties import gradient_penalty
+from gan_modules.networks.layers.blocks import has_batch_norm
+from gan_modules.objectives.penalties import gradient_penalty
 
 __all__ = ["TRICKS", "loop"]
 

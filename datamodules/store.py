@@ -24,7 +24,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from datamodules.base import ImageTensorDataset
-from gan_modules.image_files import upright
+from gan_modules.tools.image_files import upright
 
 __all__ = ["ImageStore", "MappedDataset", "decode"]
 

@@ -1,16 +1,19 @@
 """Generative adversarial networks as PyTorch Lightning modules."""
 
-from gan_modules.base import GANModule
-from gan_modules.cgan import CGAN
-from gan_modules.cyclegan import CycleGAN
-from gan_modules.dcgan import DCGAN
-from gan_modules.gan import GAN
-from gan_modules.noise_gan import NoiseGAN
-from gan_modules.schedulers import ConstantThenLinearLR
-from gan_modules.translation_gan import TranslationGAN
+# as modules, too: checkpoints and configs written before there were packages name what is in them
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.translation import TranslationGAN
+from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
+from gan_modules.models.cgan import CGAN
+from gan_modules.models.cyclegan import CycleGAN
+from gan_modules.models.dcgan import DCGAN
+from gan_modules.models.gan import GAN
+from gan_modules.models.wgan import WGAN
+from gan_modules.models.wgan_gp import WGANGP
+from gan_modules.training import optimizers, schedulers  # noqa: F401
+from gan_modules.training.module import GANModule
+from gan_modules.training.schedulers import ConstantThenLinearLR
 from gan_modules.version import __version__
-from gan_modules.wgan import WGAN
-from gan_modules.wgan_gp import WGANGP
 
 __all__ = [
     "CGAN",

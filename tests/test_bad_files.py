@@ -247,7 +247,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "another variant": (
         lambda path: shutil.copy(path, "wrong.ckpt"),
         "--model GAN",
-        'wrong.ckpt was trained with class="gan_modules.wgan_gp.WGANGP", not "gan_modules.gan.GAN"',
+        'wrong.ckpt was trained with class="gan_modules.WGANGP", not "gan_modules.GAN"',
     ),
     "another size": (
         lambda path: shutil.copy(path, "wrong.ckpt"),

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from datamodules import ImageDataModule
 from gan_modules import GAN, WGANGP, CycleGAN
-from gan_modules.batches import check_last_batch
 from gan_modules.callbacks import LossPlot, SampleGrid, StepCheckpoint
+from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
 from gan_modules.networks import (
     CGANDiscriminator,
     CycleGANGenerator,
@@ -25,9 +25,9 @@ from gan_modules.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from gan_modules.networks.fitting import FirstUse
-from gan_modules.optimizers import check_optimizer
-from gan_modules.reloadable import check_weights, read_checkpoint
+from gan_modules.training.batches import check_last_batch
+from gan_modules.training.fitting import FirstUse
+from gan_modules.training.optimizers import check_optimizer
 
 
 class Mean(nn.Module):

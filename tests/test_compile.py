@@ -20,9 +20,9 @@ from variants import VARIANTS, batches, small
 import cli
 from datamodules import DigitsDataModule
 from gan_modules import DCGAN, WGANGP, CycleGAN
-from gan_modules.batches import Batch
 from gan_modules.callbacks import StepCheckpoint
 from gan_modules.networks import DCGANDiscriminator, DCGANGenerator, MLPGenerator
+from gan_modules.training.batches import Batch
 
 compile_ = torch.compile
 COMMAND = ["fit", "--config", "small.yaml"]
@@ -248,7 +248,7 @@ def test_inductor_without_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("CXX", "/nowhere/g++")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     script = (
-        "import torch; from gan_modules.compilation import check_compiler; "
+        "import torch; from gan_modules.training.compiling import check_compiler; "
         "check_compiler(torch.device('cpu'))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -11,11 +11,11 @@ from torch.optim import SGD, Adam
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
-from gan_modules.base import GANModule
-from gan_modules.cyclegan import CycleGAN
+from gan_modules.families.translation import TranslationGAN
+from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
-from gan_modules.translation_gan import TranslationGAN
+from gan_modules.training.module import GANModule
 
 SHAPE = (1, 8, 8)
 

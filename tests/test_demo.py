@@ -24,14 +24,14 @@ from gan_modules.command_line.demo import _own_class
 from gan_modules.demo.pictures import SamplePictures
 from gan_modules.demo.server import find_port
 from gan_modules.demo.translations import TranslationPictures
-from gan_modules.image_files import read_image
-from gan_modules.latents import slerp
+from gan_modules.families.latents import slerp
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
 )
+from gan_modules.tools.image_files import read_image
 
 
 class DemoCGAN(CGAN):

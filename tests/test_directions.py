@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from gan_modules.directions import image_metric, latent_directions, principal_directions
+from gan_modules.tools.directions import image_metric, latent_directions, principal_directions
 
 
 def test_the_metric_of_a_linear_generator_is_its_square() -> None:

@@ -17,13 +17,13 @@ from torch.testing import assert_close
 
 import gan_modules
 from gan_modules import CGAN, DCGAN, WGANGP, CycleGAN, GANModule, NoiseGAN
-from gan_modules.export import main, to_exported_program, to_onnx
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
 )
+from gan_modules.tools.export import main, to_exported_program, to_onnx
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 VARIANTS = [

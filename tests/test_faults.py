@@ -21,10 +21,10 @@ from torch.testing import assert_close
 import cli
 from gan_modules import WGANGP, GANModule
 from gan_modules.callbacks import StepCheckpoint
-from gan_modules.checkpoints import newest_checkpoint
+from gan_modules.checkpoints.newest import newest_checkpoint
 from gan_modules.command_line.runs import MetricsFile
-from gan_modules.files import whole_file
-from gan_modules.term_watch import TermWatch
+from gan_modules.tools.files import whole_file
+from gan_modules.training.term_watch import TermWatch
 
 CONFIG = """
 trainer: {max_steps: 60, log_every_n_steps: 5, accelerator: cpu, logger: false,
@@ -49,8 +49,8 @@ HARNESS = """
 import json, os, random, signal, sys, time, traceback
 import torch
 import cli
-from gan_modules.checkpoints import newest_checkpoint
-from gan_modules.reloadable import read_checkpoint
+from gan_modules.checkpoints.newest import newest_checkpoint
+from gan_modules.checkpoints.rebuilding import read_checkpoint
 from pathlib import Path
 
 

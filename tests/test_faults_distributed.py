@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from gan_modules.checkpoints import newest_checkpoint
+from gan_modules.checkpoints.newest import newest_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from gan_modules.image_pool import ImagePool
+from gan_modules.families.image_pool import ImagePool
 
 
 class OneByOne:

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch.testing import assert_close
 
-from gan_modules.latents import slerp, truncate_normal
+from gan_modules.families.latents import slerp, truncate_normal
 
 ROOT = math.sqrt(0.5)
 

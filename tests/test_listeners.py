@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from gan_modules import WGANGP
-from gan_modules.listeners import updates_are_plain
+from gan_modules.training.listeners import updates_are_plain
 
 HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
 CALLS = 2 * (3 + 1)  # two iterations of three critic updates and one of the generator

@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from gan_modules import WGANGP
-from gan_modules.batches import Batch
+from gan_modules.training.batches import Batch
 
 
 def sgd(parameters: Any) -> SGD:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from gan_modules.losses import (
+from gan_modules.objectives.losses import (
     AdversarialLossName,
     adversarial_loss,
     cross_entropy_discriminator_loss,

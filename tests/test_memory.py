@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gan_modules.command_line.memory import keep_freed_memory
-from gan_modules.optimizers import look_for_gpus_once
+from gan_modules.training.optimizers import look_for_gpus_once
 
 SCRIPT = """
 import resource, torch

@@ -72,7 +72,7 @@ def test_nothing_else_is_built(checkpoint: dict[str, Any], capsys: Any) -> None:
 def test_they_would_have_done_harm(
     checkpoint: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gan_modules.reloadable.check_named_classes", lambda *_: None)
+    monkeypatch.setattr("gan_modules.checkpoints.rebuilding.check_named_classes", lambda *_: None)
     for name in ("a function of the system's", "a module that nobody imported"):
         option, value = HOSTILE[name]
         hparams = {**checkpoint["hyper_parameters"], option: value}

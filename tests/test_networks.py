@@ -7,7 +7,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from gan_modules import networks
-from gan_modules.networks.blocks import Maxout
+from gan_modules.networks.layers.blocks import Maxout
 
 # networks for translation have tests of their own
 NAMES = [name for name in networks.__all__ if name[:5] not in ("Cycle", "Patch")]

@@ -19,7 +19,7 @@ from gan_modules.networks import (
     ResNetGenerator,
     convolutions,
 )
-from gan_modules.networks.convolutions import (
+from gan_modules.networks.layers.convolutions import (
     DoublingConvTranspose2d,
     HalvingConv2d,
     conv,

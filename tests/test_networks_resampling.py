@@ -17,7 +17,11 @@ from gan_modules.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d, resampling_kernel
+from gan_modules.networks.layers.resampling import (
+    DownsampleConv2d,
+    UpsampleConv2d,
+    resampling_kernel,
+)
 
 
 def upsampled(conv: nn.Conv2d, x: Tensor) -> Tensor:

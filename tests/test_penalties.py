@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_modules.penalties import gradient_penalty
+from gan_modules.objectives.penalties import gradient_penalty
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 5), (1, 4, 4), (3, 2, 2)])

@@ -15,7 +15,7 @@ from variants import NOISE_VARIANTS, VARIANTS, batches, small
 
 from gan_modules import WGANGP
 from gan_modules.networks import MLPDiscriminator
-from gan_modules.penalties import gradient_penalty
+from gan_modules.objectives.penalties import gradient_penalty
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: variant.__name__)

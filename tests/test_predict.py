@@ -23,13 +23,13 @@ from gan_modules.callbacks.pictures import grid
 from gan_modules.command_line.predict import ImageWriter
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.command_line.results import run_folder_of, write_results
-from gan_modules.image_files import find_images, image_size, read_image, write_image
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
 )
+from gan_modules.tools.image_files import find_images, image_size, read_image, write_image
 
 REPOSITORY = Path(__file__).parents[1]
 

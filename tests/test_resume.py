@@ -24,7 +24,7 @@ from gan_modules.networks import (
     MLPGenerator,
     PatchGANDiscriminator,
 )
-from gan_modules.optimizers import lay_out_like_weights
+from gan_modules.training.optimizers import lay_out_like_weights
 
 
 class Recorder(Logger):

@@ -8,8 +8,8 @@ from jsonargparse import ArgumentParser
 from torch import nn
 from torch.optim import SGD
 
-from gan_modules.base import SchedulerFactory
-from gan_modules.schedulers import ConstantThenLinearLR
+from gan_modules.training.module import SchedulerFactory
+from gan_modules.training.schedulers import ConstantThenLinearLR
 
 
 def make_optimizer() -> SGD:
@@ -87,7 +87,7 @@ def test_from_yaml() -> None:
     parser.add_argument("--scheduler", type=SchedulerFactory)
     config = parser.parse_args(
         [
-            "--scheduler=gan_modules.schedulers.ConstantThenLinearLR",
+            "--scheduler=gan_modules.training.schedulers.ConstantThenLinearLR",
             "--scheduler.constant_steps=1",
             "--scheduler.decay_steps=2",
         ]

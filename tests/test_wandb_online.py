@@ -15,7 +15,7 @@ from fake_wandb import ENTITY, FakeWandb
 from wandb_files import read_offline_run
 
 import cli
-from gan_modules.reloadable import read_checkpoint
+from gan_modules.checkpoints.rebuilding import read_checkpoint
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIG = """
@@ -138,7 +138,7 @@ def test_an_online_run_arrives_with_its_checkpoint(server: FakeWandb, measured: 
     assert model["files"] == {"model.ckpt": uploaded.read_bytes()}
     metadata = json.loads(model["metadata"])
     step = read_checkpoint(uploaded)["global_step"]
-    assert metadata["class"] == "gan_modules.cgan.CGAN"
+    assert metadata["class"] == "gan_modules.models.cgan.CGAN"
     assert (metadata["step"], metadata["file"]) == (step, uploaded.name)
     if measured:
         name = "val/fid_digits_classifier_50"

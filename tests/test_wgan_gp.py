@@ -16,7 +16,7 @@ from gan_modules.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from gan_modules.penalties import unit_norm_penalty
+from gan_modules.objectives.penalties import unit_norm_penalty
 
 
 class Linear(nn.Module):

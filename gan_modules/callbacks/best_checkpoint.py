@@ -8,13 +8,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
-from gan_modules.base import require
 from gan_modules.callbacks.checkpoint import StepCheckpoint
 from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO, save_checkpoint
 from gan_modules.callbacks.metrics import GenerativeMetrics
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
-from gan_modules.files import whole_file
-from gan_modules.reloadable import read_checkpoint
+from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.tools.files import whole_file
+from gan_modules.training.module import require
 
 __all__ = ["BestCheckpoint"]
 

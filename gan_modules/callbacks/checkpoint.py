@@ -9,11 +9,11 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from gan_modules.base import require
 from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO, save_checkpoint
 from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.callbacks.stop_signals import StopSignals
-from gan_modules.checkpoints import newest_checkpoint
+from gan_modules.checkpoints.newest import newest_checkpoint
+from gan_modules.training.module import require
 
 __all__ = ["StepCheckpoint"]
 

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from gan_modules.files import whole_file
+from gan_modules.tools.files import whole_file
 
 __all__ = ["AtomicCheckpointIO", "save_checkpoint"]
 

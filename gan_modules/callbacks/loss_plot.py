@@ -6,9 +6,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
-from gan_modules.base import logging_is_due, require
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
-from gan_modules.files import whole_file
+from gan_modules.tools.files import whole_file
+from gan_modules.training.module import logging_is_due, require
 
 __all__ = ["LossPlot"]
 

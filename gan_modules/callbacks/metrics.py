@@ -10,7 +10,6 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from gan_modules.base import GANModule, require
 from gan_modules.callbacks.paths import check_writable, is_trial
 from gan_modules.metrics.cache import TensorCache
 from gan_modules.metrics.comparisons import Comparison, Plan, comparisons
@@ -20,6 +19,7 @@ from gan_modules.metrics.features import FeatureNetwork, MissingWeightsError
 from gan_modules.metrics.inception import InceptionFeatures
 from gan_modules.metrics.randomness import seed_generators
 from gan_modules.metrics.scores import HIGHER_IS_BETTER, METRICS, NEEDS_KEPT, MetricName
+from gan_modules.training.module import GANModule, require
 
 __all__ = ["GenerativeMetrics"]
 

@@ -8,10 +8,10 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from gan_modules.base import require
-from gan_modules.batches import Batch, as_batch
 from gan_modules.callbacks.pictures import Picture, rule
-from gan_modules.noise_gan import NoiseGAN
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.training.batches import Batch, as_batch
+from gan_modules.training.module import require
 
 __all__ = ["NearestNeighbours", "nearest"]
 

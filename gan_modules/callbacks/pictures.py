@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import make_grid, save_image
 
-from gan_modules.base import GANModule, require
-from gan_modules.batches import Batch, as_batch, join_batches
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
-from gan_modules.files import whole_file
+from gan_modules.tools.files import whole_file
+from gan_modules.training.batches import Batch, as_batch, join_batches
+from gan_modules.training.module import GANModule, require
 
 __all__ = ["Periodic", "Picture", "grid", "picture", "rule", "there_and_back"]
 

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from gan_modules.batches import Batch
 from gan_modules.callbacks.pictures import Picture, rule
-from gan_modules.noise_gan import NoiseGAN
-from gan_modules.translation_gan import TranslationGAN
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.translation import TranslationGAN
+from gan_modules.training.batches import Batch
 
 __all__ = ["RealAgainstFake"]
 

@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_modules.base import GANModule
-from gan_modules.batches import Batch
 from gan_modules.callbacks.pictures import Picture
+from gan_modules.training.batches import Batch
+from gan_modules.training.module import GANModule
 
 __all__ = ["SampleGrid"]
 

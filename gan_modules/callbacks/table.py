@@ -8,8 +8,8 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from gan_modules.batches import Batch
 from gan_modules.callbacks.pictures import Periodic, picture
+from gan_modules.training.batches import Batch
 
 __all__ = ["SampleTable"]
 

@@ -7,10 +7,10 @@ from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from gan_modules.base import require
-from gan_modules.batches import Batch
 from gan_modules.callbacks.pictures import Picture, there_and_back
-from gan_modules.noise_gan import NoiseGAN
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.training.batches import Batch
+from gan_modules.training.module import require
 
 __all__ = ["LatentInterpolation", "TruncationGrid"]
 

@@ -10,8 +10,8 @@ from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gan_modules.base import require
 from gan_modules.callbacks.paths import is_trial
+from gan_modules.training.module import require
 
 __all__ = ["NetworkWatch"]
 

@@ -15,7 +15,6 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
-from gan_modules.base import GANModule
 from gan_modules.callbacks import (
     BestCheckpoint,
     GANProgressBar,
@@ -26,6 +25,7 @@ from gan_modules.callbacks import (
     StepCheckpoint,
 )
 from gan_modules.callbacks.paths import is_trial
+from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser, run_demo
@@ -49,7 +49,7 @@ from gan_modules.command_line.runs import (
     remove_empty_run_folders,
     run_loggers,
 )
-from gan_modules.reloadable import check_weights, read_checkpoint
+from gan_modules.training.module import GANModule
 
 __all__ = ["GANCLI", "run"]
 

@@ -9,9 +9,9 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
-from gan_modules.base import require
-from gan_modules.batches import is_shape
 from gan_modules.command_line.parser_errors import suggestion
+from gan_modules.training.batches import is_shape
+from gan_modules.training.module import require
 
 __all__ = ["check_options", "image_shape", "num_classes"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from gan_modules.base import GANModule
-from gan_modules.checkpoints import newest_checkpoint
+from gan_modules.checkpoints.newest import newest_checkpoint
+from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
-from gan_modules.reloadable import read_checkpoint
+from gan_modules.training.module import GANModule
 
 __all__ = ["DESCRIPTION", "demo_parser", "run_demo"]
 

@@ -14,8 +14,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gan_modules.base import GANModule
 from gan_modules.metrics import FeatureNetwork
+from gan_modules.training.module import GANModule
 
 __all__ = ["explain_parser_error", "shortened", "suggestion"]
 

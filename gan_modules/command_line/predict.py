@@ -10,13 +10,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import Tensor
 
-from gan_modules.base import GANModule
 from gan_modules.callbacks.paths import is_trial, unused
 from gan_modules.callbacks.pictures import grid
+from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.command_line.results import run_folder_of
-from gan_modules.image_files import write_image
-from gan_modules.reloadable import read_checkpoint
+from gan_modules.tools.image_files import write_image
+from gan_modules.training.module import GANModule
 
 __all__ = ["ImageWriter", "PredictCommand"]
 

@@ -12,15 +12,15 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gan_modules.base import GANModule, require
-from gan_modules.image_files import (
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.translation import DIRECTIONS, TranslationGAN
+from gan_modules.tools.image_files import (
     Format,
     find_images,
     image_size,
     read_image,
 )
-from gan_modules.noise_gan import NoiseGAN
-from gan_modules.translation_gan import DIRECTIONS, TranslationGAN
+from gan_modules.training.module import GANModule, require
 
 __all__ = ["Prediction"]
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from torch import Tensor
 
 from gan_modules.callbacks.paths import unused
-from gan_modules.files import whole_file
+from gan_modules.tools.files import whole_file
 
 __all__ = ["results_table", "run_folder_of", "write_results"]
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gan_modules.checkpoints import newest_checkpoint
+from gan_modules.checkpoints.named_classes import resolve
+from gan_modules.checkpoints.newest import newest_checkpoint
 from gan_modules.command_line.config_files import config_folders
 
 __all__ = [
@@ -101,6 +102,10 @@ def difference(name: str, then: Any, now: Any) -> str | None:
     if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
         parts = (difference(f"{name}.{key}", then[key], now[key]) for key in then)
         return next(filter(None, parts), None)
+    if isinstance(then, str) and isinstance(now, str) and "." in then and "." in now:
+        found = resolve(then)
+        if found is not None and found is resolve(now):
+            return None
     before, after = (json.dumps(value, default=str) for value in (then, now))
     # a checkpoint holds tuples where the command line has lists
     return None if before == after else f"{name.replace('.init_args', '')}={before}, not {after}"

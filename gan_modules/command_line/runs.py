@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_modules
 from gan_modules.command_line.wandb_run import RunWandbLogger
-from gan_modules.files import whole_file
+from gan_modules.tools.files import whole_file
 
 __all__ = [
     "MetricsFile",

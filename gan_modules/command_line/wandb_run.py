@@ -7,8 +7,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from gan_modules.checkpoints import newest_checkpoint
-from gan_modules.reloadable import read_checkpoint
+from gan_modules.checkpoints.newest import newest_checkpoint
+from gan_modules.checkpoints.rebuilding import read_checkpoint
 
 __all__ = ["RunWandbLogger"]
 

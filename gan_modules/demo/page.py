@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from gan_modules.base import GANModule
 from gan_modules.demo.pictures import CLASSES, REACH, SamplePictures
 from gan_modules.demo.translations import TranslationPictures
-from gan_modules.noise_gan import NoiseGAN
-from gan_modules.translation_gan import DIRECTIONS, TranslationGAN
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.translation import DIRECTIONS, TranslationGAN
+from gan_modules.training.module import GANModule
 
 __all__ = ["CSS", "THEME", "build_page"]
 

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
-from gan_modules.directions import Directions, latent_directions
-from gan_modules.noise_gan import NoiseGAN
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.tools.directions import Directions, latent_directions
 
 __all__ = ["SamplePictures"]
 

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from threading import Event
 
-from gan_modules.base import GANModule, require
+from gan_modules.training.module import GANModule, require
 
 __all__ = ["find_port", "serve"]
 

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from gan_modules.callbacks.pictures import picture
-from gan_modules.image_files import image_size, read_image
-from gan_modules.translation_gan import DIRECTIONS, Direction, TranslationGAN
+from gan_modules.families.translation import DIRECTIONS, Direction, TranslationGAN
+from gan_modules.tools.image_files import image_size, read_image
 
 __all__ = ["Translated", "TranslationPictures"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gan_modules.files import whole_file
+from gan_modules.tools.files import whole_file
 
 __all__ = ["TensorCache", "digest", "weights_digest"]
 

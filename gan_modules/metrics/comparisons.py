@@ -8,11 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gan_modules.base import GANModule
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.translation import Direction, TranslationGAN
 from gan_modules.metrics.data import RealData, Split, subset_rows
 from gan_modules.metrics.randomness import derive_seed, seed_generators
-from gan_modules.noise_gan import NoiseGAN
-from gan_modules.translation_gan import Direction, TranslationGAN
+from gan_modules.training.module import GANModule
 
 __all__ = ["Comparison", "Plan", "comparisons"]
 

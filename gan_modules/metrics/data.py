@@ -11,9 +11,9 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from gan_modules.batches import Batch, as_batch, check_images
 from gan_modules.metrics.cache import digest
 from gan_modules.metrics.randomness import seed_generators
+from gan_modules.training.batches import Batch, as_batch, check_images
 
 __all__ = ["Index", "RealData", "Split", "subset_rows"]
 

@@ -10,9 +10,9 @@ labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(imag
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
-from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import Maxout, check_sizes
-from gan_modules.networks.conditioning import one_hot
+from gan_modules.networks.layers.blocks import Maxout, check_sizes
+from gan_modules.networks.layers.conditioning import one_hot
 
 __all__ = ["CGANDiscriminator", "CGANGenerator"]
 

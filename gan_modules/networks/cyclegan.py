@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import check_sizes, init_normal
+from gan_modules.networks.layers.blocks import check_sizes, init_normal
 
 __all__ = ["CycleGANGenerator"]
 

@@ -5,9 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, init_normal, make_norm
-from gan_modules.networks.conditioning import append_labels
-from gan_modules.networks.convolutions import DoublingConvTranspose2d, HalvingConv2d
+from gan_modules.networks.layers.blocks import (
+    ConvNorm,
+    check_sizes,
+    doublings,
+    init_normal,
+    make_norm,
+)
+from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.convolutions import DoublingConvTranspose2d, HalvingConv2d
 
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import _has_any_global_hook
 
-from gan_modules.networks.blocks import Maxout, check_choice, check_sizes
-from gan_modules.networks.conditioning import append_labels
+from gan_modules.networks.layers.blocks import Maxout, check_choice, check_sizes
+from gan_modules.networks.layers.conditioning import append_labels
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
 

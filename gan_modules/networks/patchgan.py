@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import check_choice, check_sizes, init_normal, make_norm
+from gan_modules.networks.layers.blocks import check_choice, check_sizes, init_normal, make_norm
 
 __all__ = ["PatchGANDiscriminator", "deepest_patchgan"]
 

@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.blocks import ConvNorm, check_sizes, doublings, make_norm
-from gan_modules.networks.conditioning import append_labels
-from gan_modules.networks.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.layers.blocks import ConvNorm, check_sizes, doublings, make_norm
+from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
 
 __all__ = ["ResNetDiscriminator", "ResNetGenerator"]
 

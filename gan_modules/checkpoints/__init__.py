@@ -1,0 +1,1 @@
+"""Models that are rebuilt from files which hold plain values only."""

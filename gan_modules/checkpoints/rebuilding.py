@@ -1,0 +1,256 @@
+"""Modules rebuilt from checkpoints that hold plain values only."""
+
+import inspect
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from gan_modules.checkpoints.named_classes import check_named_classes, exported_path, resolve
+
+__all__ = ["ReloadableModule", "check_weights", "read_checkpoint", "require_passed_again"]
+
+
+class ReloadableModule(LightningModule):
+    """A ``LightningModule`` that takes networks and optimizers and stays reloadable.
+
+    From the command line, networks and optimizers arrive as plain descriptions, which a checkpoint
+    can hold. From Python they are objects, which would make it unreadable with
+    ``weights_only=True``: their names are kept in their place.
+    """
+
+    _called_with: set[str]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note the names of the arguments that the class itself takes or was called with."""
+        module: Self = super().__new__(cls)
+        names = {*kwargs, *_own_parameters(cls)}
+        if args:
+            # a subclass with *args passes them on to the nearest one that names them
+            named = (_own_parameters(c) for c in cls.__mro__)
+            names |= {*next((n for n in named if len(n) >= len(args)), [])[: len(args)]}
+        object.__setattr__(module, "_called_with", names)
+        return module
+
+    def save_plain_hyperparameters(self) -> None:
+        """Keep every argument of every ``__init__`` above the caller that a checkpoint can hold.
+
+        A checkpoint has those that the class was called with: a subclass that passes its parent
+        something will do so again.
+        """
+        frame = inspect.currentframe()
+        assert frame is not None
+        with warnings.catch_warnings():
+            # Lightning warns of networks among them, which are taken out right below
+            warnings.simplefilter("ignore")
+            self.save_hyperparameters(frame=frame.f_back)
+        defaults = _defaults(type(self))
+        objects = {name: value for name, value in self.hparams.items() if callable(value)}
+        # the command line offers num_classes to every model, also to one that does not take it
+        dropped = {n for n in self.hparams if n not in defaults and not n.startswith("_")}
+        dropped |= objects.keys()
+        if dropped:
+            for name in dropped:
+                del self.hparams[name]
+            self.save_hyperparameters(ignore=list(dropped), frame=frame.f_back)
+        self._given_in_python = [
+            name
+            for name, value in objects.items()
+            if name in self._called_with and value is not defaults.get(name)
+        ]
+        self._to_be_given_again: set[str] = set()
+
+    def require_given_again(self) -> None:
+        """Raise ``ValueError`` if training on needs an optimizer or scheduler to be given again."""
+        if self._to_be_given_again:
+            names = sorted(self._to_be_given_again)
+            again = ", ".join(f"{name}=..." for name in names)
+            raise ValueError(
+                f"the checkpoint was trained with {' and '.join(names)} passed in Python: "
+                f"to train on, pass it again, load_from_checkpoint(path, {again})"
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the name of the class, what it was called with, and the names of what is missing."""
+        key = self.CHECKPOINT_HYPER_PARAMS_KEY
+        checkpoint[key] = {
+            name: value
+            for name, value in checkpoint[key].items()
+            if (name in self._called_with or name.startswith("_")) and not callable(value)
+        }
+        checkpoint["class"] = exported_path(type(self))
+        checkpoint["given_in_python"] = self._given_in_python
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls,
+        checkpoint_path: str | Path,
+        map_location: Any = None,
+        hparams_file: str | Path | None = None,
+        strict: bool | None = None,
+        weights_only: bool = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Rebuild a model from its checkpoint; on an abstract class, find the right one first.
+
+        The class, and the networks and optimizers that it was described with, are looked for among
+        those already imported: the checkpoint decides neither what is imported nor what is run.
+
+        Args:
+            checkpoint_path: a ``.ckpt`` file.
+            map_location: device to load onto.
+            hparams_file: YAML file that replaces the saved hyper-parameters.
+            strict: whether every weight must match.
+            weights_only: refuse files that hold anything but tensors and plain values.
+            **kwargs: hyper-parameters to replace, and what was passed in Python: optimizers and
+                schedulers only to train on, anything else always.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is not such a checkpoint, a class is not imported, or something
+                must be passed again.
+        """
+        checkpoint = read_checkpoint(checkpoint_path, weights_only)
+        missing = require_passed_again(
+            checkpoint, kwargs, checkpoint_path, "load_from_checkpoint(path, "
+        )
+        if inspect.isabstract(cls):
+            found: type[Self] = _imported_subclass(cls, checkpoint["class"])
+            return found.load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
+            )
+        hparams = checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY]
+        check_named_classes(checkpoint_path, cls, {k: hparams[k] for k in hparams.keys() - kwargs})
+        defaults = _defaults(cls)
+        unneeded = {n: _not_given for n in missing if defaults[n] is inspect.Parameter.empty}
+        model: Self = super().load_from_checkpoint(
+            checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs, **unneeded
+        )
+        # what was described by plain values before is so described again, not an object
+        plain = {name: value for name, value in kwargs.items() if not callable(value)}
+        described = {**checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY], **plain}
+        given = {*checkpoint["given_in_python"], *(kwargs.keys() - plain.keys())}
+        model.save_hyperparameters({k: v for k, v in described.items() if k not in given})
+        model._given_in_python = sorted(given)
+        model._to_be_given_again = missing
+        return model
+
+
+def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, Any]:
+    """Read a checkpoint of a :class:`ReloadableModule`, without running anything it names.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no such checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, "cpu", weights_only=weights_only, mmap=True)
+    except (FileNotFoundError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file can make the unpickler raise nearly anything
+        raise ValueError(
+            f"{path} is not a readable checkpoint: it is cut off or damaged, another kind of file, "
+            "or holds more than tensors and plain values, which is never loaded"
+        ) from error
+    expected = {"class": str, "given_in_python": list, "hyper_parameters": dict, "state_dict": dict}
+    if not isinstance(checkpoint, dict) or not all(
+        isinstance(checkpoint.get(name), kind) for name, kind in expected.items()
+    ):
+        raise ValueError(f"{path} was not saved by a module of this package")
+    return checkpoint
+
+
+def check_weights(path: str | Path, checkpoint: dict[str, Any], module: nn.Module) -> None:
+    """Raise ``ValueError`` unless a checkpoint has the weights that a module takes, and no others.
+
+    Args:
+        path: of the checkpoint, for the message.
+        checkpoint: as read.
+        module: that is to take its weights.
+    """
+    saved, taken = checkpoint["state_dict"], module.state_dict()
+    for name in sorted(saved.keys() | taken.keys()):
+        there, here = (_shape(weights.get(name)) for weights in (saved, taken))
+        if there != here:
+            raise ValueError(
+                f"{path} does not fit the model: {name} is {there} in it, {here} in the model"
+            )
+
+
+def _shape(weight: Any) -> str:
+    if weight is None:
+        return "missing"
+    return f"of shape {tuple(weight.shape)}" if isinstance(weight, Tensor) else "no tensor"
+
+
+def require_passed_again(
+    checkpoint: dict[str, Any], given: Iterable[str], source: object, call: str
+) -> set[str]:
+    """Names of what was passed in Python and is not passed again.
+
+    Args:
+        checkpoint: with the names of all that was passed in Python.
+        given: names of what is passed now.
+        source: where the checkpoint comes from, for the message.
+        call: how to pass something again, likewise.
+
+    Raises:
+        ValueError: if more than optimizers and schedulers is missing, which only training needs.
+    """
+    missing = {*checkpoint["given_in_python"]} - {*given}
+    needed = [n for n in sorted(missing) if not n.endswith(("optimizer", "scheduler"))]
+    if needed:
+        again = ", ".join(f"{name}=..." for name in needed)
+        raise ValueError(
+            f"{source} was trained with {' and '.join(needed)} passed in Python: "
+            f"pass it again, {call}{again})"
+        )
+    return missing
+
+
+def _not_given(*_: Any) -> Any:
+    """Stand in for an optimizer that only training needs; training asks for it first."""
+    raise AssertionError
+
+
+def _own_parameters(cls: type[Any]) -> list[str]:
+    """Names of the arguments in the class's own ``__init__``, in their order."""
+    if "__init__" not in vars(cls):
+        return _own_parameters(cls.__mro__[1]) if len(cls.__mro__) > 1 else []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    return [parameter.name for parameter in parameters if parameter.kind not in variadic]
+
+
+def _defaults(cls: type[Any]) -> dict[str, Any]:
+    """Default of every argument of the class and its ancestors; the nearest definition counts."""
+    found: dict[str, Any] = {}
+    for ancestor in reversed(cls.__mro__[:-1]):
+        parameters = inspect.signature(ancestor).parameters
+        found |= {name: parameter.default for name, parameter in parameters.items()}
+    return found
+
+
+def _imported_subclass(cls: type[Any], path: str) -> type[Any]:
+    """Find a concrete subclass by its path, or by its name alone where a script has moved."""
+    known = list(_concrete_subclasses(cls))
+    exact = [c for c in known if c is resolve(path)]
+    named = [c for c in known if c.__qualname__ == path.rsplit(".", 1)[-1]]
+    found = exact or named
+    if len(found) != 1:
+        raise ValueError(
+            f"the checkpoint holds a {path}, which is not imported: import it first, "
+            "or call load_from_checkpoint on that class"
+        )
+    return found[0]
+
+
+def _concrete_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
+    for subclass in cls.__subclasses__():
+        if not inspect.isabstract(subclass):
+            yield subclass
+        yield from _concrete_subclasses(subclass)

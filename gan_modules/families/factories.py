@@ -1,0 +1,39 @@
+"""What builds the networks of the models whose generator starts from a latent vector."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import nn
+
+from gan_modules.training.module import raised_by
+
+__all__ = ["DiscriminatorFactory", "GeneratorFactory", "build"]
+
+
+class GeneratorFactory(Protocol):
+    """A class or function that builds a generator; ``num_classes`` is passed if conditional."""
+
+    def __call__(
+        self, *, image_shape: tuple[int, ...], latent_dim: int, num_classes: int = 0
+    ) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class DiscriminatorFactory(Protocol):
+    """A class or function that builds a discriminator; ``num_classes`` is passed if conditional."""
+
+    def __call__(self, *, image_shape: tuple[int, ...], num_classes: int = 0) -> nn.Module:
+        """Build it."""
+        ...
+
+
+def build(name: str, given: Any, default: Callable[[], nn.Module], **arguments: Any) -> nn.Module:
+    """A network passed as a module, built by what was passed, or the paper's."""
+    if given is None:
+        return default()
+    if isinstance(given, nn.Module):
+        return given
+    with raised_by(name, *arguments):
+        network: nn.Module = given(**arguments)
+    return network

@@ -1,0 +1,83 @@
+"""DCGAN: Unsupervised Representation Learning with Deep Convolutional GANs (arXiv:1511.06434)."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.networks import DCGANDiscriminator, DCGANGenerator
+from gan_modules.objectives.losses import AdversarialLossName, adversarial_loss
+from gan_modules.training.batches import Batch
+from gan_modules.training.module import OptimizerFactory
+from gan_modules.training.optimizers import dcgan_adam
+
+__all__ = ["DCGAN"]
+
+
+class DCGAN(NoiseGAN):
+    """The convolutional GAN of Radford, Metz & Chintala, with the paper's settings.
+
+    Strided convolutions in the discriminator and transposed ones in the generator, batch
+    normalisation in both but for the generator's output and the discriminator's input layer, ReLU
+    against LeakyReLU(0.2), weights from N(0, 0.02), latents of 100 uniform numbers, batches of 128.
+    The networks at 64 pixels are those of figure 1: 1,024 channels at 4x4, half as many with every
+    doubling; at 32 and 128 pixels there is one doubling less or more.
+
+    Deviation: what is sampled is the averaged generator (``ema_decay=0`` gives the paper's).
+
+    Args:
+        image_shape: ``(C, S, S)`` of the images, S = 8, 16, 32, ...; from the command line it comes
+            with the data.
+        latent_dim: size of the latent vector.
+        latent_distribution: ``"uniform"``, or ``"normal"`` as in most later code.
+        loss: the adversarial loss; the paper's is ``"non_saturating"``.
+        label_smoothing: the target of real images is ``1 - label_smoothing``; 0 in the paper.
+        generator_optimizer: called with the generator's parameters.
+        discriminator_optimizer: called with the discriminator's parameters.
+        **kwargs: options of :class:`NoiseGAN` and :class:`GANModule`.
+
+    Raises:
+        ValueError: if an option is out of its range or the networks do not fit the images.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int],
+        latent_dim: int = 100,
+        latent_distribution: Literal["normal", "uniform"] = "uniform",
+        loss: AdversarialLossName = "non_saturating",
+        label_smoothing: float = 0.0,
+        generator_optimizer: OptimizerFactory = dcgan_adam,
+        discriminator_optimizer: OptimizerFactory = dcgan_adam,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            image_shape=image_shape,
+            latent_dim=latent_dim,
+            latent_distribution=latent_distribution,
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            **kwargs,
+        )
+        self.loss = adversarial_loss(loss, label_smoothing)
+
+    def build_generator(self) -> nn.Module:
+        """Transposed convolutions; 128 channels ahead of the output layer, as in figure 1."""
+        return DCGANGenerator(self.image_shape, self.latent_dim, self.num_classes, width=128)
+
+    def build_discriminator(self) -> nn.Module:
+        """Its mirror image; 128 channels after the input layer."""
+        return DCGANDiscriminator(self.image_shape, self.num_classes, width=128)
+
+    def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """``-E[log D(x)] - E[log(1 - D(G(z)))]``, real and fake images in batches of their own."""
+        real, labels = batch
+        logits = self.discriminate_both(real, self.generate(batch), labels)
+        return {"adversarial": self.loss.discriminator(*logits)}
+
+    def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """``-E[log D(G(z))]``."""
+        logits = self.discriminate(self.generate(batch), batch[1])
+        return {"adversarial": self.loss.generator(logits)}

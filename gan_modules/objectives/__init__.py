@@ -1,0 +1,1 @@
+"""Losses, penalties, regularisers and augmentations: functions and small modules."""
