@@ -69,9 +69,9 @@ def resolve(path: str) -> Any:
     A file written before a class moved has a path that still leads to it, through the names that
     the package gives its modules.
     """
-    module, *names = path.split(".")
+    module, _, rest = path.partition(".")
     found: Any = sys.modules.get(module)
-    for name in names:
+    for name in rest.split(".") if rest else ():
         module = f"{module}.{name}"
         found = getattr(found, name, sys.modules.get(module))
     return found

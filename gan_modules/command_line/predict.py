@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gan_modules.callbacks.paths import is_trial, unused
 from gan_modules.callbacks.pictures import grid
+from gan_modules.checkpoints.named_classes import exported_path
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.command_line.results import run_folder_of
@@ -54,14 +55,14 @@ class PredictCommand(LightningCLI):
         """Class and hyper-parameters of the model as the options have them, if they do."""
         if self.subcommand != "predict":
             kind = type(self.model)
-            return {**self.model.hparams, "class": f"{kind.__module__}.{kind.__qualname__}"}
+            return {**self.model.hparams, "class": exported_path(kind)}
         parser, config = self._parser("predict"), self.config.predict
         given = yaml.safe_load(parser.dump(config, skip_none=False))["model"]
         if given is None:
             return {}
         module, _, name = given["class_path"].rpartition(".")
         kind = getattr(import_module(module), name)
-        return {**given["init_args"], "class": f"{kind.__module__}.{kind.__qualname__}"}
+        return {**given["init_args"], "class": exported_path(kind)}
 
     def predict(self, model: GANModule, **_: Any) -> None:
         """Make the images, write them and say where they are."""
