@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_modules.command_line.memory import keep_freed_memory
-from gan_modules.networks import convolutions
+from gan_modules.networks.layers import convolutions
 
 __all__ = ["main"]
 

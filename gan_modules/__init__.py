@@ -1,7 +1,9 @@
 """Generative adversarial networks as PyTorch Lightning modules."""
 
 # as modules, too: checkpoints and configs written before there were packages name what is in them
+from gan_modules.families.adversarial import GANModule
 from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.sampling import LatentModel
 from gan_modules.families.translation import TranslationGAN
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
 from gan_modules.models.cgan import CGAN
@@ -10,8 +12,10 @@ from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
+from gan_modules.objectives.augmentations import InstanceNoise
+from gan_modules.objectives.regularizers import R1
 from gan_modules.training import optimizers, schedulers  # noqa: F401
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 from gan_modules.training.schedulers import ConstantThenLinearLR
 from gan_modules.version import __version__
 
@@ -19,11 +23,15 @@ __all__ = [
     "CGAN",
     "DCGAN",
     "GAN",
+    "R1",
     "WGAN",
     "WGANGP",
     "ConstantThenLinearLR",
     "CycleGAN",
     "GANModule",
+    "GenerativeModule",
+    "InstanceNoise",
+    "LatentModel",
     "NoiseGAN",
     "TranslationGAN",
     "__version__",

@@ -186,7 +186,7 @@ MORE = {
         "model.generator_scheduler=gan_modules.networks.MLPGenerator must be a subclass of"
     ),
     "fit --data DigitsDataModule --model torch.nn.Linear": (
-        "model=torch.nn.Linear must be a subclass of GANModule"
+        "model=torch.nn.Linear must be a subclass of GenerativeModule"
     ),
     "SMALL --trainer.max_steps abc": "trainer.max_steps=abc must be an integer",
     "SMALL --trainer.fast_dev_run maybe": "trainer.fast_dev_run=maybe must be an integer, true or",
@@ -298,7 +298,7 @@ CONFIGS: dict[str | bytes, str] = {
     ),
     "model: {class_path: WGANGP, latent_dim: 3}": "model must have latent_dim below init_args",
     "model: {class_path: WGANGP, init_args: [a]}": "model={'class_path': 'WGANGP', 'init_args': ['",
-    "model: 3": "model=3 must be a subclass of GANModule, by its name or as a m",
+    "model: 3": "model=3 must be a subclass of GenerativeModule, by its name or as a m",
     "model: {class_path: os.system}": "model=os.system must be a subclass of G",
     "model: WGANGP\ndata: DigitsDataModule\nsamples: 3": "samples=3 must be a mapping of options",
 }

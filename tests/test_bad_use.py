@@ -26,7 +26,7 @@ from gan_modules.networks import (
     ResNetGenerator,
 )
 from gan_modules.training.batches import check_last_batch
-from gan_modules.training.fitting import FirstUse
+from gan_modules.training.fitting import check_fakes, check_logits, tried, try_network
 from gan_modules.training.optimizers import check_optimizer
 
 
@@ -158,12 +158,12 @@ def test_other_errors_of_a_network_are_its_own() -> None:
     x = torch.zeros(2, 3)
     for error in (torch.OutOfMemoryError("full"), KeyError("mine"), ValueError("mine")):
         with pytest.raises(type(error)) as caught:
-            FirstUse().fakes("generator", Failing(error), x, x)
+            try_network("generator", Failing(error), x)
         assert caught.value is error
     with pytest.raises(
         ValueError, match=r"^critic cannot take torch.float32 of shape \(2, 3\): a b$"
     ):
-        FirstUse().logits("critic", Failing(RuntimeError("a\n b\n\nmore")), x)
+        try_network("critic", Failing(RuntimeError("a\n b\n\nmore")), x)
 
 
 class Giving(nn.Module):
@@ -180,23 +180,23 @@ class Giving(nn.Module):
 def test_outputs_of_any_kind() -> None:
     images = torch.zeros(4, 1, 8, 8)
     with pytest.raises(ValueError, match="makes images of shape tuple, the real ones"):
-        FirstUse().fakes("generator", Giving((images, images)), images, images)
+        check_fakes(images)("generator", (images, images), (images,))
     for logits in (torch.zeros(4), torch.zeros(4, 1), torch.zeros(4, 1, 2, 2), torch.zeros(16)):
-        assert FirstUse().logits("discriminator", Giving(logits), images) is logits
+        check_logits("discriminator", logits, (images,))
     for output in (torch.zeros(()), torch.zeros(2), None):
         with pytest.raises(ValueError, match="there must be one"):
-            FirstUse().logits("discriminator", Giving(output), images)
+            check_logits("discriminator", output, (images,))
 
 
-def test_only_the_first_output_is_looked_at() -> None:
+def test_outputs_are_looked_at_while_networks_are_tried() -> None:
     images = torch.zeros(4, 1, 8, 8)
-    first_use = FirstUse()
-    network = Giving(images, None, torch.zeros(4), None)
-    assert first_use.fakes("generator", network, images, images) is images
-    assert first_use.fakes("generator", network, images, images) is None
-    # of each network
-    first_use.logits("discriminator", network, images)
-    assert first_use.logits("discriminator", network, images) is None
+    network = Giving(images, torch.zeros(4), None)
+    with tried({"generator": (network, check_fakes(images))}):
+        assert network(images) is images
+        with pytest.raises(ValueError, match="generator makes images of shape"):
+            network(images)
+    assert network(images) is None
+    assert "forward" not in vars(network)
 
 
 def test_a_network_of_another_kind_is_named() -> None:

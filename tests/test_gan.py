@@ -34,16 +34,18 @@ def repeatable(cls: Any) -> Any:
     return Repeatable
 
 
+@pytest.mark.parametrize("share", [False, True])
 @pytest.mark.parametrize("cls", [GAN, DCGAN])
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.25])
 def test_same_weights_as_a_straight_loop(
-    cls: Any, loss: str, smoothing: float, make_model: Any, make_trainer: Any, make_loader: Any,
-    double: None,
+    cls: Any, share: bool, loss: str, smoothing: float, make_model: Any, make_trainer: Any,
+    make_loader: Any, double: None,
 ) -> None:  # fmt: skip
     """Algorithm 1 of arXiv:1406.2661, written with cross entropies as everybody writes it."""
     options: dict[str, Any] = {
         "n_critic": 2,
+        "share_fakes": share,
         "loss": loss,
         "label_smoothing": smoothing,
         "latent_distribution": "uniform",
@@ -60,13 +62,15 @@ def test_same_weights_as_a_straight_loop(
     for step, (images, _) in zip(range(4), make_loader(8), strict=False):
         torch.manual_seed(step)
         for real in images.chunk(2):
-            fake = generator(torch.rand(4, 4) * 2 - 1).detach()
+            made = generator(torch.rand(4, 4) * 2 - 1)
+            fake = made.detach()
             d_loss = entropy(discriminator(real), torch.full((4,), 1 - smoothing))
             d_loss = d_loss + entropy(discriminator(fake), torch.zeros(4))
             optimizer_d.zero_grad()
             d_loss.backward()
             optimizer_d.step()
-        logits = discriminator(generator(torch.rand(4, 4) * 2 - 1))
+        # DCGAN shows the generator's own fakes, as dcgan.torch does
+        logits = discriminator(made if share else generator(torch.rand(4, 4) * 2 - 1))
         if loss == "minimax":
             g_loss = -entropy(logits, torch.zeros(4))
         else:
@@ -197,7 +201,7 @@ def test_sampling_by_label_follows_the_label() -> None:
         (lambda: GAN(image_shape=(1, 8, 8), label_smoothing=2), r"label_smoothing=2 must be in"),
         (
             lambda: GAN(image_shape=(1, 8, 8), latent_distribution="cauchy"),  # type: ignore[arg-type]
-            "latent_distribution='cauchy' must be normal or uniform",
+            "latent_distribution='cauchy' must be normal, uniform or sphere",
         ),
         (lambda: GAN(image_shape=(8, 8)), r"image_shape=\(8, 8\) must be \(C, H, W\), or \(D,\)"),
     ],

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gan_modules import WGANGP
 from gan_modules.training.batches import Batch
+from gan_modules.training.players import PlayerOptions, configure_player
 
 
 def sgd(parameters: Any) -> SGD:
@@ -419,8 +420,9 @@ def test_the_discriminator_may_be_skipped(
     make_model: Any, make_trainer: Any, make_loader: Any
 ) -> None:
     class EverySecond(WGANGP):
-        def discriminator_updates(self) -> int:
-            return self.global_step % 2
+        def turns(self, parts: Any) -> Any:
+            turns = super().turns(parts)
+            return turns if self.global_step % 2 else turns[1:]
 
     watcher = Watcher()
     trainer = make_trainer(max_steps=4, callbacks=[watcher], log_every_n_steps=1)
@@ -482,12 +484,17 @@ def test_precisions(
     assert all(value.isfinite() for value in trainer.callback_metrics.values())
 
 
-def test_clipping_a_fused_optimizer_under_a_loss_scaler_is_refused(
-    make_model: Any, make_trainer: Any, make_loader: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # 16-mixed itself needs a GPU; the check does not
-    monkeypatch.setattr(Trainer, "precision", "16-mixed")
-    model = make_model(n_critic=1, discriminator_gradient_clip_val=1.0)
-    trainer = make_trainer(max_steps=1)
-    with pytest.raises(ValueError, match="discriminator_gradient_clip_val cannot be used with"):
-        trainer.fit(model, make_loader(2))
+@pytest.mark.parametrize("fused", [False, True])
+def test_clipping_is_before_a_fused_optimizer_unscales(fused: bool) -> None:
+    """Under a loss scaler a fused optimizer divides by the scale itself, after the clipping."""
+    weight = torch.nn.Parameter(torch.zeros(2))
+    options = PlayerOptions(lambda p: Adam(p, lr=1.0, eps=1.0, fused=fused), gradient_clip_val=1.0)
+    optimizer = configure_player("generator", options, [weight])["optimizer"]
+    scale = 8.0 if fused else 1.0
+    if fused:
+        optimizer.grad_scale = torch.tensor(scale)
+        optimizer.found_inf = torch.tensor(0.0)
+    weight.grad = torch.tensor([3.0, 4.0]) * scale
+    optimizer.step()
+    # the gradient of norm 5 becomes (0.6, 0.8), and the first step of Adam is g / (|g| + eps)
+    assert_close(weight.detach(), -torch.tensor([0.6 / 1.6, 0.8 / 1.8]), rtol=1e-5, atol=0)

@@ -202,8 +202,10 @@ def test_a_generator_that_repeats_a_training_image_is_caught(
             own = torch.where(z[:, :1, None, None] > 0, images[33], images[12])
             return own * self.scale
 
-    model = make_model(n_critic=1, generator=Parrot, ema_decay=0)
-    model._optimizer_factory["generator"] = lambda p: torch.optim.SGD(p, lr=1e-30)
+    def still(parameters: Any) -> Any:
+        return torch.optim.SGD(parameters, lr=1e-30)
+
+    model = make_model(n_critic=1, generator=Parrot, ema_decay=0, generator_optimizer=still)
     held_out = DataLoader(TensorDataset(torch.zeros(4, 1, 8, 8)), 2)
     logger = CSVLogger("log")
     callback = NearestNeighbours(n=4, neighbours=2, features=features, block=7)
@@ -341,7 +343,7 @@ def test_models_without_latents_are_refused(kind: Any, make_trainer: Any) -> Non
 
 
 def test_other_modules_are_refused(make_trainer: Any) -> None:
-    with pytest.raises(ValueError, match="RealAgainstFake draws from a GANModule, not a Other"):
+    with pytest.raises(ValueError, match="draws from a GenerativeModule, not a Other"):
         RealAgainstFake().setup(make_trainer(), Other(), "fit")
 
 

@@ -339,6 +339,10 @@ class Neither(GANModule):
     """Of no family that predict knows."""
 
     image_shape = (1, 8, 8)
+    averaged = ()
+
+    def build_networks(self) -> None:
+        pass
 
 
 def test_other_models_and_other_images_are_refused() -> None:
@@ -346,7 +350,7 @@ def test_other_models_and_other_images_are_refused() -> None:
     with pytest.raises(ValueError, match=r"format=png must be npy or pt: the model was built with"):
         Prediction().loader(model)
     Neither.__abstractmethods__ = frozenset()
-    line = "predict takes a NoiseGAN or a TranslationGAN, not a Neither"
+    line = "predict takes a LatentModel or a TranslationGAN, not a Neither"
     with pytest.raises(ValueError, match=line):
         Prediction().loader(Neither(generator_optimizer=None, discriminator_optimizer=None))  # type: ignore[abstract,arg-type]
 

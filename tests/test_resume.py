@@ -133,11 +133,10 @@ def test_with_workers(variant: Any) -> None:
 class Contiguous(gan_modules.CycleGAN):
     """Networks that lie in memory as those of earlier versions did."""
 
-    def set_networks(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        contiguous = (
-            n.to(memory_format=torch.contiguous_format) for n in (generator, discriminator)
-        )
-        super().set_networks(*contiguous)
+    def build_networks(self) -> None:
+        super().build_networks()
+        for network in (self.generator, self.discriminator):
+            network.to(memory_format=torch.contiguous_format)
 
 
 def test_networks_may_lie_in_another_order(double: None) -> None:

@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser
 from torch import nn
 from torch.optim import SGD
 
-from gan_modules.training.module import SchedulerFactory
+from gan_modules.training.players import SchedulerFactory
 from gan_modules.training.schedulers import ConstantThenLinearLR
 
 

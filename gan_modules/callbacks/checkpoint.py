@@ -13,7 +13,7 @@ from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO, save_checkpo
 from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.callbacks.stop_signals import StopSignals
 from gan_modules.checkpoints.newest import newest_checkpoint
-from gan_modules.training.module import require
+from gan_modules.errors import require
 
 __all__ = ["StepCheckpoint"]
 

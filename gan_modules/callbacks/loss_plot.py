@@ -7,8 +7,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
+from gan_modules.errors import require
 from gan_modules.tools.files import whole_file
-from gan_modules.training.module import logging_is_due, require
+from gan_modules.training.reporting import logging_is_due
 
 __all__ = ["LossPlot"]
 

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from gan_modules.callbacks.paths import check_writable, is_trial
+from gan_modules.errors import require
 from gan_modules.metrics.cache import TensorCache
 from gan_modules.metrics.comparisons import Comparison, Plan, comparisons
 from gan_modules.metrics.data import RealData, Split
@@ -19,7 +20,7 @@ from gan_modules.metrics.features import FeatureNetwork, MissingWeightsError
 from gan_modules.metrics.inception import InceptionFeatures
 from gan_modules.metrics.randomness import seed_generators
 from gan_modules.metrics.scores import HIGHER_IS_BETTER, METRICS, NEEDS_KEPT, MetricName
-from gan_modules.training.module import GANModule, require
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GenerativeMetrics"]
 
@@ -65,8 +66,8 @@ class GenerativeMetrics(Callback):
 
     Raises:
         ValueError: if an option is out of its range; when training starts, if the model is not a
-            :class:`GANModule`, there is no validation, the features do not suit the data, weights
-            are missing, or nothing can be written to ``cache_dir``.
+            :class:`GenerativeModule`, there is no validation, the features do not suit the data,
+            weights are missing, or nothing can be written to ``cache_dir``.
     """
 
     def __init__(
@@ -186,9 +187,9 @@ class GenerativeMetrics(Callback):
         self._active = bool(self.names) and not is_trial(trainer)
         if not self._active:
             return
-        if not isinstance(pl_module, GANModule):
+        if not isinstance(pl_module, GenerativeModule):
             raise ValueError(
-                f"GenerativeMetrics draws from a GANModule, not a {type(pl_module).__name__}"
+                f"GenerativeMetrics draws from a GenerativeModule, not a {type(pl_module).__name__}"
             )
         check_writable("metrics.cache_dir", self.cache.folder / "*.pt")
         self._data = RealData(trainer)
@@ -214,7 +215,7 @@ class GenerativeMetrics(Callback):
                 for part in self._parts(pl_module, held_out):
                     self._evaluator.check(self._data, part)
 
-    def _parts(self, model: GANModule, held_out: Split) -> Sequence[Comparison]:
+    def _parts(self, model: GenerativeModule, held_out: Split) -> Sequence[Comparison]:
         plan = Plan(self.n, self.batch_size, self.seed, held_out, self.reference)
         return comparisons(model, self._data, plan)
 
@@ -228,7 +229,7 @@ class GenerativeMetrics(Callback):
     def _measure_and_log(
         self, trainer: Trainer, pl_module: LightningModule, held_out: Literal["val", "test"]
     ) -> None:
-        assert isinstance(pl_module, GANModule)
+        assert isinstance(pl_module, GenerativeModule)
         values = {
             f"{held_out}/{name}": value
             for name, value in self.measure(trainer, pl_module, held_out).items()
@@ -239,7 +240,9 @@ class GenerativeMetrics(Callback):
         logger = False if trainer.state.fn == TrainerFn.FITTING else None
         pl_module.log_dict(values, logger=logger, sync_dist=True)
 
-    def measure(self, trainer: Trainer, model: GANModule, held_out: Split) -> dict[str, float]:
+    def measure(
+        self, trainer: Trainer, model: GenerativeModule, held_out: Split
+    ) -> dict[str, float]:
         """All metrics of a model, by name, without the split in front.
 
         Args:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from gan_modules.callbacks.pictures import Picture, rule
+from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.training.batches import Batch, as_batch
-from gan_modules.training.module import require
 
 __all__ = ["NearestNeighbours", "nearest"]
 

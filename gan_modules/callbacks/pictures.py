@@ -16,9 +16,10 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import make_grid, save_image
 
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
+from gan_modules.errors import require
 from gan_modules.tools.files import whole_file
 from gan_modules.training.batches import Batch, as_batch, join_batches
-from gan_modules.training.module import GANModule, require
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["Periodic", "Picture", "grid", "picture", "rule", "there_and_back"]
 
@@ -63,8 +64,8 @@ class Periodic(Callback, ABC):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Check that the model can do what is asked of it."""
         own, model = type(self).__name__, type(pl_module).__name__
-        if not isinstance(pl_module, GANModule):
-            raise ValueError(f"{own} draws from a GANModule, not a {model}")
+        if not isinstance(pl_module, GenerativeModule):
+            raise ValueError(f"{own} draws from a GenerativeModule, not a {model}")
         if not hasattr(pl_module, self.needs):
             raise ValueError(
                 f"{own} draws from a model with the method {self.needs}, not a {model}"

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from gan_modules.callbacks.pictures import Picture
 from gan_modules.training.batches import Batch
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["SampleGrid"]
 
@@ -30,8 +30,8 @@ class SampleGrid(Picture):
             exists, ``-v1`` and so on is appended.
 
     Raises:
-        ValueError: if an option is out of its range, the model is not a :class:`GANModule`, or
-            nothing can be written to ``dirpath``.
+        ValueError: if an option is out of its range, the model is not a
+            :class:`GenerativeModule`, or nothing can be written to ``dirpath``.
     """
 
     name = "samples"
@@ -48,7 +48,7 @@ class SampleGrid(Picture):
     ) -> None:
         super().__init__(every_n_steps, n, seed, width, dirpath)
 
-    def draw(self, model: GANModule, batch: Batch) -> Tensor:
+    def draw(self, model: GenerativeModule, batch: Batch) -> Tensor:
         """The model's ``sample_grid``: ``(rows, columns, C, H, W)``, or ``(rows, columns, D)``."""
         return model.sample_grid(self.n, self.seed, batch)
 

@@ -8,9 +8,9 @@ from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.pictures import Picture, there_and_back
-from gan_modules.families.noise import NoiseGAN
+from gan_modules.errors import require
+from gan_modules.families.sampling import LatentModel
 from gan_modules.training.batches import Batch
-from gan_modules.training.module import require
 
 __all__ = ["LatentInterpolation", "TruncationGrid"]
 
@@ -54,7 +54,7 @@ class LatentInterpolation(Picture):
         require(steps >= 2, "steps", steps, "at least 2")
         self.steps = steps
 
-    def draw(self, model: NoiseGAN, batch: Batch) -> Tensor:
+    def draw(self, model: LatentModel, batch: Batch) -> Tensor:
         """The model's ``interpolate``, shape ``(n, steps, C, H, W)``."""
         return model.interpolate(self.n, self.steps, self.seed)
 
@@ -74,7 +74,7 @@ class TruncationGrid(Picture):
         every_n_steps: generator updates between two pictures; the end of training is always drawn,
             with None it alone.
         n: samples in a row.
-        thresholds: one per row, see :meth:`NoiseGAN.latents`.
+        thresholds: one per row, see :meth:`LatentModel.latents`.
         seed: of the latents.
         width: images are enlarged by a whole factor until the picture has about this many pixels.
         dirpath: folder; by default ``truncation`` in the trainer's ``default_root_dir``. Where it
@@ -103,11 +103,11 @@ class TruncationGrid(Picture):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Check that the thresholds suit the model's latents."""
         super().setup(trainer, pl_module, stage)
-        assert isinstance(pl_module, NoiseGAN)
+        assert isinstance(pl_module, LatentModel)
         for threshold in self.thresholds:
             pl_module.latents(1, 0, threshold)
 
-    def draw(self, model: NoiseGAN, batch: Batch) -> Tensor:
+    def draw(self, model: LatentModel, batch: Batch) -> Tensor:
         """Samples, shape ``(1 + len(thresholds), n, C, H, W)``."""
         thresholds = (None, *self.thresholds)
         rows = [model.sample(self.n, seed=self.seed, truncation=t) for t in thresholds]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gan_modules.callbacks.paths import is_trial
-from gan_modules.training.module import require
+from gan_modules.errors import require
 
 __all__ = ["NetworkWatch"]
 

@@ -237,7 +237,8 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
 
 def _imported_subclass(cls: type[Any], path: str) -> type[Any]:
     """Find a concrete subclass by its path, or by its name alone where a script has moved."""
-    known = list(_concrete_subclasses(cls))
+    # a class of two bases is met twice
+    known = list(dict.fromkeys(_concrete_subclasses(cls)))
     exact = [c for c in known if path == f"{c.__module__}.{c.__qualname__}" or c is resolve(path)]
     named = [c for c in known if c.__qualname__ == path.rsplit(".", 1)[-1]]
     found = exact or named

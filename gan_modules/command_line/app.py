@@ -49,7 +49,7 @@ from gan_modules.command_line.runs import (
     remove_empty_run_folders,
     run_loggers,
 )
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GANCLI", "run"]
 
@@ -91,7 +91,7 @@ class GANCLI(PredictCommand):
     def __init__(self, args: Sequence[str] | None = None, **kwargs: Any) -> None:
         super().__init__(
             **{
-                "model_class": GANModule,
+                "model_class": GenerativeModule,
                 "datamodule_class": LightningDataModule,
                 "subclass_mode_model": True,
                 "subclass_mode_data": True,

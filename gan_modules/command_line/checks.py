@@ -10,8 +10,8 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from gan_modules.command_line.parser_errors import suggestion
+from gan_modules.errors import require
 from gan_modules.training.batches import is_shape
-from gan_modules.training.module import require
 
 __all__ = ["check_options", "image_shape", "num_classes"]
 

@@ -12,7 +12,7 @@ from torch import nn
 from gan_modules.checkpoints.newest import newest_checkpoint
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["DESCRIPTION", "demo_parser", "run_demo"]
 
@@ -73,7 +73,7 @@ def run_demo(arguments: Sequence[str]) -> None:
 
     find_port(chosen.host, chosen.port)
     device = _device(chosen.device)
-    cls = GANModule if chosen.model is None else _own_class(chosen.model)
+    cls = GenerativeModule if chosen.model is None else _own_class(chosen.model)
     path = _checkpoint(chosen.ckpt_path)
     model = cls.load_from_checkpoint(path, map_location="cpu").to(device)
     step = read_checkpoint(path)["global_step"]
@@ -104,7 +104,7 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _own_class(path: str) -> type[GANModule]:
+def _own_class(path: str) -> type[GenerativeModule]:
     module, _, name = path.rpartition(".")
     try:
         found: Any = getattr(import_module(module), name)
@@ -112,6 +112,6 @@ def _own_class(path: str) -> type[GANModule]:
         line = f"model={path} cannot be imported, as in my_project.MyGAN: {error}"
         raise ValueError(line) from error
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ValueError(f"model={path} must be a subclass of GANModule, or a network")
+        raise ValueError(f"model={path} must be a subclass of GenerativeModule, or a network")
     # a network is imported now, which is all that the checkpoint waits for
-    return found if issubclass(found, GANModule) else GANModule
+    return found if issubclass(found, GenerativeModule) else GenerativeModule

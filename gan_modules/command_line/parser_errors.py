@@ -15,13 +15,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.metrics import FeatureNetwork
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["explain_parser_error", "shortened", "suggestion"]
 
 # which classes an option takes, by the end of its name
 CLASSES: dict[str, type[Any]] = {
-    "model": GANModule,
+    "model": GenerativeModule,
     "data": LightningDataModule,
     "logger": Logger,
     "callbacks": Callback,

@@ -17,7 +17,7 @@ from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.command_line.results import run_folder_of
 from gan_modules.tools.image_files import write_image
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["ImageWriter", "PredictCommand"]
 
@@ -48,7 +48,7 @@ class PredictCommand(LightningCLI):
         self.config_init = self.parser.instantiate_classes(config)
         self.datamodule = None
         path = self._get(self.config, "ckpt_path")
-        self.model = GANModule.load_from_checkpoint(path, map_location="cpu")
+        self.model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
         self.trainer = self.instantiate_trainer()
 
     def given_options(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class PredictCommand(LightningCLI):
         kind = getattr(import_module(module), name)
         return {**given["init_args"], "class": exported_path(kind)}
 
-    def predict(self, model: GANModule, **_: Any) -> None:
+    def predict(self, model: GenerativeModule, **_: Any) -> None:
         """Make the images, write them and say where they are."""
         chosen = self.config_init.predict
         prediction = Prediction(**{name: chosen[name] for name in self._options})

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gan_modules.families.noise import NoiseGAN
+from gan_modules.errors import require
+from gan_modules.families.sampling import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
 from gan_modules.tools.image_files import (
     Format,
@@ -20,7 +21,7 @@ from gan_modules.tools.image_files import (
     image_size,
     read_image,
 )
-from gan_modules.training.module import GANModule, require
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["Prediction"]
 
@@ -88,7 +89,7 @@ class Prediction:
         self.batch_size = batch_size
         self.out = out
 
-    def loader(self, model: GANModule, processes: int = 1) -> DataLoader[Any]:
+    def loader(self, model: GenerativeModule, processes: int = 1) -> DataLoader[Any]:
         """Batches for the model's ``predict_step``, the last part of each the names of its files.
 
         Args:
@@ -105,7 +106,7 @@ class Prediction:
                 f"format={self.format} must be npy or pt: the model was built with "
                 f"image_shape={shape}, which is neither grey nor coloured images"
             )
-        if isinstance(model, NoiseGAN):
+        if isinstance(model, LatentModel):
             self._refuse(TRANSLATING, f"a {type(model).__name__} draws samples")
             dataset, batches = self._samples(model)
         elif isinstance(model, TranslationGAN):
@@ -114,7 +115,7 @@ class Prediction:
             dataset, batches = self._translations(model)
         else:
             kind = type(model).__name__
-            raise ValueError(f"predict takes a NoiseGAN or a TranslationGAN, not a {kind}")
+            raise ValueError(f"predict takes a LatentModel or a TranslationGAN, not a {kind}")
         require(processes == 1 or not self.grid, "grid", True, "false with several processes")
         if len(batches) < processes:
             batches = [batch[i : i + 1] for batch in batches for i in range(len(batch))]
@@ -131,7 +132,7 @@ class Prediction:
             if value is not None:
                 raise ValueError(f"{name}={value!r} must be left out: {reason}")
 
-    def _samples(self, model: NoiseGAN) -> tuple[Dataset[Any], list[Any]]:
+    def _samples(self, model: LatentModel) -> tuple[Dataset[Any], list[Any]]:
         n = self.n or (len(self.labels) if isinstance(self.labels, list) else 64)
         one = isinstance(self.labels, int)
         labels: Any = [self.labels] * n if one else self.labels

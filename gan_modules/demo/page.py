@@ -11,9 +11,9 @@ import gradio as gr
 
 from gan_modules.demo.pictures import CLASSES, REACH, SamplePictures
 from gan_modules.demo.translations import TranslationPictures
-from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.sampling import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["CSS", "THEME", "build_page"]
 
@@ -58,7 +58,7 @@ LIVE: dict[str, Any] = {
 }
 
 
-def build_page(model: GANModule, step: int, source: str | Path) -> gr.Blocks:
+def build_page(model: GenerativeModule, step: int, source: str | Path) -> gr.Blocks:
     """The page of a model of the family of samples or of that of translations.
 
     Args:
@@ -70,8 +70,8 @@ def build_page(model: GANModule, step: int, source: str | Path) -> gr.Blocks:
         ValueError: if the model makes points, or is of no such family.
     """
     kind = type(model).__name__
-    if not isinstance(model, (NoiseGAN, TranslationGAN)):
-        raise ValueError(f"demo shows a NoiseGAN or a TranslationGAN, not a {kind}")
+    if not isinstance(model, (LatentModel, TranslationGAN)):
+        raise ValueError(f"demo shows a LatentModel or a TranslationGAN, not a {kind}")
     if len(model.image_shape) != 3:
         shape = model.image_shape
         raise ValueError(f"demo shows images, not points: {kind} has image_shape={shape}")
@@ -95,11 +95,11 @@ def build_page(model: GANModule, step: int, source: str | Path) -> gr.Blocks:
     return page
 
 
-def _about(model: NoiseGAN | TranslationGAN, step: int, source: str | Path) -> str:
+def _about(model: LatentModel | TranslationGAN, step: int, source: str | Path) -> str:
     channels, height, width = model.image_shape
     colours = {1: ", grey", 3: ", colour"}.get(channels, f", {channels} channels")
     facts = [f"{step:,} generator updates", f"{height} x {width}{colours}"]
-    if isinstance(model, NoiseGAN):
+    if isinstance(model, LatentModel):
         facts.append(f"{model.latent_dim} {model.latent_distribution} latents")
         facts += [f"{model.num_classes} classes"] if model.num_classes else []
     chips = "".join(f"<span>{fact}</span>" for fact in facts)

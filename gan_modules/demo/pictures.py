@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
-from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.sampling import LatentModel
 from gan_modules.tools.directions import Directions, latent_directions
 
 __all__ = ["SamplePictures"]
@@ -42,7 +42,7 @@ class SamplePictures:
         model: of images, not of points.
     """
 
-    def __init__(self, model: NoiseGAN) -> None:
+    def __init__(self, model: LatentModel) -> None:
         # otherwise two requests at once would leave each other's mode behind
         self.model = model.eval().requires_grad_(False)
         uniform = model.latent_distribution == "uniform"
@@ -71,7 +71,7 @@ class SamplePictures:
             seed: of the latents.
             n: number of samples; in rows of classes as many as fit, at least one of each.
             label: a class for all of them; None for one class per row.
-            truncation: see :meth:`NoiseGAN.latents`; from ``most_truncation`` on there is none.
+            truncation: see :meth:`LatentModel.latents`; from ``most_truncation`` on there is none.
         """
         columns, labels = ceil(sqrt(n)), None
         if self.model.num_classes and label is None:

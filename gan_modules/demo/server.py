@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from threading import Event
 
-from gan_modules.training.module import GANModule, require
+from gan_modules.errors import require
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["find_port", "serve"]
 
@@ -48,7 +49,7 @@ def _listen(host: str, port: int) -> None:
 
 
 def serve(
-    model: GANModule,
+    model: GenerativeModule,
     step: int,
     source: str | Path,
     host: str = "127.0.0.1",

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from gan_modules.training.module import raised_by
+from gan_modules.errors import raised_by
 
 __all__ = ["DiscriminatorFactory", "GeneratorFactory", "build"]
 

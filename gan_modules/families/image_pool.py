@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gan_modules.training.module import require
+from gan_modules.errors import require
 
 __all__ = ["ImagePool"]
 

@@ -1,12 +1,154 @@
-"""Ways through latent space, as pure functions."""
+"""What latents are drawn from, and ways through their space."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["slerp", "truncate_normal"]
+from gan_modules.errors import require
+
+__all__ = [
+    "CodedLatents",
+    "LatentDistribution",
+    "Latents",
+    "NormalLatents",
+    "SphereLatents",
+    "UniformLatents",
+    "make_latents",
+    "slerp",
+    "truncate_normal",
+]
+
+LatentDistribution = Literal["normal", "uniform", "sphere"]
+
+
+class Latents:
+    """A distribution of latents.
+
+    Args:
+        dim: size of a latent.
+    """
+
+    name: str
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def fill(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw into an empty tensor ``(n, dim)``, and return it."""
+        raise TypeError(f"{type(self).__name__} must say what it draws")
+
+    def truncate(self, z: Tensor, threshold: float) -> Tensor:
+        """Draw in towards the middle; raises ``ValueError`` for a threshold that has no meaning."""
+        raise ValueError(f"truncation={threshold} must be left out with {self.name} latents")
+
+    def between(self, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+        """From ``first`` at weight 0 to ``second`` at 1, along what is drawn often."""
+        return slerp(first, second, weight)
+
+
+class NormalLatents(Latents):
+    """N(0, 1)."""
+
+    name = "normal"
+
+    def fill(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw from N(0, 1)."""
+        return z.normal_(generator=generator)
+
+    def truncate(self, z: Tensor, threshold: float) -> Tensor:
+        """See :func:`truncate_normal`."""
+        require(threshold > 0, "truncation", threshold, "positive")
+        return truncate_normal(z, threshold)
+
+
+class UniformLatents(Latents):
+    """Uniform in [-1, 1)."""
+
+    name = "uniform"
+
+    def fill(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw from [-1, 1)."""
+        return z.uniform_(-1, 1, generator=generator)
+
+    def truncate(self, z: Tensor, threshold: float) -> Tensor:
+        """Scale by the threshold, in (0, 1]."""
+        require(0 < threshold <= 1, "truncation", threshold, "in (0, 1] for uniform latents")
+        return z * threshold
+
+    def between(self, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+        """A straight line."""
+        return torch.lerp(first, second, weight)
+
+
+class SphereLatents(Latents):
+    """Uniform on the sphere of radius ``sqrt(dim)``."""
+
+    name = "sphere"
+
+    def fill(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw from the sphere."""
+        return F.normalize(z.normal_(generator=generator), dim=-1) * math.sqrt(self.dim)
+
+
+class CodedLatents(Latents):
+    """Noise, then categorical codes as one-hot vectors, then continuous codes in [-1, 1).
+
+    Args:
+        noise: the distribution of what no code says.
+        categorical: number of categories of each categorical code.
+        continuous: number of continuous codes.
+    """
+
+    name = "coded"
+
+    def __init__(self, noise: Latents, categorical: tuple[int, ...], continuous: int) -> None:
+        super().__init__(noise.dim + sum(categorical) + continuous)
+        self.noise, self.categorical, self.continuous = noise, categorical, continuous
+
+    def split(self, z: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Noise, one-hot codes and continuous codes of latents ``(n, dim)``."""
+        noise, *codes, continuous = z.split(
+            [self.noise.dim, *self.categorical, self.continuous], dim=-1
+        )
+        return noise, codes, continuous
+
+    def fill(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Draw noise and codes."""
+        noise, codes, continuous = self.split(z)
+        parts = [self.noise.fill(torch.empty_like(noise), generator)]
+        for code in codes:
+            n, size = code.shape
+            drawn = torch.randint(size, (n,), device=z.device, generator=generator)
+            parts.append(F.one_hot(drawn, size).to(z.dtype))
+        parts.append(torch.empty_like(continuous).uniform_(-1, 1, generator=generator))
+        return torch.cat(parts, dim=1)
+
+    def truncate(self, z: Tensor, threshold: float) -> Tensor:
+        """Truncate the noise; codes stay."""
+        noise, codes, continuous = self.split(z)
+        return torch.cat([self.noise.truncate(noise, threshold), *codes, continuous], dim=-1)
+
+    def between(self, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+        """Codes of a category fade into one another in a straight line."""
+        a, b = self.split(first)[0], self.split(second)[0]
+        codes = torch.lerp(first[..., self.noise.dim :], second[..., self.noise.dim :], weight)
+        return torch.cat([self.noise.between(a, b, weight), codes], dim=-1)
+
+
+def make_latents(distribution: LatentDistribution, dim: int) -> Latents:
+    """The distribution of that name.
+
+    Raises:
+        ValueError: for any other name, or a size below 1.
+    """
+    kinds = {kind.name: kind for kind in (NormalLatents, UniformLatents, SphereLatents)}
+    require(dim >= 1, "latent_dim", dim, "at least 1")
+    right = "normal, uniform or sphere"
+    require(distribution in kinds, "latent_distribution", distribution, right)
+    return kinds[distribution](dim)
 
 
 def slerp(first: Tensor, second: Tensor, weight: float | Tensor) -> Tensor:

@@ -6,10 +6,11 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.layers.blocks import has_batch_norm
+from gan_modules.errors import raised_by, require
+from gan_modules.families.adversarial import GANModule
+from gan_modules.families.gates import mixes_samples
 from gan_modules.training.batches import Batch, as_batch, is_shape
-from gan_modules.training.fitting import FirstUse
-from gan_modules.training.module import GANModule, raised_by, require
+from gan_modules.training.fitting import Check, check_fakes, check_logits
 
 __all__ = ["Direction", "ImageNetworkFactory", "TranslationGAN"]
 
@@ -64,16 +65,16 @@ class TranslationGAN(GANModule):
         super().__init__(**kwargs)
         require(is_shape(image_shape, (3,)), "image_shape", image_shape, "(C, H, W)")
         self.image_shape = tuple(image_shape)
-        self.set_networks(
-            self._pair("generator", generator, self.build_generator, DIRECTIONS),
-            self._pair("discriminator", discriminator, self.build_discriminator, DOMAINS),
+        self._given = (generator, discriminator)
+
+    def build_networks(self) -> None:
+        """A generator per direction and a discriminator per domain."""
+        generator, discriminator = self._given
+        self._given = (None, None)
+        self.generator = self._pair("generator", generator, self.build_generator, DIRECTIONS)
+        self.discriminator = self._pair(
+            "discriminator", discriminator, self.build_discriminator, DOMAINS
         )
-        self._in_one_pass = {
-            name: not has_batch_norm(network)
-            for networks in (self.generator, self.discriminator)
-            for name, network in networks.items()
-        }
-        self._first_use = FirstUse()
 
     def _pair(
         self, player: str, given: Any, default: Callable[[], nn.Module], keys: Sequence[str]
@@ -101,26 +102,31 @@ class TranslationGAN(GANModule):
     def generate(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Fakes for domain A, made of the images of B, and for B, made of those of A."""
         images_a, images_b = self.domains(batch)
-        return self._outputs("b_to_a", images_b), self._outputs("a_to_b", images_a)
+        return self.generator["b_to_a"](images_b), self.generator["a_to_b"](images_a)
 
     def apply_to_both(
         self, name: Literal["a_to_b", "b_to_a", "a", "b"], first: Tensor, second: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Outputs of one network for two batches, in one forward pass where that changes nothing.
 
-        Batch normalisation would mix the two: a network that has it takes two passes. Override
-        this for networks that mix samples in another way.
+        Whatever mixes samples would mix the two: such a network takes two passes.
         """
-        if not self._in_one_pass[name]:
-            return self._outputs(name, first), self._outputs(name, second)
-        outputs = self._outputs(name, torch.cat([first, second]))
-        one, other = outputs.split([len(first), len(second)])
+        network = self._network(name)
+        if mixes_samples(network):
+            return network(first), network(second)
+        one, other = network(torch.cat([first, second])).split([len(first), len(second)])
         return one, other
 
-    def _outputs(self, name: Literal["a_to_b", "b_to_a", "a", "b"], images: Tensor) -> Tensor:
-        if name in DIRECTIONS:
-            return self._first_use.fakes(name, self.generator[name], images, images)
-        return self._first_use.logits(f"discriminator {name}", self.discriminator[name], images)
+    def _network(self, name: Literal["a_to_b", "b_to_a", "a", "b"]) -> nn.Module:
+        return (self.generator if name in DIRECTIONS else self.discriminator)[name]
+
+    def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
+        """Generators keep the images' shape, discriminators judge every image."""
+        fakes = check_fakes(images)
+        return {
+            **{direction: (self.generator[direction], fakes) for direction in DIRECTIONS},
+            **{f"discriminator {d}": (self.discriminator[d], check_logits) for d in DOMAINS},
+        }
 
     # ---- translation ---------------------------------------------------------------------------
 

@@ -6,10 +6,10 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_modules.errors import require
 from gan_modules.metrics.cache import TensorCache, digest
 from gan_modules.metrics.data import RealData, subset_rows
 from gan_modules.metrics.features import FeatureNetwork, as_bytes, snake_case
-from gan_modules.training.module import require
 
 __all__ = ["Classifier", "ClassifierFeatures", "accuracy", "train_classifier"]
 

@@ -12,7 +12,7 @@ from gan_modules.families.noise import NoiseGAN
 from gan_modules.families.translation import Direction, TranslationGAN
 from gan_modules.metrics.data import RealData, Split, subset_rows
 from gan_modules.metrics.randomness import derive_seed, seed_generators
-from gan_modules.training.module import GANModule
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["Comparison", "Plan", "comparisons"]
 
@@ -69,7 +69,7 @@ class Comparison:
 
 
 @singledispatch
-def comparisons(model: GANModule, data: RealData, plan: Plan) -> Sequence[Comparison]:
+def comparisons(model: GenerativeModule, data: RealData, plan: Plan) -> Sequence[Comparison]:
     """What there is to compare of a model; another family registers its own answer.
 
     Raises:

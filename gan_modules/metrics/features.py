@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan_modules.errors import require
 from gan_modules.metrics.cache import TensorCache, digest, weights_digest
 from gan_modules.metrics.data import RealData
-from gan_modules.training.module import require
 
 __all__ = [
     "FeatureNetwork",

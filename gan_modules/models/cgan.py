@@ -1,6 +1,5 @@
 """cGAN: Conditional Generative Adversarial Nets (Mirza & Osindero 2014, arXiv:1411.1784)."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -9,8 +8,6 @@ from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import CGANDiscriminator, CGANGenerator
 from gan_modules.objectives.losses import AdversarialLossName, adversarial_loss
 from gan_modules.training.batches import Batch
-from gan_modules.training.module import OptimizerFactory
-from gan_modules.training.optimizers import dcgan_adam
 
 __all__ = ["CGAN"]
 
@@ -28,16 +25,12 @@ class CGAN(NoiseGAN):
     it, too; what is sampled is the averaged generator (``ema_decay=0`` gives the paper's).
 
     Args:
-        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
         num_classes: number of classes; from the command line it comes with the data.
-        latent_dim: size of the latent vector.
         latent_distribution: ``"uniform"``, or ``"normal"``.
         loss: the adversarial loss; the paper's is the original GAN's, trained as
             ``"non_saturating"``.
         label_smoothing: the target of real images is ``1 - label_smoothing``; 0 in the paper.
-        generator_optimizer: called with the generator's parameters.
-        discriminator_optimizer: called with the discriminator's parameters.
-        **kwargs: options of :class:`NoiseGAN` and :class:`GANModule`.
+        **kwargs: options of :class:`NoiseGAN`.
 
     Raises:
         ValueError: if an option is out of its range, as ``num_classes`` below 2 is.
@@ -46,24 +39,16 @@ class CGAN(NoiseGAN):
     def __init__(
         self,
         *,
-        image_shape: Sequence[int],
         num_classes: int,
-        latent_dim: int = 100,
         latent_distribution: Literal["normal", "uniform"] = "uniform",
         loss: AdversarialLossName = "non_saturating",
         label_smoothing: float = 0.0,
-        generator_optimizer: OptimizerFactory = dcgan_adam,
-        discriminator_optimizer: OptimizerFactory = dcgan_adam,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            image_shape=image_shape,
             num_classes=num_classes,
             conditional=True,
-            latent_dim=latent_dim,
             latent_distribution=latent_distribution,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
         self.loss = adversarial_loss(loss, label_smoothing)
@@ -84,5 +69,5 @@ class CGAN(NoiseGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[log D(G(z | y) | y)]``."""
-        logits = self.discriminate(self.generate(batch), batch[1])
+        logits = self.judge(self.generate(batch), batch[1]).logits
         return {"adversarial": self.loss.generator(logits)}

@@ -1,22 +1,19 @@
 """CycleGAN: Unpaired Image-to-Image Translation (Zhu et al. 2017, arXiv:1703.10593)."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_modules.errors import require
 from gan_modules.families.image_pool import ImagePool
 from gan_modules.families.translation import TranslationGAN
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator, deepest_patchgan
 from gan_modules.objectives.losses import AdversarialLossName, adversarial_loss
 from gan_modules.training.batches import Batch
-from gan_modules.training.module import OptimizerFactory, require
-from gan_modules.training.optimizers import dcgan_adam
 
 __all__ = ["CycleGAN"]
 
@@ -52,17 +49,13 @@ class CycleGAN(TranslationGAN):
     changes nothing without batch normalisation.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
         cycle_weight: weight of both cycle losses, lambda in the paper.
         identity_weight: weight of both identity losses, 0.5 lambda in the paper; 0 saves their
             computation.
         pool_size: fakes kept per domain to show the discriminators again; 0 shows the newest only.
         loss: adversarial loss. The paper's is ``"least_squares"``, for a discriminator half the
             sum over real and fake images; the other losses are whole sums.
-        generator_optimizer: called with the parameters of both generators. The official code's is
-            Adam with learning rate 2e-4 and betas (0.5, 0.999), as DCGAN's.
-        discriminator_optimizer: called with the parameters of both discriminators.
-        **kwargs: options of :class:`TranslationGAN` and :class:`GANModule`.
+        **kwargs: options of :class:`TranslationGAN`.
 
     Raises:
         ValueError: if an option is out of its range or the default networks do not fit
@@ -70,24 +63,18 @@ class CycleGAN(TranslationGAN):
     """
 
     # the history of fakes, and what both players use, lie outside
-    compilable = ("generate", "_translate", "_discriminator_terms", "_generator_terms")
+    compilable = ("generate", "shared", "_discriminator_terms", "_generator_terms")
 
     def __init__(
         self,
         *,
-        image_shape: Sequence[int],
         cycle_weight: float = 10.0,
         identity_weight: float = 5.0,
         pool_size: int = 50,
         loss: AdversarialLossName = "least_squares",
-        generator_optimizer: OptimizerFactory = dcgan_adam,
-        discriminator_optimizer: OptimizerFactory = dcgan_adam,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            image_shape=image_shape,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
         for name, weight in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
@@ -95,7 +82,6 @@ class CycleGAN(TranslationGAN):
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
         self.loss = adversarial_loss(loss)
-        self._translated: tuple[Batch, _Translations] | None = None
         self.pools = {"a": ImagePool(pool_size), "b": ImagePool(pool_size)}
 
     def build_generator(self) -> nn.Module:
@@ -108,19 +94,10 @@ class CycleGAN(TranslationGAN):
             self.image_shape, n_layers=min(3, deepest_patchgan(self.image_shape))
         )
 
-    @contextmanager
-    def prepared(self, batch: Batch) -> Iterator[None]:
-        """Translate once for both players: the discriminators' step leaves the generators alone."""
-        self._translated = (batch, self.compiled("_translate")(batch))
-        try:
-            yield
-        finally:
-            self._translated = None
-
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``(E[(D(x) - 1)^2] + E[D(fake)^2]) / 2`` per domain, with fakes from its history."""
         real_a, real_b = self.domains(batch)
-        translated = self._translated_before(batch)
+        translated: _Translations | None = self._shared_now
         fake_a, fake_b = (
             self.compiled("generate")(batch) if translated is None else translated.fakes
         )
@@ -141,7 +118,7 @@ class CycleGAN(TranslationGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Per direction ``E[(D(G(x)) - 1)^2]``; per domain ``|F(G(x)) - x|`` and ``|F(x) - x|``."""
-        translated = self._translated_before(batch) or self.compiled("_translate")(batch)
+        translated = self._shared_now or self.compiled("shared")(batch)
         terms: dict[str, Tensor] = self.compiled("_generator_terms")(batch, translated)
         return terms
 
@@ -159,19 +136,14 @@ class CycleGAN(TranslationGAN):
         terms["b_to_a"] = self.loss.generator(self.discriminator["a"](fake_a))
         return terms
 
-    def _translate(self, batch: Batch) -> _Translations:
+    def shared(self, batch: Batch) -> _Translations:
+        """Translate once for both players: the discriminators' step leaves the generators alone."""
         a, b = self.domains(batch)
         if not self.identity_weight:
             return _Translations(*self.generate(batch))
         fake_a, same_a = self.apply_to_both("b_to_a", b, a)
         fake_b, same_b = self.apply_to_both("a_to_b", a, b)
         return _Translations(fake_a, fake_b, same_a, same_b)
-
-    def _translated_before(self, batch: Batch) -> _Translations | None:
-        """What is prepared, if it is of this part of the training batch."""
-        if self._translated is not None and self._translated[0] is batch:
-            return self._translated[1]
-        return None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the history of fakes of every rank, for exact resuming."""

@@ -1,6 +1,5 @@
 """DCGAN: Unsupervised Representation Learning with Deep Convolutional GANs (arXiv:1511.06434)."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -9,8 +8,6 @@ from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import DCGANDiscriminator, DCGANGenerator
 from gan_modules.objectives.losses import AdversarialLossName, adversarial_loss
 from gan_modules.training.batches import Batch
-from gan_modules.training.module import OptimizerFactory
-from gan_modules.training.optimizers import dcgan_adam
 
 __all__ = ["DCGAN"]
 
@@ -24,41 +21,33 @@ class DCGAN(NoiseGAN):
     The networks at 64 pixels are those of figure 1: 1,024 channels at 4x4, half as many with every
     doubling; at 32 and 128 pixels there is one doubling less or more.
 
+    As in dcgan.torch and pytorch/examples, both players see the same fakes (``share_fakes=False``
+    draws some for each).
+
     Deviation: what is sampled is the averaged generator (``ema_decay=0`` gives the paper's).
 
     Args:
-        image_shape: ``(C, S, S)`` of the images, S = 8, 16, 32, ...; from the command line it comes
-            with the data.
-        latent_dim: size of the latent vector.
         latent_distribution: ``"uniform"``, or ``"normal"`` as in most later code.
         loss: the adversarial loss; the paper's is ``"non_saturating"``.
         label_smoothing: the target of real images is ``1 - label_smoothing``; 0 in the paper.
-        generator_optimizer: called with the generator's parameters.
-        discriminator_optimizer: called with the discriminator's parameters.
-        **kwargs: options of :class:`NoiseGAN` and :class:`GANModule`.
+        **kwargs: options of :class:`NoiseGAN`.
 
     Raises:
         ValueError: if an option is out of its range or the networks do not fit the images.
     """
 
+    shares_fakes = True
+
     def __init__(
         self,
         *,
-        image_shape: Sequence[int],
-        latent_dim: int = 100,
         latent_distribution: Literal["normal", "uniform"] = "uniform",
         loss: AdversarialLossName = "non_saturating",
         label_smoothing: float = 0.0,
-        generator_optimizer: OptimizerFactory = dcgan_adam,
-        discriminator_optimizer: OptimizerFactory = dcgan_adam,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            image_shape=image_shape,
-            latent_dim=latent_dim,
             latent_distribution=latent_distribution,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
         self.loss = adversarial_loss(loss, label_smoothing)
@@ -79,5 +68,5 @@ class DCGAN(NoiseGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[log D(G(z))]``."""
-        logits = self.discriminate(self.generate(batch), batch[1])
+        logits = self.judge(self.generate(batch), batch[1]).logits
         return {"adversarial": self.loss.generator(logits)}

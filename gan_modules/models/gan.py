@@ -1,16 +1,14 @@
 """GAN: Generative Adversarial Networks (Goodfellow et al. 2014, arXiv:1406.2661)."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 from gan_modules.objectives.losses import adversarial_loss
 from gan_modules.training.batches import Batch
-from gan_modules.training.module import OptimizerFactory, require
-from gan_modules.training.optimizers import dcgan_adam
 
 __all__ = ["GAN"]
 
@@ -29,18 +27,13 @@ class GAN(NoiseGAN):
     paper's).
 
     Args:
-        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
-        latent_dim: size of the latent vector.
         latent_distribution: ``"uniform"``, or ``"normal"``.
         loss: the generator's loss: ``"non_saturating"``, with which section 3 trains in practice,
             or ``"minimax"``, the one of algorithm 1, whose gradient vanishes where the
             discriminator is sure.
         label_smoothing: the target of real images is ``1 - label_smoothing`` (arXiv:1606.03498);
             0 in the paper.
-        n_critic: discriminator updates per generator update, k in the paper.
-        generator_optimizer: called with the generator's parameters.
-        discriminator_optimizer: called with the discriminator's parameters.
-        **kwargs: options of :class:`NoiseGAN` and :class:`GANModule`.
+        **kwargs: options of :class:`NoiseGAN`.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -49,23 +42,13 @@ class GAN(NoiseGAN):
     def __init__(
         self,
         *,
-        image_shape: Sequence[int],
-        latent_dim: int = 100,
         latent_distribution: Literal["normal", "uniform"] = "uniform",
         loss: Literal["non_saturating", "minimax"] = "non_saturating",
         label_smoothing: float = 0.0,
-        n_critic: int = 1,
-        generator_optimizer: OptimizerFactory = dcgan_adam,
-        discriminator_optimizer: OptimizerFactory = dcgan_adam,
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            image_shape=image_shape,
-            latent_dim=latent_dim,
             latent_distribution=latent_distribution,
-            n_critic=n_critic,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
         require(loss in ("non_saturating", "minimax"), "loss", loss, "non_saturating or minimax")
@@ -94,5 +77,5 @@ class GAN(NoiseGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[log D(G(z))]``, or ``E[log(1 - D(G(z)))]`` with ``loss="minimax"``."""
-        logits = self.discriminate(self.generate(batch), batch[1])
+        logits = self.judge(self.generate(batch), batch[1]).logits
         return {"adversarial": self.loss.generator(logits)}

@@ -1,17 +1,19 @@
 """WGAN: Wasserstein GAN (Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875)."""
 
 from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import RMSprop
 
+from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import DCGANDiscriminator, DCGANGenerator
 from gan_modules.objectives.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 from gan_modules.training.batches import Batch
-from gan_modules.training.module import OptimizerFactory, require
+from gan_modules.training.players import OptimizerFactory
 
 __all__ = ["WGAN"]
 
@@ -31,7 +33,6 @@ class WGAN(NoiseGAN):
     Deviation: what is sampled is the averaged generator (``ema_decay=0`` gives the paper's).
 
     Args:
-        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
         latent_dim: size of the latent vector.
         n_critic: critic updates per generator update.
         clip_value: after every update, each weight of the critic is clipped to
@@ -42,7 +43,7 @@ class WGAN(NoiseGAN):
         generator_optimizer: called with the generator's parameters.
         discriminator_optimizer: called with the critic's parameters. Momentum (Adam) is advised
             against by the paper.
-        **kwargs: options of :class:`NoiseGAN` and :class:`GANModule`.
+        **kwargs: options of :class:`NoiseGAN`.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -51,7 +52,6 @@ class WGAN(NoiseGAN):
     def __init__(
         self,
         *,
-        image_shape: Sequence[int],
         latent_dim: int = 100,
         n_critic: int = 5,
         clip_value: float = 0.01,
@@ -61,7 +61,6 @@ class WGAN(NoiseGAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            image_shape=image_shape,
             latent_dim=latent_dim,
             n_critic=n_critic,
             generator_optimizer=generator_optimizer,
@@ -83,19 +82,19 @@ class WGAN(NoiseGAN):
     def on_fit_start(self) -> None:
         """Clip the critic's weights whenever its optimizer has stepped."""
         super().on_fit_start()
-        _, critic = self._lightning_optimizers()
-        critic.optimizer.register_step_post_hook(self._clip_weights)
+        self._optimizers["discriminator"].optimizer.register_step_post_hook(self._clip_weights)
 
     @torch.no_grad()
     def _clip_weights(self, *_: Any) -> None:
         for parameter in self.discriminator.parameters():
             parameter.clamp_(-self.clip_value, self.clip_value)
 
-    def discriminator_updates(self) -> int:
-        """``n_critic``, or 100 while warming up."""
+    def turns(self, parts: Sequence[Batch]) -> Sequence[tuple[str, Batch]]:
+        """``n_critic`` critic updates, or 100 while warming up, then the generator's."""
         step = self.global_step
         warming_up = self.critic_warmup and (step < 25 or step % 500 == 0)
-        return 100 if warming_up else self.n_critic
+        updates = islice(cycle(parts), 100 if warming_up else len(parts))
+        return [*(("discriminator", part) for part in updates), ("generator", parts[-1])]
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``E[D(G(z))] - E[D(x)]``."""
@@ -105,5 +104,5 @@ class WGAN(NoiseGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[D(G(z))]``."""
-        fake_scores = self.discriminate(self.generate(batch), batch[1])
+        fake_scores = self.judge(self.generate(batch), batch[1]).logits
         return {"adversarial": wasserstein_generator_loss(fake_scores)}

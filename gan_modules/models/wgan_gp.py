@@ -1,21 +1,20 @@
 """WGAN-GP: Improved Training of Wasserstein GANs (Gulrajani et al. 2017, arXiv:1704.00028)."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
-from gan_modules.networks import MLPDiscriminator, ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.layers.blocks import has_batch_norm
 from gan_modules.objectives.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
-from gan_modules.objectives.penalties import gradient_penalty, positions_between, unit_norm_penalty
+from gan_modules.objectives.penalties import gradient_penalty
 from gan_modules.training.batches import Batch
-from gan_modules.training.listeners import overrides
-from gan_modules.training.module import OptimizerFactory, require
+from gan_modules.training.players import OptimizerFactory
 
 __all__ = ["WGANGP"]
 
@@ -31,17 +30,15 @@ class WGANGP(NoiseGAN):
     Algorithm 1 of the paper with its default values; the default networks are those of its
     CIFAR-10 experiment. Deviations: what is sampled is the averaged generator
     (``ema_decay=0`` gives the paper's), and real and fake images go through the critic together,
-    which changes nothing because no layer of it mixes samples. The input gradients of an MLP are
-    computed in closed form, which changes nothing but rounding.
+    which changes nothing because no layer of it mixes samples.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
         latent_dim: size of the latent vector.
         n_critic: critic updates per generator update.
         gp_weight: weight of the gradient penalty, lambda in the paper.
         generator_optimizer: called with the generator's parameters.
         discriminator_optimizer: called with the critic's parameters.
-        **kwargs: options of :class:`NoiseGAN` and :class:`GANModule`.
+        **kwargs: options of :class:`NoiseGAN`.
 
     Raises:
         ValueError: if an option is out of its range, or the critic has batch normalisation: the
@@ -51,7 +48,6 @@ class WGANGP(NoiseGAN):
     def __init__(
         self,
         *,
-        image_shape: Sequence[int],
         latent_dim: int = 128,
         n_critic: int = 5,
         gp_weight: float = 10.0,
@@ -60,7 +56,6 @@ class WGANGP(NoiseGAN):
         **kwargs: Any,
     ) -> None:
         super().__init__(
-            image_shape=image_shape,
             latent_dim=latent_dim,
             n_critic=n_critic,
             generator_optimizer=generator_optimizer,
@@ -68,12 +63,16 @@ class WGANGP(NoiseGAN):
             **kwargs,
         )
         require(0 <= gp_weight < math.inf, "gp_weight", gp_weight, "at least 0 and finite")
+        self.gp_weight = gp_weight
+
+    def build_networks(self) -> None:
+        """Refuse a critic under which the penalty of one sample depends on the others."""
+        super().build_networks()
         if has_batch_norm(self.discriminator):
             raise ValueError(
                 "discriminator has batch normalisation, under which the gradient penalty of one "
                 "sample depends on the others: give it norm=layer or norm=none"
             )
-        self.gp_weight = gp_weight
 
     def build_generator(self) -> nn.Module:
         """The residual generator of the CIFAR-10 experiment."""
@@ -87,39 +86,14 @@ class WGANGP(NoiseGAN):
         """``E[D(G(z))] - E[D(x)] + gp_weight E[(||grad D(x_hat)|| - 1)^2]``."""
         real, labels = batch
         fake = self.generate(batch)
-        real_scores, fake_scores, penalty = self.scores_and_penalty(real, fake, labels)
+        real_scores, fake_scores = self.discriminate_both(real, fake, labels)
+        penalty = gradient_penalty(lambda x: self.judge(x, labels).logits, real, fake)
         return {
             "wasserstein": wasserstein_discriminator_loss(real_scores, fake_scores),
             "gradient_penalty": self.gp_weight * penalty,
         }
 
-    def scores_and_penalty(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores ``(N,)`` of real and of fake images, and the penalty before it is weighted.
-
-        An MLP gives scores and gradients at once, which changes nothing but rounding.
-        """
-        critic = self.discriminator
-        changed = any(overrides(self, NoiseGAN, x) for x in ("discriminate", "discriminate_both"))
-        if isinstance(critic, MLPDiscriminator) and critic.gives_gradients and not changed:
-            position = positions_between(real, fake)
-            gradients = real  # until judged
-
-            def judge(images: Tensor, *labels: Tensor) -> Tensor:
-                nonlocal gradients
-                scores, gradients = critic.logits_and_gradients(images, position, *labels)
-                return scores
-
-            both = [condition.repeat(2) for condition in self.condition(labels)]
-            scores = self._first_use.logits("discriminator", judge, torch.cat([real, fake]), *both)
-            real_scores, fake_scores = scores.chunk(2)
-            return real_scores, fake_scores, unit_norm_penalty(gradients)
-        real_scores, fake_scores = self.discriminate_both(real, fake, labels)
-        penalty = gradient_penalty(lambda x: self.discriminate(x, labels), real, fake)
-        return real_scores, fake_scores, penalty
-
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[D(G(z))]``."""
-        fake_scores = self.discriminate(self.generate(batch), batch[1])
+        fake_scores = self.judge(self.generate(batch), batch[1]).logits
         return {"adversarial": wasserstein_generator_loss(fake_scores)}

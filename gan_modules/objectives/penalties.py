@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["gradient_penalty", "positions_between", "unit_norm_penalty"]
+__all__ = ["gradient_penalty", "input_gradients", "positions_between", "unit_norm_penalty"]
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
         real, fake = real.float(), fake.float()
     with torch.autocast(device, enabled=False):
         interpolated = torch.lerp(fake, real, position.reshape(-1, *(1,) * (real.ndim - 1)))
-        return unit_norm_penalty(_input_gradients(critic, interpolated))
+        return unit_norm_penalty(input_gradients(critic, interpolated))
 
 
 def positions_between(real: Tensor, fake: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ def unit_norm_penalty(gradients: Tensor) -> Tensor:
     return penalty
 
 
-def _input_gradients(critic: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
+def input_gradients(critic: Callable[[Tensor], Tensor], samples: Tensor) -> Tensor:
     """Gradient of each sample's score, with graph."""
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         # a third of a millisecond less than the other way on a CPU

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_modules.families.noise import NoiseGAN
-from gan_modules.training.module import require
+from gan_modules.errors import require
+from gan_modules.families.sampling import LatentModel
 
 __all__ = ["Directions", "image_metric", "latent_directions", "principal_directions"]
 
@@ -67,7 +67,7 @@ def principal_directions(metric: Tensor, n: int) -> Directions:
 
 @torch.no_grad()
 def latent_directions(
-    model: NoiseGAN, n: int, n_latents: int = 10, seed: int = 0, step: float = 0.1
+    model: LatentModel, n: int, n_latents: int = 10, seed: int = 0, step: float = 0.1
 ) -> Directions:
     """The latent directions that change a model's images most, on average over random latents.
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_modules.families.noise import NoiseGAN
+from gan_modules.errors import require
+from gan_modules.families.sampling import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
-from gan_modules.training.module import GANModule, require
+from gan_modules.training.module import GenerativeModule
 
 __all__ = ["to_exported_program", "to_onnx"]
 
@@ -35,7 +36,7 @@ class _Exportable(NamedTuple):
 
 
 def to_onnx(
-    model: GANModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-5
+    model: GenerativeModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-5
 ) -> Path:
     """Write the averaged generator as an ONNX file, and check it with ONNX Runtime.
 
@@ -99,7 +100,7 @@ def to_onnx(
 
 
 def to_exported_program(
-    model: GANModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-5
+    model: GenerativeModule, path: str | Path, direction: str | None = None, tolerance: float = 1e-5
 ) -> Path:
     """Write the averaged generator as ``torch.export`` does, and check it.
 
@@ -133,9 +134,9 @@ def to_exported_program(
     )
 
 
-def _exportable(model: GANModule, direction: str | None) -> _Exportable:
+def _exportable(model: GenerativeModule, direction: str | None) -> _Exportable:
     facts = {"class": type(model).__name__, "range": "[-1, 1]"}
-    if isinstance(model, NoiseGAN):
+    if isinstance(model, LatentModel):
         require(direction is None, "direction", direction, "left out: the model draws samples")
         inputs: dict[str, Callable[[int], Tensor]] = {
             "latents": lambda n: model.latents(n, seed=n).cpu().float()
@@ -151,7 +152,7 @@ def _exportable(model: GANModule, direction: str | None) -> _Exportable:
         facts |= {"direction": str(direction)}
     else:
         kind = type(model).__name__
-        raise ValueError(f"a NoiseGAN or a TranslationGAN can be exported, not a {kind}")
+        raise ValueError(f"a LatentModel or a TranslationGAN can be exported, not a {kind}")
     copy = deepcopy(network).cpu().float().eval().requires_grad_(False)
     # weights in another order in memory could not be packed
     copy = copy.to(memory_format=torch.contiguous_format)
@@ -214,7 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"{chosen.path} exists: name another file")
     try:
         load = (
-            GANModule.from_run if Path(chosen.source).is_dir() else GANModule.load_from_checkpoint
+            GenerativeModule.from_run
+            if Path(chosen.source).is_dir()
+            else GenerativeModule.load_from_checkpoint
         )
         print(writers[chosen.path.suffix](load(chosen.source), chosen.path, chosen.direction))
     except (ImportError, OSError, ValueError) as error:

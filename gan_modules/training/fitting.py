@@ -1,81 +1,93 @@
-"""Networks that do not go with each other or with the images, told from their first use."""
+"""Networks that do not go with each other or with the images, told before anything is trained."""
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["FirstUse"]
+__all__ = ["Check", "check_fakes", "check_logits", "tried", "try_network"]
 
 
-class FirstUse:
-    """Calls networks; what does not fit is said in one line, before anything is trained.
+Check = Callable[[str, Any, tuple[Any, ...]], None]
 
-    That is the first time only: later calls cost next to nothing.
+
+@contextmanager
+def tried(networks: Mapping[str, tuple[nn.Module, Check]]) -> Iterator[None]:
+    """Have what does not fit said in one line; that is done in the first iteration only.
+
+    Args:
+        networks: by the name for messages: each network, and what looks at its name, its output and
+            its inputs.
     """
+    # a network that plays two parts goes by the name of the first
+    once = {id(network): name for name, (network, _) in reversed([*networks.items()])}
+    own: list[tuple[nn.Module, Callable[..., Any] | None]] = []
+    for name in once.values():
+        network, check = networks[name]
+        own.append((network, network.__dict__.get("forward")))
+        vars(network)["forward"] = _watched(name, network.forward, check)
+    try:
+        yield
+    finally:
+        for network, forward in own:
+            del vars(network)["forward"]
+            if forward is not None:
+                vars(network)["forward"] = forward
 
-    def __init__(self) -> None:
-        self._checked: set[str] = set()
 
-    def fakes(self, name: str, network: nn.Module, real: Tensor, *inputs: Tensor) -> Tensor:
-        """What a generator makes of its inputs.
+def _watched(name: str, forward: Callable[..., Any], check: Check) -> Callable[..., Any]:
+    def call(*inputs: Any, **options: Any) -> Any:
+        output = try_network(name, partial(forward, **options), *inputs)
+        check(name, output, inputs)
+        return output
 
-        Args:
-            name: of the network, for messages.
-            network: called with the inputs.
-            real: images ``(N, C, H, W)`` whose shape the fakes must have.
-            *inputs: latents or images, and labels where the model is conditional.
+    return call
 
-        Raises:
-            ValueError: if the network does not take such inputs, or makes something else.
-        """
-        if name in self._checked:
-            return cast(Tensor, network(*inputs))
-        fakes: Tensor = self._try(name, network, inputs)
-        if _shape(fakes) != tuple(real.shape):
+
+def try_network(name: str, network: Callable[..., Any], *inputs: Tensor) -> Any:
+    """What a network makes of its inputs.
+
+    Raises:
+        ValueError: if it does not take such inputs, in one line that names it.
+    """
+    try:
+        return network(*inputs)
+    except (RuntimeError, TypeError) as error:
+        if type(error) not in (RuntimeError, TypeError):  # such as out of memory
+            raise
+        given = " and ".join(
+            f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            for x in inputs
+        )
+        reason = " ".join(str(error).split("\n\n")[0].split())
+        raise ValueError(f"{name} cannot take {given}: {reason}") from error
+
+
+def check_fakes(real: Tensor) -> Check:
+    """Raises ``ValueError`` unless a generator makes images of the real ones' shape."""
+
+    def check(name: str, fakes: Any, inputs: tuple[Any, ...]) -> None:
+        right = (len(inputs[0]), *real.shape[1:])
+        if _shape(fakes) != right:
             raise ValueError(
-                f"{name} makes images of shape {_shape(fakes)}, the real ones are of "
-                f"{tuple(real.shape)}: it must be built for their image_shape"
+                f"{name} makes images of shape {_shape(fakes)}, the real ones are of {right}: "
+                "it must be built for their image_shape"
             )
-        self._checked.add(name)
-        return fakes
 
-    def logits(
-        self, name: str, network: Callable[..., Any], images: Tensor, *labels: Tensor
-    ) -> Tensor:
-        """What a discriminator says about images.
+    return check
 
-        Args:
-            name: of the network, for messages.
-            network: called with the images and the labels.
-            images: of shape ``(N, C, H, W)``.
-            *labels: their labels, where the model is conditional.
 
-        Raises:
-            ValueError: if the network does not take such inputs, or does not judge every image.
-        """
-        if name in self._checked:
-            return cast(Tensor, network(images, *labels))
-        logits: Tensor = self._try(name, network, (images, *labels))
-        shape = _shape(logits)
-        if not isinstance(shape, tuple) or not shape or shape[0] % len(images):
-            raise ValueError(
-                f"{name} gives logits of shape {shape} for {len(images)} images: there must be "
-                "one (or more) for each"
-            )
-        self._checked.add(name)
-        return logits
-
-    @staticmethod
-    def _try(name: str, network: Callable[..., Any], inputs: tuple[Tensor, ...]) -> Any:
-        try:
-            return network(*inputs)
-        except (RuntimeError, TypeError) as error:
-            if type(error) not in (RuntimeError, TypeError):  # such as out of memory
-                raise
-            given = " and ".join(f"{x.dtype} of shape {tuple(x.shape)}" for x in inputs)
-            reason = " ".join(str(error).split("\n\n")[0].split())
-            raise ValueError(f"{name} cannot take {given}: {reason}") from error
+def check_logits(name: str, output: Any, inputs: tuple[Any, ...]) -> None:
+    """Raise ``ValueError`` unless a discriminator judges every image."""
+    # one that gives more than logits is called by a discriminate of its own
+    shape = _shape(output[0] if isinstance(output, tuple) and output else output)
+    if not isinstance(shape, tuple) or not shape or shape[0] % len(inputs[0]):
+        raise ValueError(
+            f"{name} gives logits of shape {shape} for {len(inputs[0])} images: there must be "
+            "one (or more) for each"
+        )
 
 
 def _shape(output: Any) -> tuple[int, ...] | str:

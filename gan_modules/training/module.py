@@ -1,27 +1,22 @@
-"""The adversarial training loop, written once for every variant."""
+"""The training loop, written once for every model."""
 
-import hashlib
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+import inspect
+from abc import ABC, ABCMeta, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
-from functools import reduce
-from itertools import cycle, islice
-from operator import add
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.checkpoints.pretrained import PretrainedModule
+from gan_modules.errors import require
 from gan_modules.networks.layers.blocks import running_statistics
+from gan_modules.training.averaging import Averaging
 from gan_modules.training.batches import (
     Batch,
     as_batch,
@@ -30,63 +25,69 @@ from gan_modules.training.batches import (
     split_batch,
 )
 from gan_modules.training.compiling import check_compiler, compile_methods, run_without_effect
-from gan_modules.training.listeners import updates_are_plain
-from gan_modules.training.optimizers import (
-    check_optimizer,
-    lay_out_like_weights,
-    look_for_gpus_once,
+from gan_modules.training.fitting import Check, tried
+from gan_modules.training.optimizers import look_for_gpus_once
+from gan_modules.training.players import (
+    PlayerOptions,
+    configure_player,
+    frozen,
+    in_order_of,
+    owned_parameters,
 )
+from gan_modules.training.ranks import average_over_ranks
+from gan_modules.training.reporting import Reporting, logging_is_due, named, with_sum
+from gan_modules.training.seeding import seed_iteration
+from gan_modules.training.steppers import choose_stepper
 from gan_modules.training.strategies import check_strategy
 from gan_modules.training.term_watch import TermWatch, require_finite
 
-__all__ = ["GANModule", "OptimizerFactory", "SchedulerFactory", "raised_by", "require"]
-
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-SchedulerFactory = Callable[[Optimizer], LRScheduler]
-Player = Literal["generator", "discriminator"]
-PLAYERS: tuple[Player, ...] = ("generator", "discriminator")
+__all__ = ["GenerativeModule"]
 
 
-class GANModule(PretrainedModule, ABC):
-    """One generator against one discriminator, trained with manual optimization.
+class _Built(ABCMeta):
+    """Builds networks once the whole ``__init__`` has run, a subclass's own lines among it."""
 
-    A variant calls :meth:`set_networks` at the end of its ``__init__`` and answers four questions:
-    :meth:`build_generator`, :meth:`build_discriminator`, :meth:`discriminator_losses` and
-    :meth:`generator_losses`. Everything else is done here.
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        # what a class is called with is not what this metaclass's __call__ says
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=[*signature.parameters.values()][1:])
 
-    One ``training_step`` is one iteration of the papers' algorithms: ``n_critic`` discriminator
-    updates, then one generator update. The training batch holds the images of the whole iteration
-    and is cut into ``n_critic`` equal parts. Steps, schedules, intervals and the x-axis of every
-    logger therefore count generator updates.
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        # not super(): Lightning looks for it in the frames from which it takes hyper-parameters
+        module = ABCMeta.__call__(cls, *args, **kwargs)
+        module.build_networks()
+        module.start_averages()
+        return module
+
+
+class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
+    """Any number of players, each with an optimizer, that take turns.
+
+    A family builds its networks in :meth:`build_networks`, which is called when the whole
+    ``__init__`` has run, and says who plays: :attr:`players` and :meth:`turns`. A player's
+    objective is the method ``<player>_losses(batch)``: named, weighted scalar terms, whose sum it
+    minimises. Whoever's turn it is not is frozen meanwhile.
+
+    One ``training_step`` is one iteration of the papers' algorithms, all turns of it. The training
+    batch holds the images of the whole iteration and is cut into :attr:`parts_per_iteration` equal
+    parts. The last turn is the counted one: steps, schedules, intervals and the x-axis of every
+    logger count iterations.
 
     Batches are ``(images, labels)``, or images alone: float in [-1, 1], shape ``(N, C, H, W)``. A
-    family may pair its images with something else, as translation does with a second domain's.
+    family may pair its images with something else.
 
-    Logged every ``log_every_n_steps`` generator updates: each term of the objective as
-    ``d/<term>`` and ``g/<term>``, and the sums ``d/loss`` and ``g/loss``; during validation and
-    test the same on held-out images as ``val/...`` and ``test/...``, where a critic that overfits
-    shows.
+    Logged every ``log_every_n_steps`` iterations: each term as ``d/<term>`` and ``g/<term>``, any
+    other player's by its own name, with sums as ``loss``; during validation and test the same on
+    held-out images as ``val/...`` and ``test/...``.
 
     A NaN or an infinity among the terms ends the training at the next such moment, or before a
     checkpoint is written, with a ``FloatingPointError`` that names the update and the term.
 
     Args:
-        n_critic: discriminator updates per generator update.
-        ema_decay: decay per generator update of the averaged generator, which is what is sampled.
-            It rises to this value as ``(1 + t) / (10 + t)``. 0 switches averaging off. Averaging
-            never changes the training itself.
-        generator_optimizer: called with the generator's parameters.
-        discriminator_optimizer: called with the discriminator's parameters.
-        generator_scheduler: called with the generator's optimizer; stepped once per generator
-            update.
-        discriminator_scheduler: called with the discriminator's optimizer; stepped once per
-            generator update, too.
-        generator_gradient_clip_val: largest norm of the generator's gradient.
-        discriminator_gradient_clip_val: largest norm of the discriminator's gradient.
-        generator_accumulate_grad_batches: compute each generator update in that many equal pieces,
-            whose gradients are averaged: less memory, the same update wherever samples are
-            independent of each other.
-        discriminator_accumulate_grad_batches: the same for each discriminator update.
+        ema_decay: decay per update of the averaged networks, which are what is sampled. It rises to
+            this value as ``(1 + t) / (10 + t)``. 0 switches averaging off. Averaging never changes
+            the training itself.
         compile: have ``torch.compile`` compile the losses of training, each player's whole. The
             first iterations take minutes; training stays the same up to rounding, and weights and
             checkpoints are those of a model that is not compiled. Sampling, validation and test
@@ -97,94 +98,47 @@ class GANModule(PretrainedModule, ABC):
         ValueError: if an option is out of its range.
     """
 
-    compilable: ClassVar[tuple[str, ...]] = ("discriminator_losses", "generator_losses")
-    """Methods that ``compile`` compiles, each whole. A variant whose losses are more than functions
-    of tensors and random numbers names those parts of them that are."""
+    players: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Each player's name, and those of the networks that its optimizer trains."""
+    frozen: ClassVar[tuple[str, ...]] = ()
+    """Networks that nobody trains: in evaluation mode, without gradients, saved."""
+    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    """Networks of which ``averaged_<name>`` is an average, and what is sampled."""
 
-    generator: nn.Module
-    discriminator: nn.Module
-    averaged_generator: nn.Module | None
-
-    def __init__(
-        self,
-        *,
-        generator_optimizer: OptimizerFactory,
-        discriminator_optimizer: OptimizerFactory,
-        generator_scheduler: SchedulerFactory | None = None,
-        discriminator_scheduler: SchedulerFactory | None = None,
-        n_critic: int = 1,
-        ema_decay: float = 0.999,
-        generator_gradient_clip_val: float | None = None,
-        discriminator_gradient_clip_val: float | None = None,
-        generator_accumulate_grad_batches: int = 1,
-        discriminator_accumulate_grad_batches: int = 1,
-        compile: bool = False,  # noqa: A002
-    ) -> None:
+    def __init__(self, *, ema_decay: float = 0.999, compile: bool = False) -> None:  # noqa: A002
         super().__init__()
         self.automatic_optimization = False
         self.save_plain_hyperparameters()
-        require(n_critic >= 1, "n_critic", n_critic, "at least 1")
         require(0 <= ema_decay < 1, "ema_decay", ema_decay, "in [0, 1)")
-        self.n_critic = n_critic
         self.ema_decay = ema_decay
-        self._optimizer_factory: dict[Player, OptimizerFactory] = {
-            "generator": generator_optimizer,
-            "discriminator": discriminator_optimizer,
-        }
-        self._scheduler_factory: dict[Player, SchedulerFactory | None] = {
-            "generator": generator_scheduler,
-            "discriminator": discriminator_scheduler,
-        }
-        self._clip: dict[Player, float | None] = {
-            "generator": generator_gradient_clip_val,
-            "discriminator": discriminator_gradient_clip_val,
-        }
-        self._pieces: dict[Player, int] = {
-            "generator": generator_accumulate_grad_batches,
-            "discriminator": discriminator_accumulate_grad_batches,
-        }
-        for player, clip in self._clip.items():
-            name = f"{player}_gradient_clip_val"
-            require(clip is None or clip > 0, name, clip, "positive, or null for no clipping")
-        for player, pieces in self._pieces.items():
-            require(pieces >= 1, f"{player}_accumulate_grad_batches", pieces, "at least 1")
         # of all randomness in training; torch's own seed unless it is set before
         self.noise_seed: int | None = None
-        self._batch_is_checked = False
-        self._updates_are_plain = False
+        self._options: dict[str, PlayerOptions] = {}
+        self._parameters_of: dict[str, list[nn.Parameter]] = {}
         self._compiles = compile
         self._compiled: dict[str, Callable[..., Any]] = {}
+        self._batch_is_checked = False
         self._watch = TermWatch()
-        self._parameters_of: dict[Player, list[nn.Parameter]] = {}
+        self._turn: str | None = None
+        self._shared_now: Any = None
 
-    # ---- what a variant answers ----------------------------------------------------------------
-
-    @abstractmethod
-    def build_generator(self) -> nn.Module:
-        """The paper's generator, used unless another one is passed as ``generator``."""
+    # ---- what a family or a paper answers ------------------------------------------------------
 
     @abstractmethod
-    def build_discriminator(self) -> nn.Module:
-        """The paper's discriminator, used unless another one is passed as ``discriminator``."""
+    def build_networks(self) -> None:
+        """Set the networks as attributes; called once, when the whole ``__init__`` has run."""
 
     @abstractmethod
-    def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Named, weighted scalar terms whose sum the discriminator minimises.
+    def turns(self, parts: Sequence[Batch]) -> Sequence[tuple[str, Batch]]:
+        """Who updates, one after the other, and with which part of the batch.
 
-        ``batch`` is the part of the training batch that belongs to this update. The generator is
-        frozen meanwhile, so that fakes carry no graph.
-        """
-
-    @abstractmethod
-    def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Named, weighted scalar terms whose sum the generator minimises.
-
-        ``batch`` is the last part of the training batch. The discriminator is frozen meanwhile.
+        It is asked before the first update of an iteration, must not be empty, and must be the same
+        on all ranks. The last turn is counted.
         """
 
     @abstractmethod
     def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
-        """About ``n`` images that show what was learnt; answered by the family of the variant.
+        """About ``n`` images that show what was learnt; answered by the family.
 
         Args:
             n: number of images wanted.
@@ -195,51 +149,102 @@ class GANModule(PretrainedModule, ABC):
             Float images in [-1, 1], shape ``(rows, columns, C, H, W)``.
         """
 
-    def prepared(self, batch: Batch) -> AbstractContextManager[None]:
-        """Hold for one iteration what both players would compute; by default nothing.
+    @property
+    def parts_per_iteration(self) -> int:
+        """Equal parts into which a training batch is cut."""
+        return 1
 
-        It is entered with nothing frozen, so that the generator's losses can use what it holds with
-        its graph. ``batch`` is the last part of the training batch, the one both players get. It is
-        not entered where updates are computed in pieces.
+    @property
+    def compilable(self) -> tuple[str, ...]:
+        """Methods that ``compile`` compiles, each whole.
+
+        A model whose losses are more than functions of tensors and random numbers names those parts
+        of them that are.
         """
-        return nullcontext()
+        return tuple(f"{player}_losses" for player in self.players)
 
-    def discriminator_updates(self) -> int:
-        """Discriminator updates before the generator update at hand; ``n_critic`` unless scheduled.
+    def on_iteration(self, step: int, images: int) -> None:
+        """Set what changes with time, from the number of iterations and of images before this one.
 
-        Where there are more of them than parts of the batch, the parts come round again. 0 skips
-        the discriminator.
+        A resumed training calls it first, too: it must depend on nothing else.
         """
-        return self.n_critic
+
+    def shared(self, batch: Batch) -> Any:
+        """What two players use of a part, computed once by the loop; by default nothing.
+
+        It is called with nobody frozen, and only for a part that two players receive, the last
+        turn's, where neither computes its update in pieces.
+        """
+        return None
+
+    def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        """A player's named, weighted terms of one update."""
+        terms: dict[str, Tensor] = self.compiled(f"{player}_losses")(batch)
+        return terms
+
+    def check_batch(self, batch: Batch) -> None:
+        """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
+        check_images(batch[0])
+
+    def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
+        """Networks whose misfit is to be said in one line, and what their outputs must be.
+
+        Args:
+            images: of the first batch.
+        """
+        return {}
+
+    # ---- for families and papers ---------------------------------------------------------------
+
+    def play(self, **players: PlayerOptions) -> None:
+        """Say how each player is trained; their names are those of :attr:`players`."""
+        for player, options in players.items():
+            options.check(player)
+        self._options = players
 
     def compiled(self, name: str) -> Callable[..., Any]:
         """A method of :attr:`compilable`, compiled if ``compile`` is set and this is training."""
         found = self._compiled.get(name) if self.training else None
         return found or cast(Callable[..., Any], getattr(self, name))
 
-    def set_networks(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Register both networks and the averaged copy of the generator."""
-        self.generator = generator
-        self.discriminator = discriminator
-        self.averaged_generator = None
-        if self.ema_decay > 0:
-            self.averaged_generator = deepcopy(generator).requires_grad_(False)
+    def start_averages(self) -> None:
+        """Make the averaged copies, and freeze what is to be."""
+        for name in self.averaged:
+            network = getattr(self, name)
+            copy = deepcopy(network).requires_grad_(False) if self.ema_decay else None
+            setattr(self, f"averaged_{name}", copy)
+        for name in self.frozen:
+            getattr(self, name).requires_grad_(False).eval()
+
+    def averaged_or_live(self, name: str) -> nn.Module:
+        """The average of a network, or the network without averaging."""
+        copy = getattr(self, f"averaged_{name}")
+        return cast(nn.Module, getattr(self, name) if copy is None else copy)
 
     @property
     def sampler(self) -> nn.Module:
         """The generator to sample from: the averaged one, or the live one without averaging."""
-        return self.generator if self.averaged_generator is None else self.averaged_generator
+        return self.averaged_or_live("generator")
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Put the generator to sample from in evaluation mode, and every part back afterwards."""
-        modes = [(module, module.training) for module in self.sampler.modules()]
-        self.sampler.eval()
+        """Put what is sampled from in evaluation mode, and every part back afterwards."""
+        networks = [self.averaged_or_live(name) for name in self.averaged]
+        modes = [(m, m.training) for network in networks for m in network.modules()]
+        for network in networks:
+            network.eval()
         try:
             yield
         finally:
             for module, training in modes:
                 module.training = training
+
+    def train(self, mode: bool = True) -> "GenerativeModule":
+        """Leave what is frozen in evaluation mode."""
+        super().train(mode)
+        for name in self.frozen:
+            getattr(self, name).eval()
+        return self
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -256,65 +261,61 @@ class GANModule(PretrainedModule, ABC):
         LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """One optimizer, and where wanted one scheduler, per network: the generator's first."""
-        configured: list[dict[str, Any]] = []
+        """One optimizer, and where wanted one scheduler, per player, in their order."""
         self.require_given_again()
-        for player in PLAYERS:
-            parameters = getattr(self, player).parameters()
-            with raised_by(f"{player}_optimizer"):
-                trained = [p for p in parameters if p.requires_grad]
-                optimizer = self._optimizer_factory[player](trained)
-            check_optimizer(f"{player}_optimizer", optimizer)
-            optimizer.register_load_state_dict_post_hook(lay_out_like_weights)
-            configured.append({"optimizer": optimizer})
-            factory = self._scheduler_factory[player]
-            if factory is not None:
-                with raised_by(f"{player}_scheduler"):
-                    scheduler = factory(optimizer)
-                require(
-                    not isinstance(scheduler, ReduceLROnPlateau),
-                    f"{player}_scheduler",
-                    "ReduceLROnPlateau",
-                    "a scheduler without a metric: adversarial losses have no plateau to wait for",
-                )
-                configured[-1]["lr_scheduler"] = scheduler
+        copies = [f"averaged_{name}" for name in self.averaged]
+        self._parameters_of = owned_parameters(self, self.players, copies)
+        configured = [
+            configure_player(player, self._options[player], self._parameters_of[player])
+            for player in self.players
+        ]
         return cast(OptimizerLRScheduler, configured)
 
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
         look_for_gpus_once()
-        self._updates_are_plain = updates_are_plain(self.trainer, self)
+        self._stepper = choose_stepper(self)
         self._batch_is_checked = False
         if self._compiles:
             check_compiler(self.device)
             self._compiled = compile_methods(self, self.compilable)
-            self._is_rehearsed = False
         self._watch = TermWatch()
-        for player, optimizer in zip(PLAYERS, self._lightning_optimizers(), strict=True):
-            self._parameters_of[player] = _parameters(optimizer)
-            fused = optimizer.optimizer.defaults.get("fused")
-            if self.trainer.precision == "16-mixed" and fused and self._clip[player] is not None:
-                raise ValueError(
-                    f"{player}_gradient_clip_val cannot be used with precision=16-mixed and a "
-                    f"fused optimizer, which unscales after clipping: set its fused to false"
-                )
+        optimizers = self.optimizers()
+        self._optimizers = dict(
+            zip(
+                self.players,
+                optimizers if isinstance(optimizers, list) else [optimizers],
+                strict=True,
+            )
+        )
         self._running_statistics = [
             statistic
-            for network in (self.generator, self.discriminator)
-            for statistic in running_statistics(network)
+            for names in self.players.values()
+            for name in names
+            for statistic in running_statistics(getattr(self, name))
         ]
-        # weights and running statistics are averaged, counters of batches are copied
-        pairs = list(zip(_tensors(self.sampler), _tensors(self.generator), strict=True))
-        floats = [pair for pair in pairs if pair[0].is_floating_point()]
-        self._averaged_and_live = ([a for a, _ in floats], [live for _, live in floats])
-        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+        owners = {name: player for player, names in self.players.items() for name in names}
+        followed: dict[str, list[str]] = {}
+        for name in self.averaged if self.ema_decay else ():
+            if name not in owners:
+                raise ValueError(f"averaged={name!r} must be a network that a player trains")
+            followed.setdefault(owners[name], []).append(name)
+        self._averages = {
+            player: Averaging(
+                [getattr(self, f"averaged_{name}") for name in names],
+                [getattr(self, name) for name in names],
+                self.ema_decay,
+            )
+            for player, names in followed.items()
+        }
 
     def on_train_start(self) -> None:
         """Check that the last batch of an epoch can be cut like the others, if it will be met."""
         trainer = self.trainer
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches
-            check_last_batch(trainer.train_dataloader, whole_epoch, self.n_critic, "n_critic")
+            parts = self.parts_per_iteration
+            check_last_batch(trainer.train_dataloader, whole_epoch, parts, "n_critic")
 
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
@@ -327,148 +328,104 @@ class GANModule(PretrainedModule, ABC):
             )
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Run the discriminator updates of one iteration, then one generator update."""
-        parts = split_batch(self._receive(batch), self.n_critic, "n_critic")
-        if self._compiled and not self._is_rehearsed:
-            players = self.discriminator_losses, self.generator_losses
-            run_without_effect(self, players, parts[-1])
-            self._is_rehearsed = True
-        self._seed_noise()
-        discriminator_terms: dict[str, Tensor] = {}
-        whole = all(pieces == 1 for pieces in self._pieces.values())
-        with self.prepared(parts[-1]) if whole else nullcontext():
-            with self._frozen("generator"):
-                for part in islice(cycle(parts), self.discriminator_updates()):
-                    discriminator_terms = self._update("discriminator", part)
-            with self._frozen("discriminator"):
-                generator_terms = self._update("generator", parts[-1])
-        self._update_average()
-        self._step_schedulers()
-        terms = _named(discriminator_terms, generator_terms)
-        self._watch.note(self.global_step, terms)
-        if logging_is_due(self.trainer):
+        """All turns of one iteration."""
+        is_first = not self._batch_is_checked
+        whole = self._receive(batch)
+        parts = split_batch(whole, self.parts_per_iteration, "n_critic")
+        if is_first and self._compiled:
+            # a compiled call cannot say in one line what is wrong with a network
+            losses = [getattr(self, f"{player}_losses") for player in self.players]
+            with tried(self.checks(whole[0])):
+                run_without_effect(self, losses, parts[-1])
+            is_first = False
+        with tried(self.checks(whole[0]) if is_first else {}):
+            terms = self._take_turns(parts, len(whole[0]))
+        self._follow_and_schedule(terms)
+        self._watch.note(self.global_step, named(terms))
+        due = logging_is_due(self.trainer)
+        if due or self._watch.is_full:
             self._watch.check(self.trainer)
-            self._report(terms)
-        elif self._watch.is_full:
-            self._watch.check(self.trainer)
+        if due:
+            self.report(named(terms))
 
-    def _update(self, player: Player, batch: Batch) -> dict[str, Tensor]:
+    def _take_turns(self, parts: Sequence[Batch], images: int) -> dict[str, dict[str, Tensor]]:
+        """The terms of each player's last update."""
+        self._seed_noise()
+        step = self.global_step
+        self.on_iteration(step, step * images * self.trainer.world_size)
+        turns = list(self.turns(parts))
+        counted = len(turns) - 1
+        sharing = self._first_of_two(turns)
+        terms: dict[str, dict[str, Tensor]] = {}
+        try:
+            for number, (player, part) in enumerate(turns):
+                if number == sharing:
+                    self._shared_now = self.compiled("shared")(part)
+                terms[player] = self._update(player, part, number == counted)
+        finally:
+            # what was made before its player stepped has no right gradient any more
+            self._shared_now = None
+        return terms
+
+    def _first_of_two(self, turns: Sequence[tuple[str, Batch]]) -> int | None:
+        """The last turn before the counted one, if another player takes it with the same part."""
+        if len(turns) < 2:
+            return None
+        (one, first), (other, second) = turns[-2:]
+        in_pieces = any(self._options[p].accumulate_grad_batches > 1 for p in (one, other))
+        return len(turns) - 2 if one != other and first is second and not in_pieces else None
+
+    def _update(self, player: str, batch: Batch, counted: bool) -> dict[str, Tensor]:
         """Minimise one player's losses by one step; return their terms, without graph."""
-        losses = self.compiled(f"{player}_losses")
-        pieces = self._pieces[player]
+        pieces = self._options[player].accumulate_grad_batches
+        others = [p for name, own in self._parameters_of.items() if name != player for p in own]
         total: dict[str, Tensor] = {}
-        for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
-            terms = _with_sum(losses(piece))
-            loss = terms["loss"] / pieces if pieces > 1 else terms["loss"]
-            if self._updates_are_plain:
-                loss.backward()
-            else:
-                # under autocast a gradient of a gradient would be computed in half precision
-                with self._without_ddp_hooks(), torch.autocast(self.device.type, enabled=False):
-                    self.manual_backward(loss)
-            for name, term in terms.items():
-                share = term.detach() if pieces == 1 else term.detach() / pieces
-                total[name] = total[name] + share if name in total else share
-        self._average_gradients_over_ranks(player)
-        generator, discriminator = self._lightning_optimizers()
-        if player == "generator":
-            # the only step that goes through Lightning's counter: global_step counts it
-            generator.step()
-            generator.zero_grad()
-        elif self._updates_are_plain:
-            self.on_before_optimizer_step(discriminator.optimizer)
-            discriminator.optimizer.step()
-            discriminator.zero_grad()
-        else:
-            # through the strategy, so that precision, loss scaling and hooks stay in place
-            self.trainer.strategy.optimizer_step(discriminator.optimizer, _no_closure)
-            discriminator.zero_grad()
+        self._turn = player
+        try:
+            with frozen(others):
+                for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
+                    terms = with_sum(self.terms_of(player, piece))
+                    loss = terms["loss"] / pieces if pieces > 1 else terms["loss"]
+                    self._stepper.backward(self, loss)
+                    for name, term in terms.items():
+                        share = term.detach() if pieces == 1 else term.detach() / pieces
+                        total[name] = total[name] + share if name in total else share
+                # each rank has its own images, and all must end with one model
+                statistics = self._running_statistics if counted else []
+                average_over_ranks(self.trainer, self._parameters_of[player], statistics)
+                optimizer = self._optimizers[player]
+                if counted:
+                    # the only step that goes through Lightning's counter, global_step
+                    optimizer.step()
+                else:
+                    self._stepper.step(self, optimizer.optimizer)
+                optimizer.zero_grad()
+        finally:
+            self._turn = None
         return total
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradient of the network about to be stepped, after any unscaling.
-
-        An override must call this one.
-        """
-        for player, configured in zip(PLAYERS, self._lightning_optimizers(), strict=True):
-            clip = self._clip[player]
-            if clip is not None and configured.optimizer is optimizer:
-                nn.utils.clip_grad_norm_(self._parameters_of[player], clip)
-
-    def _lightning_optimizers(self) -> Any:
-        optimizers = self.optimizers()
-        assert isinstance(optimizers, list)
-        return optimizers
-
-    @contextmanager
-    def _frozen(self, player: Player) -> Iterator[None]:
-        """Exclude one network from every graph, which skips all gradients it does not need."""
-        for parameter in self._parameters_of[player]:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in self._parameters_of[player]:
-                parameter.requires_grad_(True)
-
-    def _without_ddp_hooks(self) -> AbstractContextManager[None]:
-        # DDP expects every parameter in every backward pass, which no GAN gives it
-        if isinstance(self.trainer.strategy, DDPStrategy):
-            return self.trainer.strategy.block_backward_sync()
-        return nullcontext()
-
-    def _average_gradients_over_ranks(self, player: Player) -> None:
-        """All-reduce the stepped network's gradients, flattened into one tensor.
-
-        With the generator's, at the end of an iteration, go the running statistics of both
-        networks: each rank has its own images, and all must end with one model.
-        """
-        if self.trainer.world_size == 1:
-            return
-        tensors = [p.grad for p in self._parameters_of[player] if p.grad is not None]
-        if player == "generator":
-            tensors += self._running_statistics
-        flat = torch.cat([tensor.flatten() for tensor in tensors])
-        flat = self.trainer.strategy.reduce(flat, reduce_op="mean")
-        pieces = flat.split([tensor.numel() for tensor in tensors])
-        for tensor, piece in zip(tensors, pieces, strict=True):
-            tensor.copy_(piece.view_as(tensor))
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        if self.averaged_generator is None:
-            return
-        step = self.global_step
-        decay = min(self.ema_decay, (1 + step) / (10 + step))
-        get_ema_multi_avg_fn(decay)(*self._averaged_and_live, step)
-        for averaged, live in self._counters:
-            averaged.copy_(live)
-
-    def _step_schedulers(self) -> None:
+    def _follow_and_schedule(self, played: Mapping[str, Any]) -> None:
+        """Averages and schedules advance where their own player stepped."""
+        for player, average in self._averages.items():
+            if player in played:
+                average.update(self.global_step)
         schedulers = self.lr_schedulers()
         if schedulers is None:
             return
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            assert isinstance(scheduler, LRScheduler)
-            scheduler.step()
+        found = schedulers if isinstance(schedulers, list) else [schedulers]
+        for player, scheduler in zip(self._scheduled, found, strict=True):
+            if player in played:
+                assert isinstance(scheduler, LRScheduler)
+                scheduler.step()
+
+    @property
+    def _scheduled(self) -> list[str]:
+        return [player for player in self.players if self._options[player].scheduler is not None]
 
     def _seed_noise(self) -> None:
-        """Make the iteration's randomness a function of (seed, rank, iteration).
-
-        Lightning seeds all ranks alike, and they would all draw the same noise. Knowing the
-        iteration makes a resumed run draw what an uninterrupted one would have drawn.
-        """
         if self.noise_seed is None:
             self.noise_seed = self.trainer.strategy.broadcast(torch.initial_seed())
-        key = f"{self.noise_seed}/{self.global_rank}/{self.global_step}".encode()
-        digest = hashlib.blake2b(key, digest_size=8).digest()
-        seed = int.from_bytes(digest, "big", signed=True)
-        # torch.manual_seed also prepares backends that this process never starts, at 0.2 ms a step
-        torch.default_generator.manual_seed(seed)
-        if self.device.type != "cpu":
-            torch.get_device_module(self.device).manual_seed(seed)
-
-    # ---- batches -------------------------------------------------------------------------------
+        seed_iteration(self.noise_seed, self.global_rank, self.global_step, self.device)
 
     def _receive(self, batch: Any) -> Batch:
         """A batch in the module's precision; the first one of a stage is checked."""
@@ -480,29 +437,7 @@ class GANModule(PretrainedModule, ABC):
             second = second.to(self.dtype)
         return images.to(self.dtype), second
 
-    def check_batch(self, batch: Batch) -> None:
-        """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
-        check_images(batch[0])
-
-    # ---- reporting -----------------------------------------------------------------------------
-
-    def _report(self, terms: dict[str, Tensor]) -> None:
-        """Send training terms to the loggers, at the number of generator updates, and to callbacks.
-
-        Loggers are called directly: ``self.log`` would count from zero, and cost more.
-        """
-        stacked = torch.stack([term.float() for term in terms.values()])
-        stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
-        values = dict(zip(terms, stacked.tolist(), strict=True))
-        for name, value in values.items():
-            self.log(name, value, logger=False, prog_bar=name in ("d/loss", "g/loss"))
-        self._send_to_loggers(values)
-
-    def _send_to_loggers(self, values: dict[str, float]) -> None:
-        for logger in self.loggers:
-            logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
-            # a killed run keeps what it has logged
-            logger.save()
+    # ---- evaluation ----------------------------------------------------------------------------
 
     def on_validation_epoch_start(self) -> None:
         """Draw noise of its own on every rank; check the first batch."""
@@ -515,105 +450,49 @@ class GANModule(PretrainedModule, ABC):
         self._batch_is_checked = False
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Evaluate the objective on held-out images, as ``val/d/...`` and ``val/g/...``."""
+        """Evaluate the objectives on held-out images, as ``val/d/...`` and ``val/g/...``."""
         self._evaluate("val/", batch)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Evaluate the objective on test images, as ``test/d/...`` and ``test/g/...``."""
+        """Evaluate the objectives on test images, as ``test/d/...`` and ``test/g/...``."""
         self._evaluate("test/", batch)
 
     def _evaluate(self, prefix: str, batch: Any) -> None:
-        """Have Lightning average the terms over all images of all ranks."""
-        pair = self._receive(batch)
-        # as an integer it would be rounded down where ranks have unequal numbers (lightning#21859)
-        weight = torch.tensor(len(pair[0]), dtype=torch.float32)
-        terms = _named(
-            _with_sum(self.discriminator_losses(pair)), _with_sum(self.generator_losses(pair))
-        )
-        self.log_dict(
-            {f"{prefix}{name}": term for name, term in terms.items()},
-            logger=False if self._is_fitting else None,
-            on_epoch=True,
-            batch_size=cast(int, weight),
-            sync_dist=True,
-        )
-
-    def on_validation_end(self) -> None:
-        """While fitting, send the held-out terms to the loggers, at the same step as the others."""
-        if self._is_fitting and not self.trainer.sanity_checking:
-            metrics = self.trainer.callback_metrics.items()
-            self._send_to_loggers({k: v.item() for k, v in metrics if k.startswith("val/")})
-
-    @property
-    def _is_fitting(self) -> bool:
-        # trainer.validate and trainer.test return what self.log sends to loggers, fit does not
-        return self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING
+        is_first = not self._batch_is_checked
+        received = self._receive(batch)
+        with tried(self.checks(received[0]) if is_first else {}):
+            terms = {player: with_sum(self.terms_of(player, received)) for player in self.players}
+        self.report_evaluation(prefix, named(terms), len(received[0]))
 
     # ---- checkpoints ---------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the seed of the noise, for exact resuming; refuse to save what is spoilt."""
+        """Save whose the optimizers are and the seed of the noise; refuse what is spoilt."""
         super().on_save_checkpoint(checkpoint)
-        if self._is_fitting:
+        if self.is_fitting:
             self._watch.check(self.trainer)
             require_finite(self, self.global_step)
         checkpoint["noise_seed"] = self.noise_seed
+        checkpoint["players"] = [*self.players]
+        checkpoint["scheduled_players"] = self._scheduled
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue the checkpoint's sequence of noise, in training."""
+        """Continue the checkpoint's sequence of noise, and each player with its own optimizer."""
         super().on_load_checkpoint(checkpoint)
-        if self._is_fitting:
-            self.noise_seed = checkpoint["noise_seed"]
-
-
-def require(condition: bool, name: str, value: object, right: str) -> None:
-    """Raise one line naming an argument, its value and what would be right."""
-    if not condition:
-        raise ValueError(f"{name}={value!r} must be {right}")
-
-
-@contextmanager
-def raised_by(option: str, *arguments: str) -> Iterator[None]:
-    """Note on an error which option it comes from, and on a wrong call what the arguments were."""
-    try:
-        yield
-    except ValueError as error:
-        error.add_note(f"in {option}")
-        raise
-    except TypeError as error:
-        with_what = f", which is built with {' and '.join(arguments)}" if arguments else ""
-        error.add_note(f"in {option}{with_what}")
-        raise
-
-
-def _with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    for name, term in terms.items():
-        if term.ndim or name == "loss":
-            raise ValueError(
-                f"term {name!r} of shape {tuple(term.shape)} must be a scalar, under any name but "
-                "'loss', which is that of the sum"
-            )
-    return {**terms, "loss": reduce(add, terms.values())}
-
-
-def _named(discriminator: dict[str, Tensor], generator: dict[str, Tensor]) -> dict[str, Tensor]:
-    players = (("d", discriminator), ("g", generator))
-    return {f"{p}/{name}": term for p, terms in players for name, term in terms.items()}
-
-
-def logging_is_due(trainer: Trainer) -> bool:
-    """Whether the generator update just made is one to log; an interval of 0 is never."""
-    interval = cast(int, trainer.log_every_n_steps)  # type: ignore[attr-defined]
-    return interval > 0 and trainer.global_step % interval == 0
-
-
-def _parameters(optimizer: Any) -> list[nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
-
-
-def _no_closure() -> None:
-    """Gradients are computed before the optimizer is called."""
+        if not self.is_fitting:
+            return
+        self.noise_seed = checkpoint["noise_seed"]
+        self.require_given_again()
+        saved = checkpoint.get("players", ["generator", "discriminator"])
+        for key, present, then in (
+            ("optimizer_states", [*self.players], saved),
+            ("lr_schedulers", self._scheduled, checkpoint.get("scheduled_players")),
+        ):
+            states = checkpoint.get(key)
+            # Lightning refuses other numbers of optimizers; schedulers may come and go
+            if (
+                states
+                and then is not None
+                and (key != "lr_schedulers" or len(present) == len(then))
+            ):
+                checkpoint[key] = in_order_of(present, then, states)

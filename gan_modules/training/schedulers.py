@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gan_modules.training.module import require
+from gan_modules.errors import require
 
 __all__ = ["ConstantThenLinearLR"]
 

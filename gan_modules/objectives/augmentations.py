@@ -1,0 +1,53 @@
+"""Augmentations in front of a discriminator: modules that map images to images."""
+
+import torch
+from torch import Tensor, nn
+
+from gan_modules.errors import require
+
+__all__ = ["Augmentation", "InstanceNoise"]
+
+
+class Augmentation(nn.Module):
+    """What a discriminator's images go through, real ones and fakes, in training only.
+
+    ``forward`` maps images ``(N, C, H, W)`` to images of that shape, differentiably. What changes
+    with time is a buffer, set by :meth:`schedule`.
+    """
+
+    def schedule(self, step: int, images: int) -> None:
+        """Set what changes with time, from the iterations and images before this iteration."""
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Learn from what the discriminator says of real images, in its own turns."""
+
+
+class InstanceNoise(Augmentation):
+    """Normal noise on every image, less and less of it (Sønderby et al. 2016, arXiv:1610.04490).
+
+    Real and fake distributions overlap under it, so that the discriminator cannot be sure.
+
+    Args:
+        sigma: standard deviation at the start; images are in [-1, 1].
+        steps: iterations until it is 0, linearly.
+
+    Raises:
+        ValueError: if an option is out of its range.
+    """
+
+    sigma: Tensor
+
+    def __init__(self, sigma: float = 0.1, steps: int = 10_000) -> None:
+        super().__init__()
+        require(sigma >= 0, "sigma", sigma, "at least 0")
+        require(steps >= 1, "steps", steps, "at least 1")
+        self.start, self.steps = sigma, steps
+        self.register_buffer("sigma", torch.tensor(float(sigma)), persistent=False)
+
+    def schedule(self, step: int, images: int) -> None:
+        """Anneal linearly."""
+        self.sigma.fill_(self.start * max(0.0, 1 - step / self.steps))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Add noise to images ``(N, C, H, W)``."""
+        return images + self.sigma.to(images.dtype) * torch.randn_like(images)

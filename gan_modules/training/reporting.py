@@ -1,0 +1,92 @@
+"""What loggers, the progress bar and callbacks are told."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+__all__ = ["Reporting", "logging_is_due", "named", "with_sum"]
+
+PREFIXES = {"discriminator": "d", "generator": "g"}
+
+
+def with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Terms and their sum, ``loss``.
+
+    Raises:
+        ValueError: if there are none, one is no scalar, or one has the name of the sum.
+    """
+    if not terms:
+        raise ValueError("losses must have at least one term")
+    for name, term in terms.items():
+        if term.ndim or name == "loss":
+            raise ValueError(
+                f"term {name!r} of shape {tuple(term.shape)} must be a scalar, under any name but "
+                "'loss', which is that of the sum"
+            )
+    return {**terms, "loss": reduce(add, terms.values())}
+
+
+def named(terms: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The players' terms as ``d/<term>``, ``g/<term>``, and ``<player>/<term>`` of any other."""
+    return {
+        f"{PREFIXES.get(player, player)}/{name}": term
+        for player, its in terms.items()
+        for name, term in its.items()
+    }
+
+
+def logging_is_due(trainer: Trainer) -> bool:
+    """Whether the iteration just made is one to log; an interval of 0 is never."""
+    interval = cast(int, trainer.log_every_n_steps)  # type: ignore[attr-defined]
+    return interval > 0 and trainer.global_step % interval == 0
+
+
+class Reporting(LightningModule):
+    """A module whose x-axis is iterations, whichever way its terms go."""
+
+    def report(self, terms: dict[str, Tensor]) -> None:
+        """Send training terms to the loggers, at the number of iterations, and to callbacks.
+
+        Loggers are called directly: ``self.log`` would count from zero, and cost more.
+        """
+        stacked = torch.stack([term.float() for term in terms.values()])
+        stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
+        values = dict(zip(terms, stacked.tolist(), strict=True))
+        for name, value in values.items():
+            self.log(name, value, logger=False, prog_bar=name.endswith("/loss"))
+        self._send_to_loggers(values)
+
+    def report_evaluation(self, prefix: str, terms: dict[str, Tensor], images: int) -> None:
+        """Have Lightning average held-out terms over all images of all ranks."""
+        # as an integer it would be rounded down where ranks have unequal numbers (lightning#21859)
+        weight = torch.tensor(images, dtype=torch.float32)
+        self.log_dict(
+            {f"{prefix}{name}": term for name, term in terms.items()},
+            logger=False if self.is_fitting else None,
+            on_epoch=True,
+            batch_size=cast(int, weight),
+            sync_dist=True,
+        )
+
+    def on_validation_end(self) -> None:
+        """While fitting, send the held-out terms to the loggers, at the same step as the others."""
+        if self.is_fitting and not self.trainer.sanity_checking:
+            metrics = self.trainer.callback_metrics.items()
+            self._send_to_loggers({k: v.item() for k, v in metrics if k.startswith("val/")})
+
+    def _send_to_loggers(self, values: dict[str, Any]) -> None:
+        for logger in self.loggers:
+            logger.log_metrics({**values, "epoch": self.current_epoch}, step=self.global_step)
+            # a killed run keeps what it has logged
+            logger.save()
+
+    @property
+    def is_fitting(self) -> bool:
+        """Whether a trainer fits this module; it returns then what self.log sends to loggers."""
+        return self._trainer is not None and self._trainer.state.fn == TrainerFn.FITTING
