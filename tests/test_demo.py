@@ -333,7 +333,7 @@ WRONG = {
     "--ckpt_path a.ckpt --device tpu": "device=tpu must be one that is here, such as cpu",
     "--ckpt_path a.ckpt --model gone.Mine": "model=gone.Mine cannot be imported, as in my_proje",
     "--ckpt_path a.ckpt --model Mine": "model=Mine cannot be imported, as in my_project.MyGAN",
-    "--ckpt_path a.ckpt --model pathlib.Path": "model=pathlib.Path must be a subclass of GANMod",
+    "--ckpt_path a.ckpt --model pathlib.Path": "model=pathlib.Path must be a subclass of Generat",
     "--ckpt_path a.ckpt --prot 80": "there is no option --prot; nearest: --port",
     "--ckpt_path a.ckpt --trainer.devices 2": "there is no option --trainer.devices",
 }

@@ -461,7 +461,10 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
         is_first = not self._batch_is_checked
         received = self._receive(batch)
         with tried(self.checks(received[0]) if is_first else {}):
-            terms = {player: with_sum(self.terms_of(player, received)) for player in self.players}
+            turns = dict(self.turns([received]))
+            terms = {
+                player: with_sum(self.terms_of(player, part)) for player, part in turns.items()
+            }
         self.report_evaluation(prefix, named(terms), len(received[0]))
 
     # ---- checkpoints ---------------------------------------------------------------------------
@@ -489,10 +492,5 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
             ("lr_schedulers", self._scheduled, checkpoint.get("scheduled_players")),
         ):
             states = checkpoint.get(key)
-            # Lightning refuses other numbers of optimizers; schedulers may come and go
-            if (
-                states
-                and then is not None
-                and (key != "lr_schedulers" or len(present) == len(then))
-            ):
+            if states and then is not None and (key == "optimizer_states" or present):
                 checkpoint[key] = in_order_of(present, then, states)

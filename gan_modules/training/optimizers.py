@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Adam, Optimizer, SparseAdam
 
-__all__ = ["check_optimizer", "dcgan_adam", "lay_out_like_weights", "look_for_gpus_once"]
+__all__ = ["adam", "check_optimizer", "dcgan_adam", "lay_out_like_weights", "look_for_gpus_once"]
 
 
 def dcgan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
@@ -17,6 +17,11 @@ def dcgan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
     Radford et al. 2015, arXiv:1511.06434, section 4.
     """
     return Adam(parameters, lr=2e-4, betas=(0.5, 0.999), fused=True)
+
+
+def adam(parameters: Iterable[nn.Parameter]) -> Adam:
+    """Adam with its own defaults, learning rate 1e-3 among them."""
+    return Adam(parameters, lr=1e-3, fused=True)
 
 
 def check_optimizer(name: str, optimizer: Optimizer) -> None:
