@@ -94,22 +94,26 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
         assert 0 < error < bounds[0 if noise else 1], (player, error)
 
 
-@pytest.mark.parametrize("norm", ["none", "layer"])  # with and without gradients written out
+@pytest.mark.parametrize("norm", ["none", "layer"])
 def test_the_penalty_of_a_variant_is_float32(make_trainer: Any, norm: str) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
     class Noted(WGANGP):
-        def scores_and_penalty(
+        def discriminate_both(
             self, real: Tensor, fake: Tensor, labels: Tensor | None
-        ) -> tuple[Tensor, Tensor, Tensor]:
-            state = torch.get_rng_state()
-            real_scores, fake_scores, penalty = super().scores_and_penalty(real, fake, labels)
-            torch.set_rng_state(state)
-            assert real_scores.dtype == fake_scores.dtype == torch.bfloat16
+        ) -> tuple[Tensor, Tensor]:
+            self.fake, self.state = fake, torch.get_rng_state()
+            scores = super().discriminate_both(real, fake, labels)
+            assert all(score.dtype == torch.bfloat16 for score in scores)
+            return scores
+
+        def discriminator_losses(self, batch: Any) -> dict[str, Tensor]:
+            losses = super().discriminator_losses(batch)
+            torch.set_rng_state(self.state)
             with torch.autocast("cpu", enabled=False):
-                expected = gradient_penalty(self.discriminator, real.float(), fake.float())
-            seen.append((penalty, expected))
-            return real_scores, fake_scores, penalty
+                expected = gradient_penalty(self.discriminator, batch[0].float(), self.fake.float())
+            seen.append((losses["gradient_penalty"] / self.gp_weight, expected))
+            return losses
 
     critic = MLPDiscriminator((1, 8, 8), hidden=[8, 8], norm=norm)  # type: ignore[arg-type]
     model = small(Noted, image_shape=(1, 8, 8), n_critic=1, discriminator=critic)

@@ -4,17 +4,15 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from gan_modules.families.noise import NoiseGAN
-from gan_modules.networks import MLPDiscriminator, ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.layers.blocks import has_batch_norm
 from gan_modules.objectives.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
-from gan_modules.objectives.penalties import gradient_penalty, positions_between, unit_norm_penalty
+from gan_modules.objectives.penalties import gradient_penalty
 from gan_modules.training.batches import Batch
-from gan_modules.training.listeners import overrides
 from gan_modules.training.module import OptimizerFactory, require
 
 __all__ = ["WGANGP"]
@@ -31,8 +29,7 @@ class WGANGP(NoiseGAN):
     Algorithm 1 of the paper with its default values; the default networks are those of its
     CIFAR-10 experiment. Deviations: what is sampled is the averaged generator
     (``ema_decay=0`` gives the paper's), and real and fake images go through the critic together,
-    which changes nothing because no layer of it mixes samples. The input gradients of an MLP are
-    computed in closed form, which changes nothing but rounding.
+    which changes nothing because no layer of it mixes samples.
 
     Args:
         image_shape: ``(C, H, W)`` of the images; from the command line it comes with the data.
@@ -87,37 +84,12 @@ class WGANGP(NoiseGAN):
         """``E[D(G(z))] - E[D(x)] + gp_weight E[(||grad D(x_hat)|| - 1)^2]``."""
         real, labels = batch
         fake = self.generate(batch)
-        real_scores, fake_scores, penalty = self.scores_and_penalty(real, fake, labels)
+        real_scores, fake_scores = self.discriminate_both(real, fake, labels)
+        penalty = gradient_penalty(lambda x: self.discriminate(x, labels), real, fake)
         return {
             "wasserstein": wasserstein_discriminator_loss(real_scores, fake_scores),
             "gradient_penalty": self.gp_weight * penalty,
         }
-
-    def scores_and_penalty(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores ``(N,)`` of real and of fake images, and the penalty before it is weighted.
-
-        An MLP gives scores and gradients at once, which changes nothing but rounding.
-        """
-        critic = self.discriminator
-        changed = any(overrides(self, NoiseGAN, x) for x in ("discriminate", "discriminate_both"))
-        if isinstance(critic, MLPDiscriminator) and critic.gives_gradients and not changed:
-            position = positions_between(real, fake)
-            gradients = real  # until judged
-
-            def judge(images: Tensor, *labels: Tensor) -> Tensor:
-                nonlocal gradients
-                scores, gradients = critic.logits_and_gradients(images, position, *labels)
-                return scores
-
-            both = [condition.repeat(2) for condition in self.condition(labels)]
-            scores = self._first_use.logits("discriminator", judge, torch.cat([real, fake]), *both)
-            real_scores, fake_scores = scores.chunk(2)
-            return real_scores, fake_scores, unit_norm_penalty(gradients)
-        real_scores, fake_scores = self.discriminate_both(real, fake, labels)
-        penalty = gradient_penalty(lambda x: self.discriminate(x, labels), real, fake)
-        return real_scores, fake_scores, penalty
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[D(G(z))]``."""
