@@ -8,8 +8,10 @@ from gan_modules.families.translation import TranslationGAN
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
 from gan_modules.models.cgan import CGAN
 from gan_modules.models.cyclegan import CycleGAN
+from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
+from gan_modules.models.vae import VAE
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
 from gan_modules.objectives.augmentations import InstanceNoise
@@ -21,9 +23,11 @@ from gan_modules.version import __version__
 
 __all__ = [
     "CGAN",
+    "D2GAN",
     "DCGAN",
     "GAN",
     "R1",
+    "VAE",
     "WGAN",
     "WGANGP",
     "ConstantThenLinearLR",

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
+from gan_modules.networks import MLPDiscriminator
 from gan_modules.objectives.penalties import gradient_penalty
 
 
@@ -122,10 +123,11 @@ def test_a_checkpointed_critic_gets_the_same_gradients(activation: nn.Module, do
 
 def test_no_zeros_are_carried_back() -> None:
     n, wide, narrow = 7, 5, 3
-    weights = [torch.randn(size, requires_grad=True) for size in ((wide, narrow), (narrow, 1))]
+    first_layer, activation, last_layer = MLPDiscriminator((wide,), hidden=[narrow]).layers
 
     def critic(x: Tensor) -> Tensor:
-        return F.leaky_relu(x @ weights[0]) @ weights[1]
+        # called without the counter's hooks, which do not go with gradients of gradients
+        return last_layer.forward(activation.forward(first_layer.forward(x)))
 
     with FlopCounterMode(display=False) as counter:
         gradient_penalty(critic, *torch.randn(2, n, wide)).backward()
@@ -134,6 +136,18 @@ def test_no_zeros_are_carried_back() -> None:
     # for the last one is a constant
     first, last = 2 * n * wide * narrow, 2 * n * narrow
     assert counter.get_total_flops() == 4 * first + 3 * last
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_activation_of_an_mlp_is_torchs(dtype: torch.dtype) -> None:
+    activation = MLPDiscriminator((2,), hidden=[3]).layers[1]
+    ways = activation, torch.compile(activation, backend="aot_eager", fullgraph=True)
+    x = torch.tensor([-3.0, -0.0, 0.0, 1.5, float("inf"), -float("inf")], dtype=dtype)
+    slope = torch.func.grad(lambda x: F.leaky_relu(x, 0.2).sum())(x)
+    for way in ways:
+        assert_close(way(x), F.leaky_relu(x, 0.2), rtol=0, atol=0)
+        assert_close(torch.func.grad(lambda x, f=way: f(x).sum())(x), slope, rtol=0, atol=0)
 
 
 def test_autocast_does_not_reach_the_penalty() -> None:

@@ -79,21 +79,26 @@ class NoiseGAN(LatentModel, GANModule):
 
     # ---- fakes ---------------------------------------------------------------------------------
 
-    def shared(self, batch: Batch) -> Tensor | None:
-        """Fakes for both players, if they share them."""
-        return self.new_fakes(batch) if self.share_fakes else None
+    def shared(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """Latents and fakes for both players, if they share them."""
+        return self._draw(batch) if self.share_fakes else None
 
     def generate(self, batch: Batch) -> Tensor:
         """As many fakes as the batch has images, with its labels if the model is conditional."""
-        shared: Tensor | None = self._shared_now
-        if shared is None:
-            return self.new_fakes(batch)
-        return shared if self._turn == "generator" else shared.detach()
+        return self.generate_with_latents(batch)[1]
 
-    def new_fakes(self, batch: Batch) -> Tensor:
-        """Fakes from latents that are drawn for them."""
+    def generate_with_latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Latents ``(N, latent_dim)`` and their fakes, for objectives that need both."""
+        shared: tuple[Tensor, Tensor] | None = self._shared_now
+        if shared is None:
+            return self._draw(batch)
+        z, fakes = shared
+        return z, fakes if self._turn == "generator" else fakes.detach()
+
+    def _draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
         images, labels = batch
-        return self.fakes(self.sample_noise(len(images)), labels)
+        z = self.sample_noise(len(images))
+        return z, self.fakes(z, labels)
 
     # ---- the only way to the discriminator -----------------------------------------------------
 

@@ -14,6 +14,7 @@ from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleCon
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks.vae import MLPEncoder
 
 __all__ = [
     "CGANDiscriminator",
@@ -23,6 +24,7 @@ __all__ = [
     "DCGANGenerator",
     "DownsampleConv2d",
     "MLPDiscriminator",
+    "MLPEncoder",
     "MLPGenerator",
     "PatchGANDiscriminator",
     "ResNetDiscriminator",

@@ -13,7 +13,6 @@ from gan_modules.networks.layers.blocks import (
     make_norm,
 )
 from gan_modules.networks.layers.conditioning import append_labels
-from gan_modules.networks.layers.convolutions import DoublingConvTranspose2d, HalvingConv2d
 
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
@@ -57,12 +56,12 @@ class DCGANGenerator(nn.Module):
         ]
         for _ in range(times - 1):
             layers += [
-                DoublingConvTranspose2d(channels, channels // 2, bias),
+                nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1, bias=bias),
                 make_norm(norm, channels // 2),
                 nn.ReLU(inplace=True),
             ]
             channels //= 2
-        layers += [DoublingConvTranspose2d(channels, image_shape[0]), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(channels, image_shape[0], 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
         # channels last in memory is the order that convolutions work in
@@ -100,13 +99,13 @@ class DCGANDiscriminator(nn.Module):
         self.num_classes = num_classes
         times = doublings(image_shape, type(self).__name__)
         layers: list[nn.Module] = [
-            HalvingConv2d(image_shape[0] + num_classes, width),
+            nn.Conv2d(image_shape[0] + num_classes, width, 4, 2, 1),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         channels = width
         for _ in range(times - 1):
             layers += [
-                HalvingConv2d(channels, channels * 2, bias=norm == "none"),
+                nn.Conv2d(channels, channels * 2, 4, 2, 1, bias=norm == "none"),
                 make_norm(norm, channels * 2),
                 nn.LeakyReLU(0.2, inplace=True),
             ]

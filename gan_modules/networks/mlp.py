@@ -2,11 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from gan_modules.networks.layers.blocks import Maxout, check_choice, check_sizes
 from gan_modules.networks.layers.conditioning import append_labels
@@ -95,7 +93,7 @@ class MLPDiscriminator(nn.Module):
             if norm == "layer":
                 layers.append(nn.LayerNorm(features))
             if activation == "leaky_relu":
-                layers.append(nn.LeakyReLU(0.2))
+                layers.append(_LeakyReLU(0.2))
             if dropout:
                 layers.append(nn.Dropout(dropout))
             width = features
@@ -107,83 +105,14 @@ class MLPDiscriminator(nn.Module):
         logits: Tensor = self.layers(append_labels(images.flatten(1), labels, self.num_classes))
         return logits.squeeze(1)
 
-    @property
-    def gives_gradients(self) -> bool:
-        """Whether :meth:`logits_and_gradients` applies.
 
-        It does to linear layers with LeakyReLU between them, at least one, all of which are called
-        as torch calls them: without hooks, and without a ``forward`` of somebody else's.
-        """
-        if (
-            type(self).forward is not MLPDiscriminator.forward
-            or type(self.layers) is not nn.Sequential
-        ):
-            return False
-        layers = list(self.layers)
-        return (
-            len(layers) % 2 == 1
-            and len(layers) > 1
-            and all(type(layer) is nn.Linear for layer in layers[::2])
-            and all(type(layer) is nn.LeakyReLU and not layer.inplace for layer in layers[1::2])
-            and all(_is_called_as_usual(module) for module in (self, self.layers, *layers))
-            and not _has_any_global_hook()
-        )
+class _LeakyReLU(nn.LeakyReLU):
+    """LeakyReLU whose slopes are constants in the backward pass, as its second derivative is zero.
 
-    def logits_and_gradients(
-        self, images: Tensor, position: Tensor, labels: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Logits of pairs of images, and gradients of the logits of images between them.
+    Autograd carries the zeros of torch's own back through all layers before it, which makes up a
+    third of what a gradient penalty computes of linear layers.
+    """
 
-        That is what a gradient penalty takes, with less work than autograd has with it: the first
-        layer's output between two images lies between theirs, and the gradient, a product of
-        weights and of slopes that are constants, is written out. Under autocast gradients are
-        computed in float32.
-
-        Args:
-            images: shape ``(2 N, C, H, W)``; the first is paired with number ``N``, and so on.
-            position: shape ``(N, 1)``, from 0 at the second of a pair to 1 at the first.
-            labels: ``(2 N,)``, both of a pair the same.
-
-        Returns:
-            Logits ``(2 N,)``, and gradients ``(N, C H W)``, whose own gradients reach the weights.
-            They are right where :attr:`gives_gradients` holds.
-        """
-        inputs = append_labels(images.flatten(1), labels, self.num_classes)
-        layers: list[Any] = list(self.layers)
-        first = logits = layers[0](inputs)
-        for layer in layers[1:]:
-            logits = layer(logits)
-        linear, activations = layers[::2], layers[1::2]
-        with torch.autocast(images.device.type, enabled=False):
-            with torch.no_grad():
-                if first.dtype == linear[0].weight.dtype:
-                    outputs = [_between(first, position)]
-                else:  # half precision
-                    outputs = [linear[0](_between(inputs.float(), position))]
-                for activation, layer in zip(activations, linear[1:-1], strict=False):
-                    outputs.append(layer(activation(outputs[-1])))
-            gradients = linear[-1].weight.sum(0).expand_as(outputs[-1])
-            back = zip(linear, activations, outputs, strict=False)
-            for layer, activation, output in reversed(list(back)):
-                gradients = torch.ops.aten.leaky_relu_backward(
-                    gradients, output, activation.negative_slope, False
-                )
-                gradients = gradients @ layer.weight
-        return logits.squeeze(1), gradients[:, : math.prod(images.shape[1:])]
-
-
-def _between(pairs: Tensor, position: Tensor) -> Tensor:
-    one, other = pairs.chunk(2)
-    return torch.lerp(other, one, position)
-
-
-def _is_called_as_usual(module: nn.Module) -> bool:
-    return (
-        type(module).__call__ is nn.Module.__call__
-        and "forward" not in module.__dict__
-        and module._compiled_call_impl is None
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-        and not module._backward_hooks
-        and not module._backward_pre_hooks
-    )
+    def forward(self, x: Tensor) -> Tensor:
+        """The input where it is positive, elsewhere the input times the slope."""
+        return x * (x > 0).to(x.dtype).clamp(min=self.negative_slope)

@@ -10,8 +10,7 @@ from typing import ClassVar
 import torch
 import torch.fx
 from torch import Tensor, nn
-
-from gan_modules.networks.layers.convolutions import conv, conv_transpose
+from torch.nn import functional as F
 
 __all__ = ["DownsampleConv2d", "UpsampleConv2d", "resampling_kernel"]
 
@@ -30,10 +29,8 @@ def resampling_kernel(taps: Tensor, weight: Tensor) -> Tensor:
     return channels_last
 
 
-# symbolic tracing does not look into them: it knows no sizes and no devices
+# symbolic tracing does not look into it: it knows no devices
 torch.fx.wrap("resampling_kernel")
-torch.fx.wrap("conv")
-torch.fx.wrap("conv_transpose")
 
 
 class _ResamplingConv2d(nn.Conv2d):
@@ -73,9 +70,8 @@ class UpsampleConv2d(_ResamplingConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, H, W)`` to ``(N, out_channels, 2 H, 2 W)``."""
-        return conv_transpose(
-            x, resampling_kernel(self.taps, self.weight.transpose(0, 1)), self.bias
-        )
+        kernel = resampling_kernel(self.taps, self.weight.transpose(0, 1))
+        return F.conv_transpose2d(x, kernel, self.bias, 2, 1)
 
 
 class DownsampleConv2d(_ResamplingConv2d):
@@ -92,4 +88,4 @@ class DownsampleConv2d(_ResamplingConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, in_channels, 2 H, 2 W)`` to ``(N, out_channels, H, W)``."""
-        return conv(x, resampling_kernel(self.taps, self.weight), self.bias)
+        return F.conv2d(x, resampling_kernel(self.taps, self.weight), self.bias, 2, 1)
