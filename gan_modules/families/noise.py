@@ -57,20 +57,19 @@ class NoiseGAN(LatentModel, GANModule):
 
     def build_networks(self) -> None:
         """Both networks: what was passed, or the paper's."""
+        self.generator = self.new_generator()
+        self.discriminator = self.new_discriminator()
+
+    def new_discriminator(self) -> nn.Module:
+        """A discriminator: what was passed, what it builds, or the paper's."""
         classes = {"num_classes": self.num_classes} if self.num_classes else {}
-        shape = {"image_shape": self.image_shape}
-        self.generator = build(
-            "generator",
-            self._given_generator,
-            self.build_generator,
-            **shape,
-            latent_dim=self.latent_dim,
+        return build(
+            "discriminator",
+            self._given_discriminator,
+            self.build_discriminator,
+            image_shape=self.image_shape,
             **classes,
         )
-        self.discriminator = build(
-            "discriminator", self._given_discriminator, self.build_discriminator, **shape, **classes
-        )
-        self._given_generator = self._given_discriminator = None
 
     @property
     def compilable(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The sampling interface: models that map a random latent vector to an image."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_modules.errors import require
-from gan_modules.families.factories import GeneratorFactory
+from gan_modules.families.factories import GeneratorFactory, build
 from gan_modules.families.latents import LatentDistribution, Latents, make_latents
 from gan_modules.training.batches import Batch, as_batch, check_labels, is_shape
 from gan_modules.training.fitting import Check, check_fakes
@@ -72,6 +73,22 @@ class LatentModel(GenerativeModule):
     def latent_distribution(self) -> str:
         """Name of what latents are drawn from."""
         return self.latent.name
+
+    @abstractmethod
+    def build_generator(self) -> nn.Module:
+        """The paper's generator, used unless another one is passed as ``generator``."""
+
+    def new_generator(self) -> nn.Module:
+        """A generator: what was passed, what it builds, or the paper's."""
+        classes = {"num_classes": self.num_classes} if self.num_classes else {}
+        return build(
+            "generator",
+            self._given_generator,
+            self.build_generator,
+            image_shape=self.image_shape,
+            latent_dim=self.latent_dim,
+            **classes,
+        )
 
     def sample_noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` latents from the latent distribution, shape ``(n, latent_dim)``.

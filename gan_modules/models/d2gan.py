@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_modules.errors import require
-from gan_modules.families.factories import build
 from gan_modules.families.gates import Judgement
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
@@ -42,6 +41,8 @@ class D2GAN(NoiseGAN):
         ValueError: if an option is out of its range.
     """
 
+    discriminator: nn.ModuleDict
+
     def __init__(
         self, *, alpha: float = 1.0, beta: float = 1.0, latent_dim: int = 256, **kwargs: Any
     ) -> None:
@@ -61,18 +62,12 @@ class D2GAN(NoiseGAN):
     def build_networks(self) -> None:
         """The generator, and two discriminators of one kind."""
         given = self._given_discriminator
-        super().build_networks()
-        classes = {"num_classes": self.num_classes} if self.num_classes else {}
-        second = build(
-            "discriminator",
-            given,
-            self.build_discriminator,
-            image_shape=self.image_shape,
-            **classes,
-        )
-        if second is self.discriminator:
+        if isinstance(given, nn.Module):
             raise ValueError("discriminator must be a class or function: two are built with it")
-        self.discriminator = nn.ModuleDict({"data": self.discriminator, "fakes": second})
+        super().build_networks()
+        first = self.discriminator
+        self._given_discriminator = given
+        self.discriminator = nn.ModuleDict({"data": first, "fakes": self.new_discriminator()})
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Judgement:
         """Both outputs, stacked: ``(N, 2)``."""

@@ -84,13 +84,9 @@ class VAE(LatentModel):
 
     def build_networks(self) -> None:
         """Both networks: what was passed, or the paper's."""
+        self.generator = self.new_generator()
         sizes = {"image_shape": self.image_shape, "latent_dim": self.latent_dim}
-        classes = {"num_classes": self.num_classes} if self.num_classes else {}
-        self.generator = build(
-            "generator", self._given_generator, self.build_generator, **sizes, **classes
-        )
         self.encoder = build("encoder", self._given_encoder, self.build_encoder, **sizes)
-        self._given_generator = self._given_encoder = None
 
     def build_generator(self) -> nn.Module:
         """One ReLU layer of 400 units."""
@@ -124,8 +120,7 @@ class VAE(LatentModel):
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images ``(N, C, H, W)`` in [-1, 1] by way of their latents."""
         with self.evaluating():
-            images = self(self.encode(images), labels)
-        return images
+            return cast(Tensor, self(self.encode(images), labels))
 
 
 def bernoulli_nats(outputs: Tensor, images: Tensor) -> Tensor:
