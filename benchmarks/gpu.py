@@ -5,8 +5,7 @@
 The paper's residual networks at 32 pixels, batches of 64, five critic updates to one of the
 generator, trained in turn by
 
-usual           a loop as tutorials write it (``throughput_usual.py``), float32
-best            the best hand-written loop (``throughput_best.py``), float32, with all images on the
+best            the best hand-written loop (``gpu_best.py``), float32, with all images on the
                 device as uint8
 ours            the command line, Lightning and all, float32, with ``on_device``
 best_bf16       the best loop in bfloat16
@@ -24,11 +23,9 @@ large matrix product in bfloat16. A table says which kernels the best loop's tim
 """
 
 import argparse
-import io
 import json
 import statistics
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -36,8 +33,9 @@ from typing import Any
 import torch
 from gpu_loops import WARMUP, Bench, Loop, advance
 from lightning.pytorch import Callback
-from throughput import conditions, fit
-from throughput_worker import Stopwatch
+from recipes import fit
+from stopwatch import Stopwatch
+from throughput import conditions
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -148,7 +146,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ours = {"ours": ("32-true", False), "ours_bf16": ("bf16-mixed", False)}
     ours["ours_compiled"] = ("bf16-mixed", True)
     loops: dict[str, Callable[[], Loop]] = {
-        "usual": bench.usual_loop,
         "best": lambda: bench.best_loop(bf16=False),
         "best_bf16": lambda: bench.best_loop(bf16=True),
     }
@@ -162,19 +159,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seconds_per_iteration": {},
     }
     print(f"{work / 1e9:.4g} GFLOP an iteration, peak {speed / 1e12:.4g} TFLOP/s")
-    print(f"{'':<16}{'images/s':>10}{'x usual':>10}{'of peak':>10}{'ms (least-largest)':>26}")
+    print(f"{'':<16}{'images/s':>10}{'x best':>10}{'of peak':>10}{'ms (least-largest)':>26}")
     for name in (*loops, *ours):
         if name in loops:
-            with redirect_stdout(io.StringIO()):  # the usual loop prints at every step
-                seconds = measure(loops[name](), device, *size)
+            seconds = measure(loops[name](), device, *size)
         else:
             seconds = measure_ours(bench, *ours[name], *size)
         results["seconds_per_iteration"][name] = seconds
         middle = statistics.median(seconds)
-        times_usual = statistics.median(results["seconds_per_iteration"]["usual"]) / middle
+        times_best = statistics.median(results["seconds_per_iteration"]["best"]) / middle
         extent = f"{middle * 1e3:.2f} ({min(seconds) * 1e3:.2f}-{max(seconds) * 1e3:.2f})"
         print(
-            f"{name:<16}{bench.case.images / middle:>10,.0f}{times_usual:>10.2f}"
+            f"{name:<16}{bench.case.images / middle:>10,.0f}{times_best:>10.2f}"
             f"{work / middle / speed:>10.1%}{extent:>26}"
         )
     results["kernels_of_best_bf16"] = kernels(bench.best_loop(bf16=True), device)

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from itertools import islice, repeat
 from typing import Any
 
-import throughput_best as best
-import throughput_usual as usual
+import gpu_best as best
 import torch
-from throughput_cases import Case
+from recipes import Case
 from torch import Tensor
 from torch.optim import Adam
 
@@ -31,8 +30,8 @@ def make_case(device: str) -> Case:
     }
     return Case(
         {"class_path": "WGANGP", "init_args": {"n_critic": n_critic, **networks}},
-        "gradient_penalty", 1.0, image_shape=(3, side, side), batch_size=4 if small else 64,
-        rate=1e-4, betas=(0.0, 0.9), latent_dim=128, latents="normal", n_critic=n_critic,
+        image_shape=(3, side, side), batch_size=4 if small else 64,
+        rate=1e-4, betas=(0.0, 0.9), latent_dim=128, n_critic=n_critic,
     )  # fmt: skip
 
 
@@ -59,14 +58,6 @@ class Bench:
     def batches(self) -> Iterator[Any]:
         """Batches of whole iterations, from images that lie on the device."""
         return best.batches_in_memory(self.images, self.labels, self.case.images, self.device)
-
-    def usual_loop(self) -> Loop:
-        generator, critic = (usual.as_usual(network) for network in self.networks())
-        loader = usual.usual_loader(
-            self.images, self.labels, self.case.batch_size, self.case.image_shape[-1]
-        )
-        batches = ((x.to(self.device), y) for x, y in _endless(loader))
-        return usual.wasserstein(self.case, generator, critic, batches)
 
     def best_loop(self, bf16: bool) -> Loop:
         return best.wasserstein(best.Loop(self.case, *self.networks(), bf16), self.batches())
@@ -126,11 +117,6 @@ def compiled(loop: best.Loop, batches: best.Batches) -> Loop:
         update(0, images)
         loop.averaged.update()
         yield
-
-
-def _endless(loader: Any) -> Iterator[Any]:
-    while True:
-        yield from loader
 
 
 def advance(loop: Loop, steps: int) -> None:

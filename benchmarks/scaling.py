@@ -29,9 +29,9 @@ import torch
 from lightning.pytorch import Callback
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
-from throughput import conditions, fit
-from throughput_cases import CASES, Case, NoiseImages
-from throughput_worker import Stopwatch
+from recipes import CASES, Case, NoiseImages, fit
+from stopwatch import Stopwatch
+from throughput import conditions
 from torch import Tensor
 
 from datamodules.base import Split
@@ -90,7 +90,6 @@ class _Training(Case):
     def config(self, size: int) -> dict[str, Any]:
         config = super().config(size)
         config["data"]["class_path"] = "scaling.TrainingImages"
-        config["data"]["init_args"].pop("stored_size", None)  # resizing takes memory, too
         return config
 
 

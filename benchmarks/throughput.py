@@ -1,179 +1,242 @@
-"""Images per second in training, of this project, of the usual scripts and of the best loops.
+"""Images per second in training, against what public scripts do.
 
-    OMP_NUM_THREADS=1 python benchmarks/throughput.py --output throughput.json
+    OMP_NUM_THREADS=1 python benchmarks/throughput.py --output benchmarks/results/throughput.json
 
-Three ways to train one and the same model:
-
-ours    the command line, Lightning, its callbacks and all, measured between batches; pictures and
-        metrics, which come at intervals, are left out, logging is not
-usual   a loop as tutorials write it (``throughput_usual.py``), always float32
-best    the best hand-written loop (``throughput_best.py``)
-
-Each has a process, and they take turns, so that all meet the same neighbours on a shared machine:
-after a fifth of a round of ours, both others run as many iterations. The first iteration of a turn
-of many is not timed: the others have left the caches cold. Ratios are the median over
-rounds of the ratio of two times of one round, of CPU time of the one thread that is used, or of
-time between device events on a GPU. ``tests/test_throughput.py`` shows that all three
-compute the same weights.
+Each script (``public_scripts.py``) trains its own networks (``public_networks.py``) in turns with
+ours: a model and a data module in a plain ``Trainer``, once with the very networks of the script,
+once with this project's own of the same widths. All run in one process on one thread and take turns
+of a few iterations, so that both meet the same neighbours. A ratio is one turn's CPU time of the
+script over ours; medians, least and largest are those of all turns. The first turn is not counted.
+Images are random: what is in them does not change how long training takes.
 """
 
 import argparse
 import io
 import json
-import math
 import os
 import platform
 import statistics
 import tempfile
 import time
 import warnings
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import public_networks as networks
 import torch
-from lightning.pytorch import Callback
-from throughput_cases import CASES, Case, random_images
-from throughput_worker import Stopwatch, Worker
+from lightning.pytorch import Callback, Trainer
+from PIL import Image
+from public_scripts import LOOPS, N_CRITIC, Files, endless, load_pictures
+from recipes import NoiseImages, random_images
+from stopwatch import Stopwatch
+from torch import nn
+from torch.utils.data import DataLoader
 
-from gan_modules.command_line import run
+from datamodules import UnpairedFolderDataModule
+from datamodules.base import InMemoryDataModule
+from gan_modules import DCGAN, GAN, WGAN, WGANGP, CycleGAN, GANModule
+from gan_modules.networks import (
+    CycleGANGenerator,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    MLPDiscriminator,
+    MLPGenerator,
+    PatchGANDiscriminator,
+)
+from gan_modules.networks.layers.resampling import UpsampleConv2d
 
-__all__ = ["BEST_GOAL", "Rounds", "command", "fit"]
+__all__ = ["CASES", "Case", "Turns", "conditions", "main", "measure"]
 
-BEST_GOAL = 0.97
-"""Ours over the best loop, at least."""
-WARMUP = 3
-"""Iterations ahead of the first window."""
-SIZE = 50_000
-"""Images of data."""
-TURNS = 5
-"""Windows of a round at most: as many as its iterations can be cut into, equally."""
-MANY = 5
-"""Iterations in a window of which the first is not timed."""
+Pair = tuple[Any, Any]
 
 
-class Rounds(Callback):
-    """Measures the fit it is part of, and in between the two other loops.
+@dataclass(frozen=True)
+class Case:
+    """A public script and ours for the same task.
 
-    Args:
-        case: what is trained.
-        steps: iterations in a round.
-        device: "cpu" or "cuda".
-        bf16: whether ours and the best loop compute in bfloat16.
+    Attributes:
+        model: ours.
+        shape: of the images that the networks see.
+        stored: side of the images before they are resized.
+        script: builds the script's networks.
+        own: builds ours.
+        steps: updates of the generator in a turn.
+        batch_size: images per update.
+        n_critic: batches that belong to one update of the generator.
     """
 
-    def __init__(self, case: Case, steps: int, device: str, bf16: bool) -> None:
-        self.case, self.steps, self.device, self.bf16 = case, steps, device, bf16
-        self.window = next(n for n in range(math.ceil(steps / TURNS), steps + 1) if steps % n == 0)
-        self.untimed = int(self.window >= MANY)
-        self.rounds: list[dict[str, Counter[str]]] = []
-        self.stopwatch = Stopwatch(device)
+    model: Callable[..., GANModule]
+    shape: tuple[int, int, int]
+    stored: int
+    script: Callable[[Sequence[int]], Pair]
+    own: Callable[[Sequence[int]], Pair]
+    steps: int
+    batch_size: int = 64
+    n_critic: int = 1
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Copy the networks before they have learnt anything."""
-        dataset = trainer.datamodule.splits["train"]
-        if self.case.objective == "cycle":
-            images, others = dataset.a.images, dataset.b.images
+
+def own_linear(shape: Sequence[int]) -> Pair:
+    hidden = (128, 256, 512, 1024)
+    generator = MLPGenerator(shape, 100, hidden=hidden, batch_norm=True)
+    return generator, MLPDiscriminator(shape, hidden=(512, 256))
+
+
+def own_conv(shape: Sequence[int]) -> Pair:
+    """The script's, its upsampling and the convolution after it as one layer."""
+    generator, judge = networks.conv_pair(shape)
+    layers = list(generator)
+    fused: list[nn.Module] = []
+    for layer, previous in zip(layers, [None, *layers[:-1]], strict=True):
+        if isinstance(layer, nn.Upsample):
+            continue
+        if isinstance(previous, nn.Upsample) and isinstance(layer, nn.Conv2d):
+            one = UpsampleConv2d(layer.in_channels, layer.out_channels)
+            one.load_state_dict(layer.state_dict())
+            fused.append(one)
         else:
-            images, others = dataset.images, dataset.labels
-        networks = pl_module.generator, pl_module.discriminator
-        how = self.device, self.bf16
-        stored = images
-        if self.case.stored_shape != self.case.image_shape:
-            stored, _ = random_images(len(images), self.case.stored_shape)
-        self.others = {
-            "usual": Worker("usual", self.case, *networks, stored, others, *how),
-            "best": Worker("best", self.case, *networks, images, others, *how),
-        }
+            fused.append(layer)
+    generator = nn.Sequential(*fused)
+    for network in (generator, judge):
+        network.to(memory_format=torch.channels_last)
+    return generator, judge
+
+
+def own_examples(shape: Sequence[int]) -> Pair:
+    return DCGANGenerator(shape, 100, width=64), DCGANDiscriminator(shape, width=64)
+
+
+def own_cycle(shape: Sequence[int]) -> Pair:
+    generators = {name: CycleGANGenerator(shape, n_blocks=9) for name in ("a_to_b", "b_to_a")}
+    judges = {name: PatchGANDiscriminator(shape) for name in ("a", "b")}
+    return nn.ModuleDict(generators), nn.ModuleDict(judges)
+
+
+def _linear(shape: Sequence[int]) -> Pair:
+    return networks.linear_pair(shape, sigmoid=True)
+
+
+def _critic(shape: Sequence[int]) -> Pair:
+    return networks.linear_pair(shape, sigmoid=False)
+
+
+MNIST = (1, 28, 28)
+CASES = {
+    "gan": Case(GAN, MNIST, 28, _linear, own_linear, 20),
+    "wgan": Case(WGAN, MNIST, 28, _critic, own_linear, 5, n_critic=N_CRITIC),
+    "wgan_gp": Case(WGANGP, MNIST, 28, _critic, own_linear, 4, n_critic=N_CRITIC),
+    "dcgan": Case(DCGAN, (1, 32, 32), 28, networks.conv_pair, own_conv, 3),
+    "examples": Case(DCGAN, (3, 64, 64), 32, networks.examples_pair, own_examples, 1),
+    "cyclegan": Case(
+        CycleGAN, (3, 64, 64), 256, lambda s: networks.cycle_networks(s[0]), own_cycle, 1, 1
+    ),
+}
+"""By the name of the script."""
+SIZE = 20_000
+"""Images of data."""
+FILES = 20
+"""Files of data per domain, for cyclegan.py."""
+
+
+def make_files(root: Path, side: int) -> None:
+    """Smooth random JPEG files of two domains."""
+    for domain in "AB":
+        (root / f"train{domain}").mkdir(parents=True)
+        for i in range(FILES):
+            coarse = torch.randint(256, (8, 8, 3), dtype=torch.uint8).numpy()
+            picture = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+            picture.save(root / f"train{domain}" / f"{i:03d}.jpg", quality=90)
+
+
+def data_of(case: Case, folder: Path) -> tuple[InMemoryDataModule, Iterator[Any]]:
+    """Our data module, and the script's batches."""
+    side = case.shape[-1]
+    if case.model is CycleGAN:
+        root = folder / "pictures"
+        make_files(root, case.stored)
+        ours: InMemoryDataModule = UnpairedFolderDataModule(
+            root=str(root), image_size=side, load_size=int(side * 1.12),
+            batch_size=case.batch_size, cache_dir=str(folder / "cache"),
+        )  # fmt: skip
+        loader = DataLoader(Files(root, side), case.batch_size, shuffle=True)
+        return ours, endless(loader)
+    channels = case.shape[0]
+    ours = NoiseImages(
+        channels=channels, image_size=side, size=SIZE, stored_size=case.stored,
+        batch_size=case.batch_size,
+    )  # fmt: skip
+    images, _ = random_images(SIZE, (channels, case.stored, case.stored))
+    return ours, load_pictures(images, side, case.batch_size)
+
+
+def model_of(case: Case, pair: Pair) -> GANModule:
+    """Ours with these networks, whose discriminator's last sigmoid is left out."""
+    options: dict[str, Any] = {"image_shape": case.shape}
+    if case.model is not CycleGAN:
+        options["latent_dim"] = 100
+    if case.model in (GAN, DCGAN):
+        options["latent_distribution"] = "normal"
+    generator, judge = pair
+    if isinstance(judge, nn.Sequential):
+        judge = networks.logits(judge)
+    return case.model(generator=generator, discriminator=judge, **options)
+
+
+class Turns(Callback):
+    """Measures the fit it is part of, and the script in between.
+
+    Args:
+        script: yields after every update of the generator.
+        steps: updates of the generator in a turn.
+    """
+
+    def __init__(self, script: Iterator[None], steps: int) -> None:
+        self.script, self.steps = script, steps
+        self.turns: list[tuple[dict[str, float], dict[str, float]]] = []
+        self.stopwatch = Stopwatch("cpu")
 
     def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
-        """End a window, let the others run, and begin the next one."""
-        step = trainer.global_step - WARMUP
-        if step == 0:
-            for worker in self.others.values():
-                worker.advance(WARMUP)
-        elif step > 0 and step % self.window == 0:
-            if len(self.rounds) * self.steps < step:
-                self.rounds.append({name: Counter() for name in ("ours", *self.others)})
-            self.rounds[-1]["ours"].update(self.stopwatch.stop())
-            for name, worker in self.others.items():
-                worker.advance(self.untimed)
-                self.rounds[-1][name].update(worker.advance(self.window - self.untimed))
-        if step >= 0 and step % self.window == self.untimed:
-            self.stopwatch.start()
-
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        """End the other processes."""
-        for worker in self.others.values():
-            worker.end()
+        """End our turn, let the script have its own, and begin the next one."""
+        if trainer.global_step % self.steps:
+            return
+        ours = self.stopwatch.stop()
+        self.stopwatch.start()
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            for _ in range(self.steps):
+                next(self.script)
+        self.turns.append((ours, self.stopwatch.stop()))
+        self.stopwatch.start()
 
 
-SUFFIXES = ("", "_bf16", "_compiled", "_bf16_compiled")
-"""Of a case: how ours computes. The best loop has its precision and is never compiled."""
+def fit(case: Case, name: str, own: bool, rounds: int) -> Turns:
+    """Train ours and the script in turns; the first turn is left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, batches = data_of(case, Path(folder))
+        turns = Turns(LOOPS[name](*case.script(case.shape), batches), case.steps)
+        trainer = Trainer(
+            accelerator="cpu", max_steps=(rounds + 1) * case.steps, callbacks=[turns],
+            logger=False, enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False, limit_val_batches=0, default_root_dir=folder,
+        )  # fmt: skip
+        pair = (case.own if own else case.script)(case.shape)
+        with redirect_stdout(io.StringIO()):
+            trainer.fit(model_of(case, pair), datamodule=data)
+    del turns.turns[0]
+    return turns
 
 
-def command(case: Case, folder: Path, precision: str, steps: int, size: int) -> list[str]:
-    """The command line of a training; pictures and checkpoints come at its end only."""
-    config = folder / "case.yaml"
-    # JSON is YAML, too
-    config.write_text(json.dumps(case.config(size)))
-    never = str(10**9)
-    return [
-        "fit", "--config", str(config), "--seed_everything", "0", "--torch_threads", "1",
-        "--trainer.default_root_dir", str(folder), "--trainer.logger", "false",
-        "--trainer.precision", precision, "--trainer.max_steps", str(steps),
-        "--trainer.limit_val_batches", "0", "--checkpoint.every_n_train_steps", never,
-        "--samples.every_n_steps", never,
-    ]  # fmt: skip
-
-
-def fit(case: Case, callback: Callback, precision: str, steps: int, size: int, *more: str) -> Any:
-    """Train by the command line, with one callback more, in a folder that is removed."""
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        line = command(case, Path(folder), precision, steps, size)
-        warnings.filterwarnings("ignore", "LightningCLI's args parameter")
-        return run([*line, *more], trainer_defaults={"callbacks": [callback]})
-
-
-def measure(
-    case: Case, bf16: bool, compiled: bool, rounds: int, steps: int, device: str
-) -> dict[str, Any]:
-    """Times of all rounds, and what follows from them; compilation lies ahead of the first."""
-    steps = steps or case.steps
-    callback = Rounds(case, steps, device, bf16)
-    precision = "bf16-mixed" if bf16 else "32-true"
-    on_gpu = device == "cuda"
-    more = [
-        # at least one logged step in every round
-        "--trainer.log_every_n_steps", str(min(50, steps)),
-        "--trainer.accelerator", "gpu" if on_gpu else "cpu",
-        "--data.on_device", str(on_gpu).lower(),
-        "--model.compile", str(compiled).lower(),
-    ]  # fmt: skip
-    fit(case, callback, precision, WARMUP + rounds * steps, SIZE, *more)
-    kind = "device" if device == "cuda" else "cpu"
-    images = steps // callback.window * (callback.window - callback.untimed) * case.images
+def measure(case: Case, name: str, own: bool, rounds: int) -> dict[str, Any]:
+    """Images/s of both by CPU time, and the ratios of all turns."""
+    turns = fit(case, name, own, rounds).turns
+    images = case.steps * case.batch_size * case.n_critic
     found: dict[str, Any] = {
-        "precision": precision,
-        "compiled": compiled,
-        "steps": steps,
-        "batch_size": case.batch_size,
+        f"{who}_images_per_s": images / statistics.median(turn[i]["cpu"] for turn in turns)
+        for i, who in enumerate(("ours", "script"))
     }
-    for name in ("ours", "usual", "best"):
-        found[f"{name}_images_per_s"] = {
-            clock: images / statistics.median(times[name][clock] for times in callback.rounds)
-            for clock in callback.rounds[0][name]
-        }
-    for name in ("best", "usual"):
-        ratios = [times[name][kind] / times["ours"][kind] for times in callback.rounds]
-        found[f"ours_over_{name}"] = statistics.median(ratios)
-        found[f"ours_over_{name}_rounds"] = ratios
-    found["goal_over_best"] = BEST_GOAL
-    goal = case.bf16_goal if bf16 else case.goal
-    found["goal_over_usual"] = case.compiled_goal if compiled else goal
-    return found
+    ratios = [script["cpu"] / ours["cpu"] for ours, script in turns]
+    return {**found, "ratio": statistics.median(ratios), "ratios": ratios}
 
 
 def conditions(device: str) -> dict[str, Any]:
@@ -193,54 +256,34 @@ def conditions(device: str) -> dict[str, Any]:
     }
 
 
-HEADER = (
-    f"{'case':<27}{'ours':>9}{'usual':>9}{'best':>9}{'ours/best':>17}{'ours/usual':>17}{'goal':>6}"
-)
-
-
-def row(name: str, found: dict[str, Any], clock: str) -> str:
-    """One line of the table: images/s, and ratios with their least and largest."""
-    speeds = [found[f"{which}_images_per_s"][clock] for which in ("ours", "usual", "best")]
-    ratios = []
-    for which in ("best", "usual"):
-        all_rounds = found[f"ours_over_{which}_rounds"]
-        extent = f"{min(all_rounds):.2f}-{max(all_rounds):.2f}"
-        ratios.append(f"{found[f'ours_over_{which}']:.2f} ({extent})")
-    return (
-        f"{name:<27}"
-        + "".join(f"{speed:>9,.0f}" for speed in speeds)
-        + "".join(f"{ratio:>17}" for ratio in ratios)
-        + f"{found['goal_over_usual'] or '-':>6}"
-    )
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, and write JSON where asked."""
-    names = [f"{name}{suffix}" for suffix in SUFFIXES for name in CASES]
-    # with a goal
-    default = [*CASES, *(f"{name}_bf16" for name, case in CASES.items() if case.bf16_goal)]
-    default += [f"{name}_bf16_compiled" for name, case in CASES.items() if case.compiled_goal]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cases", nargs="+", choices=names, default=default, metavar="CASE")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=0, help="iterations in a round")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=15, help="turns that are counted")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    clock = "device" if options.device == "cuda" else "cpu"
-    results: dict[str, Any] = {"conditions": conditions(options.device), "cases": {}}
-    print(f"images/s by {clock} time; ratios: median (least-largest of the rounds)")
-    print(HEADER)
+    torch.manual_seed(0)
+    warnings.filterwarnings("ignore", ".*does not have many workers")
+    results: dict[str, Any] = {
+        "conditions": conditions("cpu"), "rounds": options.rounds, "cases": {}
+    }  # fmt: skip
+    print("| script | our networks | ours, images/s | script | times as fast (least-largest) |")
+    print("| --- | --- | --- | --- | --- |")
     for name in options.cases:
-        uncompiled = name.removesuffix("_compiled")
-        case = CASES[uncompiled.removesuffix("_bf16")]
-        how = uncompiled.endswith("_bf16"), uncompiled != name
-        found = measure(case, *how, options.rounds, options.steps, options.device)
-        results["cases"][name] = found
-        print(row(name, found, clock), flush=True)
-        if options.output:
-            options.output.write_text(json.dumps(results, indent=2) + "\n")
+        for own in (False, True):
+            found = measure(CASES[name], name, own, options.rounds)
+            kind = "our own" if own else "the script's"
+            results["cases"].setdefault(name, {})[kind] = found
+            extent = f"{min(found['ratios']):.2f}-{max(found['ratios']):.2f}"
+            print(
+                f"| {name} | {kind} | {found['ours_images_per_s']:,.0f} | "
+                f"{found['script_images_per_s']:,.0f} | {found['ratio']:.2f} ({extent}) |",
+                flush=True,
+            )
+            if options.output:
+                options.output.write_text(json.dumps(results, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,245 +1,157 @@
-"""What the throughput benchmark compares computes the same weights, three times."""
+"""What the throughput benchmark compares is what it says: losses, fakes, graphs, data."""
 
-from collections.abc import Iterator
+import json
+import re
 from copy import deepcopy
 from dataclasses import replace
+from itertools import repeat
+from pathlib import Path
 from typing import Any
 
-import products
+import numpy as np
+import public_networks
+import public_scripts
 import pytest
 import throughput
-import throughput_best as best
-import throughput_input
-import throughput_usual as usual
 import torch
-from lightning.pytorch import Callback
-from throughput_cases import CASES, Case
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from datamodules.augmentation import to_float
-from gan_modules.networks import (
-    DCGANDiscriminator,
-    DCGANGenerator,
-    ResNetDiscriminator,
-    ResNetGenerator,
-)
+from gan_modules.objectives import losses
 
-STEPS = 10
-TINY: dict[str, dict[str, Any]] = {
-    "MLPGenerator": {"hidden": [8]},
-    "MLPDiscriminator": {"hidden": [8]},
-    "DCGANDiscriminator": {"width": 4},
-    "ResNetGenerator": {"width": 4},
-    "ResNetDiscriminator": {"width": 4},
-    "CycleGANGenerator": {"width": 4, "n_blocks": 1},
-    "PatchGANDiscriminator": {"width": 4, "n_layers": 2},
-    "throughput_cases.UpsamplingGenerator": {"width": 4},
-}
+SHAPE = (1, 28, 28)
 
 
-def network(name: str, **arguments: Any) -> dict[str, Any]:
-    return {"class_path": name, "init_args": arguments}
+def images(shape: tuple[int, ...] = SHAPE, n: int = 4) -> Tensor:
+    return torch.rand(n, *shape) * 2 - 1
 
 
-DCGAN = {
-    "generator": network("DCGANGenerator", width=4),
-    "discriminator": network("DCGANDiscriminator", width=4),
-}
-# in place of default networks
-SMALL: dict[str, dict[str, Any]] = {
-    "dcgan": DCGAN,
-    "wgan": DCGAN,
-    "gan": {
-        "generator": network("MLPGenerator", hidden=[8]),
-        "discriminator": network("MLPDiscriminator", hidden=[8], activation="maxout", dropout=0.5),
-    },
-    "cgan": {
-        "generator": network("CGANGenerator", latent_width=4, label_width=4, width=8),
-        "discriminator": network("CGANDiscriminator", image_width=4, label_width=4, width=4),
-    },
-}
+def printed(capsys: pytest.CaptureFixture[str]) -> list[float]:
+    """D loss and G loss of the first line."""
+    found = re.search(r"D loss (\S+) G loss (\S+)", capsys.readouterr().out)
+    assert found
+    return [float(value) for value in found.groups()]
 
 
-class Recorder(Callback):
-    """Keeps what a fit started from, what it was given, and where its random numbers began."""
-
-    def __init__(self) -> None:
-        self.batches: list[Any] = []
-        self.seeds: list[Tensor] = []
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        for module in pl_module.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = 0.0  # its draws depend on how samples are put together
-        self.networks = deepcopy((pl_module.generator, pl_module.discriminator))
-        seed = pl_module._seed_noise
-
-        def recorded() -> None:
-            seed()
-            self.seeds.append(torch.get_rng_state())
-
-        pl_module._seed_noise = recorded
-
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, index: int) -> None:
-        images, others = batch
-        double = others.double() if others.is_floating_point() else others
-        self.batches.append((images.double(), double))
+def noise(n: int = 4) -> Tensor:
+    np.random.seed(0)  # noqa: NPY002
+    return torch.FloatTensor(np.random.normal(0, 1, (n, 100)))  # noqa: NPY002
 
 
-def tiny(name: str) -> Case:
-    """The case with narrow networks, small batches and images of 8 or 16 pixels."""
-    case = CASES[name]
-    model = deepcopy(case.model)
-    arguments = model["init_args"]
-    arguments.update(deepcopy(SMALL.get(name, {})))
-    for player in ("generator", "discriminator"):
-        if player in arguments:
-            arguments[player]["init_args"].update(TINY.get(arguments[player]["class_path"], {}))
-    side = 8 if case.objective != "cycle" else 16
-    shape = (case.image_shape[0], side, side)
-    size = min(case.batch_size, 4)
-    return replace(case, model=model, image_shape=shape, batch_size=size)
+class Calls:
+    """Counts forward passes of a network."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.count = 0
+        network.register_forward_hook(self.note)
+
+    def note(self, *_: Any) -> None:
+        self.count += 1
 
 
-def reseeded(recorder: Recorder, parts: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The recorded batches in so many parts, with the random state that each had at its start."""
-    for batch, state in zip(recorder.batches, recorder.seeds, strict=True):
-        torch.set_rng_state(state)
-        yield from zip(*(half.chunk(parts) for half in batch), strict=True)
+@pytest.mark.parametrize("name", ["gan", "dcgan"])
+def test_gan_and_dcgan_make_fakes_once(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    case = throughput.CASES[name]
+    g, d = case.script(case.shape)
+    for module in d.modules():
+        if isinstance(module, nn.Dropout2d):
+            module.p = 0.0
+    real, z = images(case.shape), noise()
+    fakes = deepcopy(g)(z)
+    judge = public_networks.logits(deepcopy(d))
+    found = losses.adversarial_loss("non_saturating")
+    logits = judge(real), judge(fakes)
+    expected = [found.discriminator(*logits).item() / 2, found.generator(logits[1]).item()]
+    np.random.seed(0)  # noqa: NPY002
+    calls = Calls(g)
+    gradients: list[Tensor] = []
+    g[-1].register_full_backward_hook(lambda *a: gradients.append(a[2][0]))
+    next(public_scripts.LOOPS[name](g, d, repeat(real)))
+    assert_close(printed(capsys), expected, rtol=1e-4, atol=1e-5)
+    # one pass forward, and one back: the discriminator's loss stops at the fakes
+    assert calls.count == len(gradients) == 1
 
 
-def advance(loop: Iterator[None]) -> None:
-    for _ in range(STEPS):
-        next(loop)
+def test_examples_make_fakes_once(capsys: pytest.CaptureFixture[str]) -> None:
+    g, d = public_networks.examples_pair((3, 64, 64), width=4)
+    real = images((3, 64, 64))
+    torch.manual_seed(0)
+    fakes = deepcopy(g)(torch.randn(4, 100, 1, 1))
+    judge = public_networks.logits(deepcopy(d))
+    expected = losses.cross_entropy_discriminator_loss(judge(real), judge(fakes)).item()
+    torch.manual_seed(0)
+    calls = Calls(g)
+    next(public_scripts.examples(g, d, repeat(real)))
+    assert printed(capsys)[0] == pytest.approx(expected, rel=1e-4)
+    assert calls.count == 1
 
 
-def assert_same(found: nn.Module, expected: nn.Module) -> None:
-    assert_close(
-        list(found.state_dict().values()),
-        list(expected.state_dict().values()),
-        rtol=1e-7,
-        atol=1e-9,
-    )
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_three_ways_to_train_end_in_one_model(name: str, capsys: Any) -> None:
-    case = tiny(name)
-    recorder = Recorder()
-    model = throughput.fit(case, recorder, "64-true", STEPS, 256).model
-    generator, discriminator = recorder.networks
-    assert not torch.equal(next(generator.parameters()), next(model.generator.parameters()))
-
-    as_usual = usual.as_usual(generator), usual.as_usual(discriminator)
-    advance(usual.LOOPS[case.objective](case, *as_usual, reseeded(recorder, case.n_critic)))
-    assert_same(as_usual[0], model.generator)
-    assert_same(as_usual[1], model.discriminator)
-    assert capsys.readouterr().out.count("D loss") == STEPS * case.n_critic
-
-    loop = best.Loop(case, deepcopy(generator), deepcopy(discriminator))
-    advance(best.LOOPS[case.objective](loop, reseeded(recorder, 1)))
-    assert_same(loop.generator, model.generator)
-    assert_same(loop.discriminator, model.discriminator)
-    assert_same(loop.averaged.network, model.averaged_generator)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_both_ways_of_loading_give_the_same_images(channels: int) -> None:
-    images = torch.randint(256, (6, channels, 5, 5), dtype=torch.uint8)
-    labels = torch.arange(6)
-    found, classes = next(best.batches_in_memory(images, labels, 6, "cpu"))
-    assert_close(found[classes.argsort()], to_float(images))
-    one_by_one = usual.PILImages(images, labels, 5)
-    assert_close(torch.stack([one_by_one[i][0] for i in range(6)]), to_float(images))
-
-
-def test_the_usual_way_resizes_images_one_by_one() -> None:
-    case = CASES["mlp_wgan_gp"]
-    assert (case.stored_shape, case.image_shape) == ((1, 28, 28), (1, 32, 32))
-    labels = torch.arange(3)
-    grey = torch.full((3, *case.stored_shape), 51, dtype=torch.uint8)
-    images, _ = next(iter(usual.usual_loader(grey, labels, 3, case.image_shape[-1])))
-    assert_close(images, torch.full((3, *case.image_shape), 51 / 127.5 - 1))
-
-
-@pytest.mark.parametrize(
-    ("network", "kinds"),
-    [
-        (ResNetGenerator((1, 8, 8), 4, width=4), {"Upsample", "Conv2d"}),
-        (ResNetDiscriminator((1, 8, 8)), {"AvgPool2d", "Conv2d"}),
-        (DCGANGenerator((1, 8, 8), 4, width=4), {"ConvTranspose2d"}),
-        (DCGANDiscriminator((1, 8, 8), width=4), {"Conv2d"}),
-    ],
-    ids=lambda network: type(network).__name__,
-)
-def test_usual_networks_have_no_layer_of_ours(network: nn.Module, kinds: set[str]) -> None:
-    copy = usual.as_usual(network)
-    convolutions = {
-        type(layer).__name__
-        for layer in copy.modules()
-        if "Conv" in type(layer).__name__ or type(layer).__name__ in ("Upsample", "AvgPool2d")
-    }
-    assert convolutions == kinds
-    assert all(weight.is_contiguous() for weight in copy.parameters())
-
-
-def test_products_are_counted(capsys: Any) -> None:
-    generator = [100 * 512, 512 * 512, 512 * 512, 512 * 1024]
-    critic = [1024 * 512, 512 * 512, 512 * 512, 512]
-    # forward; gradients of weights; of inputs, but for the first
-    of_discriminator = 64 * sum(generator) + 128 * (2 * sum(critic) + sum(critic[1:]))
-    of_generator = 64 * (2 * sum(generator) + sum(generator[1:]) + 2 * sum(critic))
-    (timed,) = products.measure("mlp_gan", 1)
-    assert timed.operations == 2 * (of_discriminator + of_generator)
-    assert 0 < timed.ms["float32"] == timed.ms["products"] < timed.ms["all"]
-    products.main(["--cases", "mlp_gan_bf16", "--steps", "1"])
-    assert "mlp_gan_bf16" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_a_measurement(monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Any) -> None:
-    monkeypatch.setattr(throughput, "CASES", {"gan": tiny("gan")})
-    monkeypatch.setattr(throughput, "SIZE", 64)
-    output = tmp_path / "result.json"
-    throughput.main(["--cases", "gan", "--rounds", "2", "--steps", "2", "--output", str(output)])
-    found = throughput.json.loads(output.read_text())
-    assert found["conditions"]["torch"] == torch.__version__
-    case = found["cases"]["gan"]
-    # two rounds, and 2 steps of 4 images in each window
-    assert len(case["ours_over_best_rounds"]) == len(case["ours_over_usual_rounds"]) == 2
-    assert case["ours_images_per_s"]["wall"] > 0
-    assert "gan" in capsys.readouterr().out
-
-
-@pytest.mark.filterwarnings("ignore:Precision bf16-mixed is not supported by the model summary")
-@pytest.mark.slow
-def test_a_compiled_measurement(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Any
+@pytest.mark.parametrize(("name", "passes_back"), [("wgan", 1), ("wgan_gp", 6)])
+def test_critics_learn_five_times(
+    name: str, passes_back: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    compile_, seen = torch.compile, []
+    case = throughput.CASES[name]
+    g, d = case.script(case.shape)
+    real, z = images(), noise()
+    fakes = deepcopy(g)(z).detach()
+    expected = losses.wasserstein_discriminator_loss(d(real), d(fakes))
+    if name == "wgan_gp":
+        share = torch.FloatTensor(np.random.random((4, 1, 1, 1)))  # noqa: NPY002
+        between = (share * real + (1 - share) * fakes).requires_grad_()
+        (slopes,) = torch.autograd.grad(d(between).sum(), between)
+        expected = expected + 10 * (slopes.flatten(1).norm(dim=1) - 1).square().mean()
+    np.random.seed(0)  # noqa: NPY002
+    calls, gradients = Calls(g), []
+    g[-2].register_full_backward_hook(lambda *a: gradients.append(a[2][0]))
+    next(public_scripts.LOOPS[name](g, d, repeat(real)))
+    assert printed(capsys)[0] == pytest.approx(expected.item(), rel=1e-3, abs=1e-5)
+    assert calls.count == 6
+    # wgan_gp.py's critic goes back through the generator, wgan.py's does not
+    assert len(gradients) == passes_back
+    clipped = all(weight.abs().max() <= 0.01 for weight in d.parameters())
+    assert clipped == (name == "wgan")
 
-    def noted(function: Any, options: Any = None, **kwargs: Any) -> Any:
-        seen.append(function.__name__)
-        return compile_(function, backend="eager", **kwargs)
 
-    monkeypatch.setattr(torch, "compile", noted)
-    monkeypatch.setattr(throughput, "CASES", {"gan": tiny("gan")})
-    monkeypatch.setattr(throughput, "SIZE", 64)
+def test_cyclegan_prints_its_losses(capsys: pytest.CaptureFixture[str]) -> None:
+    g, d = public_networks.cycle_networks(3, width=2, blocks=1)
+    a, b = images((3, 32, 32), 1), images((3, 32, 32), 1)
+    with torch.no_grad():
+        fake_a, fake_b = g["b_to_a"](b), g["a_to_b"](a)
+        l1, judged = nn.functional.l1_loss, losses.least_squares_generator_loss
+        of_g = (judged(d["a"](fake_a)) + judged(d["b"](fake_b))) / 2
+        of_g += 5 * (l1(g["b_to_a"](fake_b), a) + l1(g["a_to_b"](fake_a), b))
+        of_g += 2.5 * (l1(g["b_to_a"](a), a) + l1(g["a_to_b"](b), b))
+        of_d = losses.least_squares_discriminator_loss(d["a"](a), d["a"](fake_a))
+        of_d += losses.least_squares_discriminator_loss(d["b"](b), d["b"](fake_b))
+    next(public_scripts.cyclegan(g, d, repeat({"A": a, "B": b})))
+    assert printed(capsys) == pytest.approx([of_d.item() / 2, of_g.item()], rel=1e-4)
+
+
+def test_pictures_are_resized_one_by_one() -> None:
+    grey = torch.full((3, 1, 28, 28), 51, dtype=torch.uint8)
+    batch = next(public_scripts.load_pictures(grey, 32, 3))
+    assert_close(batch, torch.full((3, 1, 32, 32), 51 / 127.5 - 1))
+
+
+def test_our_dcgan_with_fused_layers_is_the_script_s() -> None:
+    torch.manual_seed(0)
+    theirs, _ = throughput.CASES["dcgan"].script((1, 32, 32))
+    torch.manual_seed(0)
+    ours, _ = throughput.CASES["dcgan"].own((1, 32, 32))
+    z = torch.randn(4, 100)
+    assert_close(ours(z), theirs(z), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["gan", "wgan_gp"])
+def test_a_measurement(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(throughput, "SIZE", 640)
+    case = replace(throughput.CASES[name], steps=1, batch_size=4)
+    monkeypatch.setitem(throughput.CASES, name, case)
     output = tmp_path / "result.json"
-    line = ["--cases", "gan_bf16_compiled", "--rounds", "1", "--steps", "2"]
-    throughput.main([*line, "--output", str(output)])
-    found = throughput.json.loads(output.read_text())["cases"]["gan_bf16_compiled"]
-    assert (found["precision"], found["compiled"]) == ("bf16-mixed", True)
-    assert found["goal_over_usual"] is None
-    assert seen[1:] == ["discriminator_losses", "generator_losses"]
-
-
-def test_both_ways_from_files_give_images_of_one_range(tmp_path: Any) -> None:
-    throughput_input.make_jpegs(tmp_path / "pictures", 80, 16)
-    loaders = throughput_input.jpeg(tmp_path / "pictures", 8, tmp_path / "cache")[:2]
-    ours, theirs = (next(loader) for loader in loaders)
-    assert ours.shape == theirs.shape == (64, 3, 8, 8)
-    # pictures in another order, and a resize that rounds otherwise
-    assert_close(ours.mean(), theirs.mean(), rtol=0, atol=0.1)
-    assert_close(ours.std(), theirs.std(), rtol=0, atol=0.1)
+    throughput.main(["--cases", name, "--rounds", "1", "--output", str(output)])
+    found = json.loads(output.read_text())["cases"][name]
+    assert set(found) == {"the script's", "our own"}
+    assert all(len(row["ratios"]) == 1 and row["ratio"] > 0 for row in found.values())
+    assert name in capsys.readouterr().out

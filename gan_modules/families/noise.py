@@ -48,7 +48,7 @@ class NoiseGAN(LatentModel, GANModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._given_discriminator = discriminator
+        self._given["discriminator"] = discriminator
         self.share_fakes = self.shares_fakes if share_fakes is None else share_fakes
         self.augmentation = augmentation
         self.regularizers = nn.ModuleList(regularizers or ())
@@ -59,13 +59,14 @@ class NoiseGAN(LatentModel, GANModule):
         """Both networks: what was passed, or the paper's."""
         self.generator = self.new_generator()
         self.discriminator = self.new_discriminator()
+        self._given.clear()
 
     def new_discriminator(self) -> nn.Module:
         """A discriminator: what was passed, what it builds, or the paper's."""
         classes = {"num_classes": self.num_classes} if self.num_classes else {}
         return build(
             "discriminator",
-            self._given_discriminator,
+            self._given["discriminator"],
             self.build_discriminator,
             image_shape=self.image_shape,
             **classes,

@@ -62,7 +62,8 @@ class LatentModel(GenerativeModule):
         self.image_shape = tuple(image_shape)
         self.latent: Latents = make_latents(latent_distribution, latent_dim)
         self.num_classes = num_classes if conditional else 0
-        self._given_generator = generator
+        # what networks are made of, until they are: a module kept here is no part of this one
+        self._given: dict[str, Any] = {"generator": generator}
 
     @property
     def latent_dim(self) -> int:
@@ -83,7 +84,7 @@ class LatentModel(GenerativeModule):
         classes = {"num_classes": self.num_classes} if self.num_classes else {}
         return build(
             "generator",
-            self._given_generator,
+            self._given["generator"],
             self.build_generator,
             image_shape=self.image_shape,
             latent_dim=self.latent_dim,

@@ -16,6 +16,8 @@ from gan_modules.training.fitting import Check, check_logits
 
 __all__ = ["D2GAN"]
 
+NAMES = ("data", "fakes")
+
 
 class D2GAN(NoiseGAN):
     """One discriminator rewards the data, the other the fakes; the generator answers to both.
@@ -59,20 +61,16 @@ class D2GAN(NoiseGAN):
         """One hidden layer of 128 units."""
         return MLPDiscriminator(self.image_shape, self.num_classes, (128,))
 
-    def build_networks(self) -> None:
-        """The generator, and two discriminators of one kind."""
-        given = self._given_discriminator
-        if isinstance(given, nn.Module):
+    def new_discriminator(self) -> nn.ModuleDict:
+        """Two discriminators of one kind."""
+        if isinstance(self._given["discriminator"], nn.Module):
             raise ValueError("discriminator must be a class or function: two are built with it")
-        super().build_networks()
-        first = self.discriminator
-        self._given_discriminator = given
-        self.discriminator = nn.ModuleDict({"data": first, "fakes": self.new_discriminator()})
+        return nn.ModuleDict({name: super(D2GAN, self).new_discriminator() for name in NAMES})
 
     def discriminate(self, images: Tensor, labels: Tensor | None) -> Judgement:
         """Both outputs, stacked: ``(N, 2)``."""
         given = self.condition(labels)
-        outputs = [self.discriminator[name](images, *given) for name in ("data", "fakes")]
+        outputs = [self.discriminator[name](images, *given) for name in NAMES]
         return Judgement(torch.stack(outputs, dim=1))
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:

@@ -72,7 +72,7 @@ class VAE(LatentModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim=latent_dim, ema_decay=ema_decay, **kwargs)
-        self._given_encoder = encoder
+        self._given["encoder"] = encoder
         self.play(
             autoencoder=PlayerOptions(
                 autoencoder_optimizer,
@@ -86,7 +86,8 @@ class VAE(LatentModel):
         """Both networks: what was passed, or the paper's."""
         self.generator = self.new_generator()
         sizes = {"image_shape": self.image_shape, "latent_dim": self.latent_dim}
-        self.encoder = build("encoder", self._given_encoder, self.build_encoder, **sizes)
+        self.encoder = build("encoder", self._given["encoder"], self.build_encoder, **sizes)
+        self._given.clear()
 
     def build_generator(self) -> nn.Module:
         """One ReLU layer of 400 units."""

@@ -10,23 +10,21 @@ channels last in memory. The generator is averaged as the module does it, and in
 are cast once per update.
 """
 
-import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import Any
 
 import torch
-from throughput_cases import Case
+from recipes import Case
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim import Adam, RMSprop
+from torch.optim import Adam
 
 from gan_modules.networks import MLPDiscriminator
 from gan_modules.networks.layers.blocks import has_batch_norm
 from gan_modules.objectives.penalties import gradient_penalty, positions_between, unit_norm_penalty
 
-__all__ = ["LOOPS", "Averaged", "batches_in_memory"]
+__all__ = ["Averaged", "Loop", "batches_in_memory", "wasserstein"]
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -110,20 +108,16 @@ class Loop:
         self.bf16 = bf16
         self.averaged = Averaged(generator)
         self.together = not has_batch_norm(discriminator)
-        if case.objective == "weight_clipping":
-            # by itself torch takes the faster of its forms: one for all weights on a GPU only
-            self.optimizers: list[Any] = [RMSprop(w, lr=case.rate) for w in self.weights]
-        else:
-            self.optimizers = [
-                Adam(w, lr=case.rate, betas=case.betas, fused=True) for w in self.weights
-            ]
+        self.optimizers: list[Any] = [
+            Adam(w, lr=case.rate, betas=case.betas, fused=True) for w in self.weights
+        ]
 
     def autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device, torch.bfloat16, enabled=self.bf16)
 
     def latents(self, like: Tensor) -> Tensor:
         z = torch.empty(len(like), self.case.latent_dim, dtype=like.dtype, device=like.device)
-        return z.normal_() if self.case.latents == "normal" else z.uniform_(-1, 1)
+        return z.normal_()
 
     def step(self, player: int, loss: Tensor) -> None:
         # names whose gradients are wanted: the other network's are not computed
@@ -147,33 +141,6 @@ class Loop:
         return self.discriminator(real, *conditions), self.discriminator(fake, *conditions)
 
 
-def cross_entropy(loop: Loop, batches: Batches) -> Iterator[None]:
-    """GAN, DCGAN and conditional GAN."""
-    for images, labels in batches:
-        conditions = (labels,) if loop.case.conditional else ()
-        with loop.autocast():
-            real, fake = loop.judge_both(images, loop.fakes(images, conditions), conditions)
-            loss = F.softplus(-real).mean() + F.softplus(fake).mean()
-        loop.step(1, loss)
-        with loop.autocast():
-            fakes = loop.generator(loop.latents(images), *conditions)
-            loss = F.softplus(-loop.discriminator(fakes, *conditions)).mean()
-        loop.step(0, loss)
-        loop.averaged.update()
-        yield
-
-
-@torch.no_grad()
-def clip(weights: list[Tensor], value: float) -> None:
-    if weights[0].is_cuda:
-        torch._foreach_clamp_max_(weights, value)
-        torch._foreach_clamp_min_(weights, -value)
-    else:
-        # faster than the above by 1.6 to 2
-        for weight in weights:
-            weight.clamp_(-value, value)
-
-
 def judge_with_penalty(loop: Loop, images: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     critic = loop.discriminator
     if not (isinstance(critic, MLPDiscriminator) and critic.gives_gradients):
@@ -185,83 +152,16 @@ def judge_with_penalty(loop: Loop, images: Tensor, fakes: Tensor) -> tuple[Tenso
 
 
 def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
-    """WGAN, with weight clipping, and WGAN-GP."""
-    clips = loop.case.objective == "weight_clipping"
+    """WGAN-GP."""
     for whole, _ in batches:
         for images in whole.split(loop.case.batch_size):
             with loop.autocast():
                 fakes = loop.fakes(images)
-                if clips:
-                    real, fake = loop.judge_both(images, fakes)
-                    loss = fake.mean() - real.mean()
-                else:
-                    real, fake, penalty = judge_with_penalty(loop, images, fakes)
-                    loss = fake.mean() - real.mean() + 10.0 * penalty
+                real, fake, penalty = judge_with_penalty(loop, images, fakes)
+                loss = fake.mean() - real.mean() + 10.0 * penalty
             loop.step(1, loss)
-            if clips:
-                clip(loop.weights[1], 0.01)
         with loop.autocast():
             loss = -loop.discriminator(loop.generator(loop.latents(images))).mean()
         loop.step(0, loss)
         loop.averaged.update()
         yield
-
-
-class Pool:
-    """A history of 50 fakes, for batches of one image."""
-
-    def __init__(self) -> None:
-        self.images: list[Tensor] = []
-
-    def query(self, image: Tensor) -> Tensor:
-        if len(self.images) < 50:
-            self.images.append(image)
-            return image
-        if random.random() < 0.5:
-            return image
-        slot = random.randrange(50)
-        old, self.images[slot] = self.images[slot], image
-        return old
-
-
-def cycle(loop: Loop, batches: Batches) -> Iterator[None]:
-    """CycleGAN, discriminators first; two inputs of one network go through it together."""
-    assert isinstance(loop.generator, nn.ModuleDict)
-    assert isinstance(loop.discriminator, nn.ModuleDict)
-    a_to_b, b_to_a = loop.generator["a_to_b"], loop.generator["b_to_a"]
-    d_a, d_b = loop.discriminator["a"], loop.discriminator["b"]
-    pool_a, pool_b = Pool(), Pool()
-
-    def both(network: nn.Module, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = network(torch.cat([one, other])).chunk(2)
-        return first, second
-
-    def d_loss(network: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        on_real, on_fake = both(network, real, fake)
-        return ((on_real - 1).square().mean() + on_fake.square().mean()) / 2
-
-    for a, b in batches:
-        with loop.autocast():
-            # once for both players
-            fake_a, same_a = both(b_to_a, b, a)
-            fake_b, same_b = both(a_to_b, a, b)
-            loss = d_loss(d_a, a, pool_a.query(fake_a.detach()))
-            loss = loss + d_loss(d_b, b, pool_b.query(fake_b.detach()))
-        loop.step(1, loss)
-        with loop.autocast():
-            loss = 5.0 * (F.l1_loss(same_a, a) + F.l1_loss(same_b, b))
-            loss = loss + (d_b(fake_b) - 1).square().mean() + (d_a(fake_a) - 1).square().mean()
-            back = F.l1_loss(b_to_a(fake_b), a) + F.l1_loss(a_to_b(fake_a), b)
-            loss = loss + 10.0 * back
-        loop.step(0, loss)
-        loop.averaged.update()
-        yield
-
-
-LOOPS: dict[str, Callable[[Loop, Batches], Iterator[None]]] = {
-    "cross_entropy": cross_entropy,
-    "weight_clipping": wasserstein,
-    "gradient_penalty": wasserstein,
-    "cycle": cycle,
-}
-"""By a case's objective; each yields after a whole iteration."""
