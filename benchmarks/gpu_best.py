@@ -20,9 +20,8 @@ from recipes import Case
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from gan_modules.networks import MLPDiscriminator
 from gan_modules.networks.layers.blocks import has_batch_norm
-from gan_modules.objectives.penalties import gradient_penalty, positions_between, unit_norm_penalty
+from gan_modules.objectives.penalties import gradient_penalty
 
 __all__ = ["Averaged", "Loop", "batches_in_memory", "wasserstein"]
 
@@ -143,12 +142,7 @@ class Loop:
 
 def judge_with_penalty(loop: Loop, images: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     critic = loop.discriminator
-    if not (isinstance(critic, MLPDiscriminator) and critic.gives_gradients):
-        return *loop.judge_both(images, fakes), gradient_penalty(critic, images, fakes)
-    position = positions_between(images, fakes)
-    scores, gradients = critic.logits_and_gradients(torch.cat([images, fakes]), position)
-    real, fake = scores.chunk(2)
-    return real, fake, unit_norm_penalty(gradients)
+    return *loop.judge_both(images, fakes), gradient_penalty(critic, images, fakes)
 
 
 def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
