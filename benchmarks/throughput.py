@@ -278,8 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results["cases"].setdefault(name, {})[kind] = found
             extent = f"{min(found['ratios']):.2f}-{max(found['ratios']):.2f}"
             print(
-                f"| {name} | {kind} | {found['ours_images_per_s']:,.0f} | "
-                f"{found['script_images_per_s']:,.0f} | {found['ratio']:.2f} ({extent}) |",
+                f"| {name} | {kind} | {found['ours_images_per_s']:,.4g} | "
+                f"{found['script_images_per_s']:,.4g} | {found['ratio']:.2f} ({extent}) |",
                 flush=True,
             )
             if options.output:
