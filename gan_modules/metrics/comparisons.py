@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.sampling import LatentModel
 from gan_modules.families.translation import Direction, TranslationGAN
 from gan_modules.metrics.data import RealData, Split, subset_rows
 from gan_modules.metrics.randomness import derive_seed, seed_generators
@@ -76,14 +76,14 @@ def comparisons(model: GenerativeModule, data: RealData, plan: Plan) -> Sequence
         ValueError: for a family that has not.
     """
     raise ValueError(
-        f"GenerativeMetrics cannot draw from a {type(model).__name__}: it knows NoiseGAN and "
+        f"GenerativeMetrics cannot draw from a {type(model).__name__}: it knows LatentModel and "
         "TranslationGAN; register what it shall compare with "
         "gan_modules.metrics.comparisons.register"
     )
 
 
 @comparisons.register
-def _of_noise(model: NoiseGAN, data: RealData, plan: Plan) -> Sequence[Comparison]:
+def _of_noise(model: LatentModel, data: RealData, plan: Plan) -> Sequence[Comparison]:
     """Samples, against the training images, as in the papers."""
     return [
         Comparison(
@@ -96,7 +96,9 @@ def _of_noise(model: NoiseGAN, data: RealData, plan: Plan) -> Sequence[Compariso
     ]
 
 
-def _samples(model: NoiseGAN, plan: Plan, label_counts: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _samples(
+    model: LatentModel, plan: Plan, label_counts: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Samples by the batch, each batch a function of the seed and its place."""
     labels = _in_proportion(label_counts, plan) if model.num_classes else None
     batches = torch.arange(plan.n).split(plan.batch_size)
