@@ -11,6 +11,7 @@ from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
+from gan_modules.models.sngan import SNGAN
 from gan_modules.models.vae import VAE
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
@@ -27,6 +28,7 @@ __all__ = [
     "DCGAN",
     "GAN",
     "R1",
+    "SNGAN",
     "VAE",
     "WGAN",
     "WGANGP",

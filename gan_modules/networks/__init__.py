@@ -14,6 +14,7 @@ from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleCon
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from gan_modules.networks.vae import MLPEncoder
 
 __all__ = [
@@ -29,5 +30,7 @@ __all__ = [
     "PatchGANDiscriminator",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "SNGANDiscriminator",
+    "SNGANGenerator",
     "UpsampleConv2d",
 ]

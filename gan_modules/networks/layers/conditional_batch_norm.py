@@ -1,0 +1,35 @@
+"""Batch normalisation whose scale and shift depend on the class."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ConditionalBatchNorm2d"]
+
+
+class ConditionalBatchNorm2d(nn.Module):
+    """Normalise over the batch; scale and shift by the class (de Vries et al. 2017, 1707.00683).
+
+    Scales start at 1 and shifts at 0, for every class.
+
+    Args:
+        channels: of the features.
+        num_classes: number of classes; 0 is plain batch normalisation.
+    """
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=num_classes == 0)
+        if num_classes:
+            self.scale = nn.Embedding(num_classes, channels)
+            self.shift = nn.Embedding(num_classes, channels)
+            nn.init.ones_(self.scale.weight)
+            nn.init.zeros_(self.shift.weight)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Features ``(N, C, H, W)`` of classes ``(N,)`` in ``[0, num_classes)``."""
+        out: Tensor = self.norm(x)
+        if labels is None or not hasattr(self, "scale"):
+            return out
+        labels = labels.long()
+        scale, shift = (e(labels)[..., None, None] for e in (self.scale, self.shift))
+        return torch.addcmul(shift, scale, out)

@@ -1,0 +1,162 @@
+"""The residual networks of SNGAN (1802.05957) and of the projection discriminator (1802.05637)."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gan_modules.networks.layers.blocks import check_sizes, doublings
+from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
+from gan_modules.networks.layers.conditioning import one_hot
+
+__all__ = ["SNGANDiscriminator", "SNGANGenerator"]
+
+
+def _initialised(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Conv2d | nn.Linear:
+    """Glorot's uniform initialisation times a gain, biases at 0, as in the official code."""
+    nn.init.xavier_uniform_(layer.weight, gain)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class _GeneratorBlock(nn.Module):
+    """Norm, ReLU, upsampling, 3x3, norm, ReLU, 3x3, plus an upsampled 1x1 shortcut."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm1 = ConditionalBatchNorm2d(channels, num_classes)
+        self.norm2 = ConditionalBatchNorm2d(channels, num_classes)
+        self.conv1 = _initialised(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
+        self.conv2 = _initialised(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
+        self.shortcut = _initialised(nn.Conv2d(channels, channels, 1), 1.0)
+        self.up = nn.Upsample(scale_factor=2)
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        h = self.conv1(self.up(self.norm1(x, labels).relu()))
+        h = self.conv2(self.norm2(h, labels).relu())
+        # a 1x1 convolution commutes with nearest upsampling: it runs on the smaller map
+        out: Tensor = h + self.up(self.shortcut(x))
+        return out
+
+
+class SNGANGenerator(nn.Module):
+    """Latent to 4x4 map, then one upsampling residual block per doubling, norm, ReLU, tanh.
+
+    Args:
+        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        latent_dim: size of the latent vector; 128 in the paper.
+        num_classes: 0 for an unconditional network; otherwise batch normalisation is conditional.
+        width: channels of every block; 256 at 32 pixels in the paper.
+
+    Raises:
+        ValueError: for any other image shape, or if the width is not positive.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_dim: int,
+        num_classes: int = 0,
+        width: int = 256,
+    ) -> None:
+        super().__init__()
+        check_sizes(width=width)
+        self.num_classes, self.width = num_classes, width
+        times = doublings(image_shape, type(self).__name__)
+        self.linear = _initialised(nn.Linear(latent_dim, width * 4 * 4), 1.0)
+        self.blocks = nn.ModuleList(_GeneratorBlock(width, num_classes) for _ in range(times))
+        self.norm = nn.BatchNorm2d(width)
+        self.conv = _initialised(nn.Conv2d(width, image_shape[0], 3, padding=1), 1.0)
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        if self.num_classes and labels is None:
+            raise ValueError(f"SNGANGenerator with num_classes={self.num_classes} needs labels")
+        x = self.linear(z).unflatten(1, (self.width, 4, 4))
+        for block in self.blocks:
+            x = block(x, labels if self.num_classes else None)
+        images: Tensor = self.conv(self.norm(x).relu()).tanh()
+        return images
+
+
+class _DiscriminatorBlock(nn.Module):
+    """ReLU, 3x3, ReLU, 3x3, halving, plus a shortcut; the first block has no ReLU ahead of it."""
+
+    def __init__(
+        self, in_channels: int, channels: int, kind: Literal["first", "down", "same"]
+    ) -> None:
+        super().__init__()
+        self.is_first = kind == "first"
+        self.conv1 = _initialised(nn.Conv2d(in_channels, channels, 3, padding=1), 2**0.5)
+        self.conv2 = _initialised(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
+        self.down: nn.Module = nn.Identity() if kind == "same" else nn.AvgPool2d(2)
+        self.shortcut: nn.Module = nn.Identity()
+        if kind != "same":
+            self.shortcut = _initialised(nn.Conv2d(in_channels, channels, 1), 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(x if self.is_first else x.relu())
+        h = self.down(self.conv2(h.relu()))
+        # a 1x1 convolution commutes with the mean over 2x2 pixels
+        out: Tensor = h + self.shortcut(self.down(x))
+        return out
+
+
+class SNGANDiscriminator(nn.Module):
+    """Downsampling residual blocks to 8x8, two more, ReLU, SUM over the map, one logit.
+
+    With classes, the logit is ``psi(phi(x)) + <embedding(y), phi(x)>``: the projection
+    discriminator. Spectral normalisation of every layer, the embedding too, with one power
+    iteration per forward pass in training.
+
+    Args:
+        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        num_classes: 0 for an unconditional network.
+        width: channels of every block; 128 at 32 pixels in the paper.
+        normalise: whether layers are spectrally normalised.
+
+    Raises:
+        ValueError: for any other image shape, or if the width is not positive.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        num_classes: int = 0,
+        width: int = 128,
+        normalise: bool = True,
+    ) -> None:
+        super().__init__()
+        check_sizes(width=width)
+        self.num_classes = num_classes
+        halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
+        self.blocks = nn.Sequential(
+            _DiscriminatorBlock(image_shape[0], width, "first"),
+            *(_DiscriminatorBlock(width, width, "down") for _ in range(halvings - 1)),
+            _DiscriminatorBlock(width, width, "same"),
+            _DiscriminatorBlock(width, width, "same"),
+        )
+        self.linear = _initialised(nn.Linear(width, 1), 1.0)
+        if num_classes:
+            # a linear layer of one-hot labels is an embedding, and can be normalised as one
+            self.embedding = nn.Linear(num_classes, width, bias=False)
+            nn.init.xavier_uniform_(self.embedding.weight)
+        # channels last in memory is the order that convolutions work in
+        self.to(memory_format=torch.channels_last)
+        for module in [*self.modules()] if normalise else ():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                spectral_norm(module)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map images ``(N, C, S, S)`` to logits ``(N,)``."""
+        phi = self.blocks(images).relu().sum((2, 3))
+        logits: Tensor = self.linear(phi).squeeze(1)
+        if self.num_classes:
+            embedded = self.embedding(one_hot(labels, self.num_classes, phi.dtype))
+            logits = logits + (embedded * phi).sum(1)
+        return logits
