@@ -28,7 +28,7 @@ COMMANDS = {
     # ---- commands and configs
     "": "a command is missing; choose from: fit, validate, test, predict, demo",
     "fitt": "there is no command 'fitt'; choose from: fit, validate, test, predict, demo",
-    "fit --config smal.yaml": "there is no config 'smal.yaml'; nearest: small.yaml, gan.yaml,",
+    "fit --config smal.yaml": "there is no config 'smal.yaml'; nearest: small.yaml, ",
     "fit --config wgan-gp.yaml": "there is no config 'wgan-gp.yaml'; nearest: wgan_gp.yaml,",
     "fit --config .": "there is no config '.'",
     "fit --config": "--config must be followed by its value",

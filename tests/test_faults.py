@@ -210,7 +210,7 @@ def test_killed_once_and_resumed_to_the_end(seed: int) -> None:
     assert_same_end("hit")
 
 
-RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan"]
+RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae"]
 FEW = [
     "--trainer.max_steps=40", "--trainer.val_check_interval=10", "--trainer.log_every_n_steps=5",
     "--checkpoint.every_n_train_steps=3", "--samples.every_n_steps=20", "--trainer.logger=false",
@@ -223,8 +223,10 @@ FEW = [
 @pytest.mark.parametrize("workers", ["0", "2"])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_goes_on_exactly(recipe: str, workers: str, number: int) -> None:
-    # two domains have no labels to train a classifier on
-    measured = [] if recipe == "cyclegan" else ["--metrics.n=50", "--metrics.features.steps=20"]
+    # two domains have no labels to train a classifier on, and points are no images
+    measured = (
+        [] if recipe in ("cyclegan", "d2gan") else ["--metrics.n=50", "--metrics.features.steps=20"]
+    )
     tried(
         "--config", f"{recipe}.yaml", *FEW, *measured, "--data.num_workers", workers,
         kills=3, number=number,

@@ -138,7 +138,7 @@ def test_an_online_run_arrives_with_its_checkpoint(server: FakeWandb, measured: 
     assert model["files"] == {"model.ckpt": uploaded.read_bytes()}
     metadata = json.loads(model["metadata"])
     step = read_checkpoint(uploaded)["global_step"]
-    assert metadata["class"] == "gan_modules.models.cgan.CGAN"
+    assert metadata["class"] == "gan_modules.CGAN"
     assert (metadata["step"], metadata["file"]) == (step, uploaded.name)
     if measured:
         name = "val/fid_digits_classifier_50"

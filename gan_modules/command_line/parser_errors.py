@@ -160,7 +160,7 @@ def _explain_class(key: str, base: type[Any], body: str) -> str:
             return f"the class of {key} is missing: name it first, as in --{key} CLASS"
         if others := given.keys() - {"class_path", "init_args", "dict_kwargs"}:
             return f"{key} must have {', '.join(sorted(others))} below init_args"
-        return f"{key}={name} is abstract: it must be one of {', '.join(classes)}"
+        return f"{key}={name} is abstract: it must be one of {shortened(', '.join(classes), 200)}"
     if found := re.search(r"Expected '([\w.]+)' to be a subcl|not correspond to a subclass", body):
         return f"{key}={found[1] or name} must be {kind}{suggestion('', classes)}"
     if given or "Not a valid subclass of" in body:
