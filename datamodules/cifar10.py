@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torchvision.datasets import CIFAR10
 
-from datamodules.base import Split
+from datamodules.base import Split, require_at_least
 from datamodules.downloads import download_or_explain, unpack
+from datamodules.held_out import reads_test_files, rows_of
 from datamodules.images import ImageDataModule
 
 __all__ = ["CIFAR10DataModule"]
@@ -17,12 +18,14 @@ __all__ = ["CIFAR10DataModule"]
 class CIFAR10DataModule(ImageDataModule):
     """60,000 colour images of 32x32 pixels in 10 classes (Krizhevsky 2009).
 
-    The last 5,000 of the 50,000 training images are the validation split.
+    By default the last 5,000 of the 50,000 training images are the validation split.
 
     Args:
         root: folder that holds, or will hold, ``cifar-10-batches-py/``; downloaded only where it
             is missing.
         image_size: side of the images, resized bilinearly with antialiasing if it is not 32.
+        val_size: training images, the last ones, that are held out for validation. With 0 all are
+            trained on, as papers do, and the test images serve for validation, too.
         **kwargs: options of :class:`ImageDataModule`.
 
     Raises:
@@ -33,9 +36,13 @@ class CIFAR10DataModule(ImageDataModule):
     channels = 3
     num_classes = 10
 
-    def __init__(self, *, root: str = "data", image_size: int = 32, **kwargs: Any) -> None:
+    def __init__(
+        self, *, root: str = "data", image_size: int = 32, val_size: int = 5_000, **kwargs: Any
+    ) -> None:
+        require_at_least("val_size", val_size, 0)
         super().__init__(image_size=image_size, **kwargs)
         self.root = root
+        self.val_size = val_size
 
     def prepare_data(self) -> None:
         """Unpack an archive that is there already; download only what is missing."""
@@ -51,8 +58,8 @@ class CIFAR10DataModule(ImageDataModule):
 
     def load(self, split: Split) -> tuple[Tensor, Tensor]:
         """Images ``(N, 3, 32, 32)`` and labels of one split."""
-        part = CIFAR10(self.root, train=split != "test")
-        first, last = {"train": (0, -5_000), "val": (-5_000, None), "test": (0, None)}[split]
+        part = CIFAR10(self.root, train=not reads_test_files(split, self.val_size))
+        rows = rows_of(split, self.val_size, len(part.data))
         # torchvision turns the files' (N, C, H, W) into (N, H, W, C)
-        images = torch.from_numpy(part.data[first:last]).permute(0, 3, 1, 2)
-        return images, torch.as_tensor(part.targets[first:last])
+        images = torch.from_numpy(part.data[rows]).permute(0, 3, 1, 2)
+        return images, torch.as_tensor(part.targets[rows])

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
 
-from datamodules.base import Split
+from datamodules.base import Split, require_at_least
 from datamodules.downloads import download_or_explain, unpack
+from datamodules.held_out import reads_test_files, rows_of
 from datamodules.images import ImageDataModule
 
 __all__ = ["FashionMNISTDataModule", "MNISTDataModule"]
@@ -18,12 +19,14 @@ __all__ = ["FashionMNISTDataModule", "MNISTDataModule"]
 class _IDXDataModule(ImageDataModule, ABC):
     """70,000 grey images of 28x28 pixels and 10 classes, in four files of MNIST's format.
 
-    The last 5,000 of the 60,000 training images are the validation split.
+    By default the last 5,000 of the 60,000 training images are the validation split.
 
     Args:
         root: folder that holds, or will hold, ``MNIST/raw/`` or ``FashionMNIST/raw/``; the files
             are downloaded only where they are missing.
         image_size: side of the images, resized bilinearly with antialiasing if it is not 28.
+        val_size: training images, the last ones, that are held out for validation. With 0 all are
+            trained on, as papers do, and the test images serve for validation, too.
         **kwargs: options of :class:`ImageDataModule`.
 
     Raises:
@@ -35,9 +38,13 @@ class _IDXDataModule(ImageDataModule, ABC):
     num_classes = 10
     source: type[MNIST]
 
-    def __init__(self, *, root: str = "data", image_size: int = 28, **kwargs: Any) -> None:
+    def __init__(
+        self, *, root: str = "data", image_size: int = 28, val_size: int = 5_000, **kwargs: Any
+    ) -> None:
+        require_at_least("val_size", val_size, 0)
         super().__init__(image_size=image_size, **kwargs)
         self.root = root
+        self.val_size = val_size
 
     def prepare_data(self) -> None:
         """Unpack archives that are there already; download only what is missing."""
@@ -53,15 +60,15 @@ class _IDXDataModule(ImageDataModule, ABC):
 
     def load(self, split: Split) -> tuple[Tensor, Tensor]:
         """Images ``(N, 1, 28, 28)`` and labels of one split."""
-        part = self.source(self.root, train=split != "test")
-        first, last = {"train": (0, -5_000), "val": (-5_000, None), "test": (0, None)}[split]
-        return part.data[first:last].unsqueeze(1), torch.as_tensor(part.targets[first:last])
+        part = self.source(self.root, train=not reads_test_files(split, self.val_size))
+        rows = rows_of(split, self.val_size, len(part.data))
+        return part.data[rows].unsqueeze(1), torch.as_tensor(part.targets[rows])
 
 
 class MNISTDataModule(_IDXDataModule):
     """70,000 handwritten digits of 28x28 pixels (LeCun et al. 1998).
 
-    The last 5,000 of the 60,000 training images are the validation split.
+    By default the last 5,000 of the 60,000 training images are the validation split.
     """
 
     source = MNIST
@@ -70,7 +77,7 @@ class MNISTDataModule(_IDXDataModule):
 class FashionMNISTDataModule(_IDXDataModule):
     """70,000 grey images of 28x28 pixels of clothes (Xiao et al. 2017, arXiv:1708.07747).
 
-    The last 5,000 of the 60,000 training images are the validation split.
+    By default the last 5,000 of the 60,000 training images are the validation split.
     """
 
     source = FashionMNIST

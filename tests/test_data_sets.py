@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 import torch
 import torchvision.datasets.celeba as torchvision_celeba
+import yaml
 from torch.testing import assert_close
 from torchvision.datasets import CIFAR10, FashionMNIST
 
-from datamodules import CelebADataModule, CIFAR10DataModule, FashionMNISTDataModule
+from datamodules import (
+    CelebADataModule,
+    CIFAR10DataModule,
+    FashionMNISTDataModule,
+    MNISTDataModule,
+)
 from datamodules.celeba import ATTRIBUTES
 from datamodules.store import ImageStore
 
@@ -170,3 +176,49 @@ def test_other_errors_of_a_download_library(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(torchvision_celeba, "download_file_from_google_drive", fail)
     with pytest.raises(FileNotFoundError, match=r"into data/celeba \(quota exceeded\)$"):
         CelebADataModule().prepare_data()
+
+
+@pytest.mark.usefixtures("cifar_folder")
+@pytest.mark.parametrize(("val_size", "train", "val"), [(None, 10, 5_000), (10, 5_000, 10)])
+def test_cifar10_holds_the_last_images_out(val_size: int | None, train: int, val: int) -> None:
+    data = CIFAR10DataModule(**{} if val_size is None else {"val_size": val_size})
+    data.setup()
+    assert_close(data.splits["train"].labels, torch.arange(train) % 10)
+    assert_close(data.splits["val"].labels, torch.arange(train, train + val) % 10)
+    assert len(data.splits["test"]) == 7
+
+
+@pytest.mark.usefixtures("cifar_folder")
+def test_cifar10_trains_on_all_images_and_validates_on_the_test_images() -> None:
+    data = CIFAR10DataModule(val_size=0)
+    data.setup()
+    assert_close(data.splits["train"].images[:, 0, 0, 0].long(), torch.arange(5_010) % 256)
+    for split in ("val", "test"):
+        images, labels = data.splits[split].images, data.splits[split].labels  # type: ignore[index]
+        assert_close(images[:, 0, 0, 0].long(), torch.arange(7))
+        assert_close(labels, torch.arange(7))
+
+
+def test_mnist_trains_on_all_images_and_validates_on_the_test_images(mnist_root: Path) -> None:
+    data = MNISTDataModule(root=str(mnist_root), val_size=0)
+    data.setup()
+    assert_close(data.splits["train"].images[:, 0, 0, 0].long(), torch.arange(5_020) % 256)
+    assert_close(data.splits["val"].images[:, 0, 0, 0].long(), torch.arange(12))
+    assert_close(data.splits["val"].labels, torch.arange(12) % 10)
+
+
+@pytest.mark.usefixtures("cifar_folder")
+def test_a_validation_split_that_leaves_nothing() -> None:
+    with pytest.raises(ValueError, match="val_size=-1 must be at least 0"):
+        CIFAR10DataModule(val_size=-1)
+    with pytest.raises(ValueError, match="val_size=5010 must be less than the 5010 training"):
+        CIFAR10DataModule(val_size=5_010).setup("fit")
+
+
+@pytest.mark.parametrize("folder", ["mnist", "cifar10"])
+def test_recipes_train_on_every_training_image(folder: str) -> None:
+    recipes = sorted((Path(__file__).parents[1] / "configs" / folder).glob("*.yaml"))
+    assert recipes
+    for recipe in recipes:
+        data = yaml.safe_load(recipe.read_text())["data"]
+        assert data["init_args"]["val_size"] == 0

@@ -3,7 +3,8 @@
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -344,14 +345,14 @@ class GANCLI(PredictCommand):
 
 def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
     """Run the command line, and report input that cannot work in one line, with status 1."""
-    _quieten()
     forget_run_folders()
     typed = sys.argv[1:] if args is None else args
     try:
-        if typed and typed[0] == "demo":
-            run_demo(typed[1:])
-            return None
-        return GANCLI(args, **kwargs)
+        with _quietly():
+            if typed and typed[0] == "demo":
+                run_demo(typed[1:])
+                return None
+            return GANCLI(args, **kwargs)
     except Exception as error:
         remove_empty_run_folders()
         line = explain_exception(error)
@@ -361,15 +362,29 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
         raise SystemExit(1) from None
 
 
-def _quieten() -> None:
-    """Drop what Lightning says that does not concern the user of a GAN."""
-    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
-        logging.getLogger(name).addFilter(lambda record: "Tip:" not in record.getMessage())
-    # images in memory are indexed in the main process, faster than any worker could
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    # validation is counted in generator updates, not epochs; small data sets have short epochs
-    warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
-    warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Drop what Lightning says that does not concern the user of a GAN, as long as a run lasts."""
+    loggers = [
+        logging.getLogger(f"lightning.{name}.utilities.rank_zero") for name in ("pytorch", "fabric")
+    ]
+
+    def is_no_tip(record: logging.LogRecord) -> bool:
+        return "Tip:" not in record.getMessage()
+
+    with warnings.catch_warnings():
+        # images in memory are indexed in the main process, faster than any worker could
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # validation is counted in generator updates, not epochs; small data sets have short epochs
+        warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
+        for logger in loggers:
+            logger.addFilter(is_no_tip)
+        try:
+            yield
+        finally:
+            for logger in loggers:
+                logger.removeFilter(is_no_tip)
 
 
 def _descriptions() -> dict[str, Any]:
