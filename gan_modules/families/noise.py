@@ -53,7 +53,6 @@ class NoiseGAN(LatentModel, GANModule):
         self.augmentation = augmentation
         self.regularizers = nn.ModuleList(regularizers or ())
         self._seen: Seen | None = None
-        self._last_values: dict[str, Tensor] = {}
 
     def build_networks(self) -> None:
         """Both networks: what was passed, or the paper's."""
@@ -155,11 +154,9 @@ class NoiseGAN(LatentModel, GANModule):
             assert isinstance(regularizer, Regularizer)
             if regularizer.player != player or seen is None:
                 continue
-            name = regularizer.name
             if regularizer.is_due(self.global_step):
-                value = regularizer(self, seen)
-                terms[name] = regularizer.every * regularizer.weight * value
-                self._last_values[name] = (regularizer.weight * value).detach()
+                weight = regularizer.every * regularizer.weight
+                terms[regularizer.name] = weight * regularizer(self, seen)
         return terms
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:

@@ -18,9 +18,6 @@ class Augmentation(nn.Module):
     def schedule(self, step: int, images: int) -> None:
         """Set what changes with time, from the iterations and images before this iteration."""
 
-    def observe(self, real_logits: Tensor) -> None:
-        """Learn from what the discriminator says of real images, in its own turns."""
-
 
 class InstanceNoise(Augmentation):
     """Normal noise on every image, less and less of it (Sønderby et al. 2016, arXiv:1610.04490).
