@@ -9,11 +9,12 @@ from gan_modules.callbacks.progress import GANProgressBar
 from gan_modules.callbacks.real_and_fake import RealAgainstFake
 from gan_modules.callbacks.samples import SampleGrid
 from gan_modules.callbacks.table import SampleTable
-from gan_modules.callbacks.walks import LatentInterpolation, TruncationGrid
+from gan_modules.callbacks.walks import CodeTraversal, LatentInterpolation, TruncationGrid
 from gan_modules.callbacks.watch import NetworkWatch
 
 __all__ = [
     "BestCheckpoint",
+    "CodeTraversal",
     "GANProgressBar",
     "GenerativeMetrics",
     "LatentInterpolation",

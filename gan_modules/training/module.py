@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gan_modules.checkpoints.pretrained import PretrainedModule
 from gan_modules.errors import require
 from gan_modules.networks.layers.blocks import running_statistics
-from gan_modules.training.averaging import Averaging
+from gan_modules.training.averaging import Averaging, evaluation_mode
 from gan_modules.training.batches import (
     Batch,
     as_batch,
@@ -229,15 +229,8 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Put what is sampled from in evaluation mode, and every part back afterwards."""
-        networks = [self.averaged_or_live(name) for name in self.averaged]
-        modes = [(m, m.training) for network in networks for m in network.modules()]
-        for network in networks:
-            network.eval()
-        try:
+        with evaluation_mode(*(self.averaged_or_live(name) for name in self.averaged)):
             yield
-        finally:
-            for module, training in modes:
-                module.training = training
 
     def train(self, mode: bool = True) -> "GenerativeModule":
         """Leave what is frozen in evaluation mode."""
