@@ -172,8 +172,10 @@ class InfoGAN(NoiseGAN):
             losses["continuous"] = self.information_weight * nats.sum(1).mean()
         return losses
 
-    def _split(self, outputs: Tensor) -> Sequence[Tensor]:
-        return outputs.split([*self.latent.categorical, self.latent.continuous], dim=1)
+    def _split(self, outputs: Tensor) -> tuple[Tensor, ...]:
+        sizes = [*self.latent.categorical, self.latent.continuous]
+        parts: tuple[Tensor, ...] = outputs.split(sizes, dim=1)
+        return parts
 
     @torch.no_grad()
     def recognize(
