@@ -29,7 +29,7 @@ from gan_modules.training.reporting import Reporting, logging_is_due, named, wit
 from gan_modules.training.rules import Rules
 from gan_modules.training.seeding import seed_iteration
 from gan_modules.training.steppers import choose_stepper
-from gan_modules.training.strategies import check_strategy
+from gan_modules.training.strategies import check_trainer
 from gan_modules.training.term_watch import TermWatch, require_finite
 from gan_modules.training.trained import TrainedNetworks
 from gan_modules.training.untrained import UntrainedNetworks
@@ -114,7 +114,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
     def trainer(self, trainer: Trainer | None) -> None:
         # before any hook of Lightning's, none of which a subclass must pass on
         if trainer is not None:
-            check_strategy(trainer.strategy)
+            check_trainer(trainer)
         LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -147,7 +147,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches
             parts = self.parts_per_iteration
-            check_last_batch(trainer.train_dataloader, whole_epoch, parts, "n_critic")
+            check_last_batch(trainer.train_dataloader, whole_epoch, parts, "n_critic", self)
 
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
@@ -219,7 +219,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         try:
             with frozen(others):
                 for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
-                    terms = with_sum(self.terms_of(player, piece))
+                    terms = with_sum(player, self.terms_of(player, piece))
                     loss = terms["loss"] / pieces if pieces > 1 else terms["loss"]
                     self._stepper.backward(self, loss)
                     for name, term in terms.items():
@@ -263,11 +263,11 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
 
     on_test_epoch_start = on_validation_epoch_start
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Evaluate the objectives on held-out images, as ``val/d/...`` and ``val/g/...``."""
         self._evaluate("val/", batch)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Evaluate the objectives on test images, as ``test/d/...`` and ``test/g/...``."""
         self._evaluate("test/", batch)
 
@@ -277,7 +277,8 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         with tried(self.checks(received[0]) if is_first else {}):
             turns = dict(self.turns([received]))
             terms = {
-                player: with_sum(self.terms_of(player, part)) for player, part in turns.items()
+                player: with_sum(player, self.terms_of(player, part))
+                for player, part in turns.items()
             }
         self.report_evaluation(prefix, named(terms), len(received[0]))
 

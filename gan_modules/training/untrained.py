@@ -27,7 +27,7 @@ class UntrainedNetworks(LightningModule):
         """Make the averaged copies, and freeze what is to be."""
         for name in self.averaged:
             network = getattr(self, name)
-            copy = deepcopy(network).requires_grad_(False) if self.ema_decay else None
+            copy = _copy(name, network) if self.ema_decay else None
             setattr(self, f"averaged_{name}", copy)
         for name in self.frozen:
             getattr(self, name).requires_grad_(False).eval()
@@ -49,10 +49,12 @@ class UntrainedNetworks(LightningModule):
             yield
 
     def train(self, mode: bool = True) -> Self:
-        """Leave what is frozen in evaluation mode."""
+        """Leave what is frozen, and averages, in evaluation mode: using them never changes them."""
         super().train(mode)
-        for name in self.frozen:
-            getattr(self, name).eval()
+        averages = [getattr(self, f"averaged_{name}", None) for name in self.averaged]
+        for network in [*averages, *(getattr(self, name, None) for name in self.frozen)]:
+            if network is not None:
+                network.eval()
         return self
 
     def averages_by_player(self, players: Mapping[str, tuple[str, ...]]) -> dict[str, Averaging]:
@@ -75,3 +77,14 @@ class UntrainedNetworks(LightningModule):
             )
             for player, names in followed.items()
         }
+
+
+def _copy(name: str, network: nn.Module) -> nn.Module:
+    try:
+        return deepcopy(network).requires_grad_(False).eval()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name}={type(network).__name__} cannot be copied for its average: give it "
+            "torch.nn.utils.parametrizations.weight_norm or spectral_norm, not those of "
+            "torch.nn.utils, or switch averaging off with ema_decay=0"
+        ) from error
