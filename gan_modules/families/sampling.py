@@ -14,6 +14,7 @@ from gan_modules.families.latents import LatentDistribution, Latents, make_laten
 from gan_modules.training.batches import Batch, as_batch, check_labels, is_shape
 from gan_modules.training.fitting import Check, check_fakes
 from gan_modules.training.module import GenerativeModule
+from gan_modules.training.range_watch import Range
 
 __all__ = ["LatentModel"]
 
@@ -293,6 +294,11 @@ class LatentModel(GenerativeModule):
             )
         for chosen in self.condition(labels):
             check_labels(chosen, len(images), self.num_classes)
+
+    def ranges(self, batch: Batch) -> list[Range]:
+        """The images, and the labels if the model is conditional."""
+        labels = [Range("labels", c, 0, self.num_classes - 1) for c in self.condition(batch[1])]
+        return [*super().ranges(batch), *labels]
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """The generator makes images of the real ones' shape."""

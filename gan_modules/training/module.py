@@ -24,6 +24,7 @@ from gan_modules.training.players import (
     PlayerOptions,
     frozen,
 )
+from gan_modules.training.range_watch import RangeWatch
 from gan_modules.training.ranks import average_over_ranks
 from gan_modules.training.reporting import Reporting, logging_is_due, named, with_sum
 from gan_modules.training.rules import Rules
@@ -87,7 +88,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         self._compiles = compile
         self._compiled: dict[str, Callable[..., Any]] = {}
         self._batch_is_checked = False
-        self._watch = TermWatch()
+        self._watch, self._ranges = TermWatch(), RangeWatch()
         self._turn: str | None = None
         self._shared_now: Any = None
 
@@ -130,7 +131,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         if self._compiles:
             check_compiler(self.device)
             self._compiled = compile_methods(self, self.compilable)
-        self._watch = TermWatch()
+        self._watch, self._ranges = TermWatch(), RangeWatch()
         self._last = {}
         self._optimizers = self.optimizers_by_player()
         self._running_statistics = [
@@ -149,6 +150,10 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
             parts = self.parts_per_iteration
             check_last_batch(trainer.train_dataloader, whole_epoch, parts, "n_critic", self)
 
+    def on_train_end(self) -> None:
+        """Look at the iterations since the last time."""
+        self._look()
+
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
         # they refer to this module, and would do so in a copy of it
@@ -163,6 +168,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         """All turns of one iteration."""
         is_first = not self._batch_is_checked
         whole = self._receive(batch)
+        self._ranges.note(self.ranges(whole))
         parts = split_batch(whole, self.parts_per_iteration, "n_critic")
         if is_first and self._compiled:
             # a compiled call cannot say in one line what is wrong with a network
@@ -179,9 +185,14 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         self._watch.note(self.global_step, named(terms))
         due = logging_is_due(self.trainer)
         if due or self._watch.is_full:
-            self._watch.check(self.trainer)
+            self._look()
         if due:
             self.report(named(self.with_last(terms)))
+
+    def _look(self) -> None:
+        """Wait for the device, and raise if something has gone wrong since the last time."""
+        self._ranges.check(self.trainer)
+        self._watch.check(self.trainer)
 
     def _take_turns(self, parts: Sequence[Batch], images: int) -> dict[str, dict[str, Tensor]]:
         """The terms of each player's last update."""
@@ -288,7 +299,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         """Save whose the optimizers are and the seed of the noise; refuse what is spoilt."""
         super().on_save_checkpoint(checkpoint)
         if self.is_fitting:
-            self._watch.check(self.trainer)
+            self._look()
             require_finite(self, self.global_step)
         checkpoint["noise_seed"] = self.noise_seed
         checkpoint["players"] = [*self.players]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_modules.training.batches import Batch, check_images
 from gan_modules.training.fitting import Check
+from gan_modules.training.range_watch import Range
 
 __all__ = ["Rules"]
 
@@ -120,6 +121,13 @@ class Rules(LightningModule, ABC, metaclass=_Built):
     def check_batch(self, batch: Batch) -> None:
         """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
         check_images(batch[0])
+
+    def ranges(self, batch: Batch) -> list[Range]:
+        """What every batch is watched for, without waiting for the device; the images by default.
+
+        Values are rounded, and so may be a little more than 1.
+        """
+        return [Range("images", batch[0], -1.01, 1.01)]
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """Networks whose misfit is to be said in one line, and what their outputs must be.
