@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from gan_modules.checkpoints.named_classes import check_named_classes, exported_path, resolve
+from gan_modules.checkpoints.class_paths import exported_path, resolve
+from gan_modules.checkpoints.named_classes import check_named_classes
 
 __all__ = ["ReloadableModule", "check_weights", "read_checkpoint", "require_passed_again"]
 
