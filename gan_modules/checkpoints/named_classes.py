@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,15 +11,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.checkpoints.class_paths import resolve
+from gan_modules.checkpoints.described import Described
 
 __all__ = ["check_named_classes"]
 
-KINDS = (nn.Module, Optimizer, LRScheduler)
-PLAIN = (int, float, bool, str, list, tuple, dict, type(None), inspect.Parameter.empty, Any)
+KINDS = (nn.Module, Optimizer, LRScheduler, Described)
+PLAIN = (
+    int, float, bool, str, list, tuple, dict, Path, type(None), inspect.Parameter.empty, Any
+)  # fmt: skip
 # what is left of the type of a plain value, such as "list[int] | Literal['a'] | None", is no word
 PLAIN_WORDS = re.compile(
     r"Literal\[.*?\]|\b(typing|collections|abc|int|float|bool|str|None|NoneType|Any"
-    r"|list|tuple|dict|Sequence|Mapping|Iterable|Optional|Union)\b"
+    r"|pathlib|_local|Path|list|tuple|dict|Sequence|Mapping|Iterable|Optional|Union)\b"
 )
 
 
