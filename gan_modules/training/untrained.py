@@ -27,7 +27,7 @@ class UntrainedNetworks(LightningModule):
         """Make the averaged copies, and freeze what is to be."""
         for name in self.averaged:
             network = getattr(self, name)
-            copy = _copy(name, network) if self.ema_decay else None
+            copy = deepcopy(network).requires_grad_(False).eval() if self.ema_decay else None
             setattr(self, f"averaged_{name}", copy)
         for name in self.frozen:
             getattr(self, name).requires_grad_(False).eval()
@@ -77,14 +77,3 @@ class UntrainedNetworks(LightningModule):
             )
             for player, names in followed.items()
         }
-
-
-def _copy(name: str, network: nn.Module) -> nn.Module:
-    try:
-        return deepcopy(network).requires_grad_(False).eval()
-    except RuntimeError as error:
-        raise ValueError(
-            f"{name}={type(network).__name__} cannot be copied for its average: give it "
-            "torch.nn.utils.parametrizations.weight_norm or spectral_norm, not those of "
-            "torch.nn.utils, or switch averaging off with ema_decay=0"
-        ) from error
