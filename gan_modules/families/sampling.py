@@ -59,8 +59,12 @@ class Sampling(GenerativeModule):
         return (labels,)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images in [-1, 1] with the averaged generator."""
-        images: Tensor = self.sampler(z, *self.condition(labels))
+        """Map latents ``(N, latent_dim)`` to images in [-1, 1] with the averaged generator.
+
+        In evaluation mode: batch normalisation neither depends on the batch nor learns from it.
+        """
+        with self.evaluating():
+            images: Tensor = self.sampler(z, *self.condition(labels))
         return images
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -125,11 +129,8 @@ class Sampling(GenerativeModule):
     def images_of(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Images of latents, in batches: memory for the layers between does not grow with them."""
         classes = [None] * len(z) if labels is None else labels.split(TOGETHER)
-        with self.evaluating():
-            batches = [
-                self(*pair) for pair in zip(z.split(TOGETHER), classes, strict=labels is not None)
-            ]
-        return torch.cat(batches)
+        pairs = zip(z.split(TOGETHER), classes, strict=labels is not None)
+        return torch.cat([self(*pair) for pair in pairs])
 
     @torch.no_grad()
     def interpolate(
