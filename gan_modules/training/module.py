@@ -101,7 +101,7 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
     players: ClassVar[Mapping[str, tuple[str, ...]]]
     """Each player's name, and those of the networks that its optimizer trains."""
     frozen: ClassVar[tuple[str, ...]] = ()
-    """Networks that nobody trains: in evaluation mode, without gradients, saved."""
+    """Networks that nobody trains, in evaluation mode and without gradients; they are saved."""
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     """Networks of which ``averaged_<name>`` is an average, and what is sampled."""
 
@@ -223,7 +223,7 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
 
     @property
     def sampler(self) -> nn.Module:
-        """The generator to sample from: the averaged one, or the live one without averaging."""
+        """The generator to sample from, the averaged one, or the live one without averaging."""
         return self.averaged_or_live("generator")
 
     @contextmanager

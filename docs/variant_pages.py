@@ -1,0 +1,94 @@
+"""Writes the pages of the variants, ``docs/variants/*.md``, from ``variants.yaml`` alone."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["load", "pages", "table_of_variants", "write"]
+
+DOCS = Path(__file__).parent
+REFERENCE = """## Class
+
+```{{eval-rst}}
+.. autoclass:: gan_modules.{}
+   :members:
+   :show-inheritance:
+```"""
+VARIANTS = """# Variants
+
+{}
+
+```{{toctree}}
+:hidden:
+
+{}
+```"""
+QUALITY = "# How good are they?\n\nEach recipe's page shows its own rows of these tables.\n\n{}"
+
+
+def load() -> dict[str, Any]:
+    """What is known of the variants, and of the tables of figures."""
+    source: dict[str, Any] = yaml.safe_load((DOCS / "variants.yaml").read_text("utf-8"))
+    return source
+
+
+def table_of_variants(variants: Iterable[dict[str, Any]], linked: bool = False) -> str:
+    """The README's table; ``linked`` to the pages of the variants."""
+    rows = []
+    for v in variants:
+        name = f"[`{v['class']}`]({v['class'].lower()}.md)" if linked else f"`{v['class']}`"
+        paper = f"[{v['cite']} {v['year']}](https://arxiv.org/abs/{v['arxiv']})"
+        rows.append([name, paper, v["summary"]])
+    return _table(["class", "paper", "objective and networks"], rows)
+
+
+def pages(names: Iterable[str]) -> dict[str, str]:
+    """Files and their text; ``names`` are the classes that there are."""
+    source = load()
+    tables, names = source["tables"], set(names)
+    variants = [v for v in source["variants"] if v["class"] in names]
+    found = {v["class"].lower(): _page(v, tables) for v in variants}
+    parts = []
+    for key, table in tables.items():
+        rows = [row for v in variants for row in v.get("figures", {}).get(key, [])]
+        parts.append(f"## {table['title']}\n\n{_table(table['columns'], rows)}\n\n{table['method']}")
+    found["quality"] = QUALITY.format("\n\n".join(parts))
+    listed = table_of_variants(variants, linked=True)
+    found["index"] = VARIANTS.format(listed, "\n".join(v["class"].lower() for v in variants))
+    return {f"{name}.md": f"{text}\n" for name, text in found.items()}
+
+
+def write(names: Iterable[str]) -> None:
+    """Write the pages; those that would be the same stay, so that they are not built anew."""
+    folder = DOCS / "variants"
+    folder.mkdir(exist_ok=True)
+    for name, text in pages(names).items():
+        path = folder / name
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def _page(v: dict[str, Any], tables: dict[str, Any]) -> str:
+    first, *others = v["configs"]
+    parts = [
+        f"# {v['class']}",
+        f"{v['authors']}: [{v['title']}](https://arxiv.org/abs/{v['arxiv']}), {v['year']}.",
+        f"In short: {v['summary']}.",
+        f"The players minimise\n\n```text\n{v['objective'].rstrip()}\n```",
+        f"Train it on embedded data:\n\n```bash\npython cli.py fit --config {first}\n```",
+    ]
+    if others:
+        parts.append(f"Other recipes: {', '.join(f'`{name}`' for name in others)}.")
+    for path, caption in v.get("pictures", {}).items():
+        parts.append(f"![{caption.replace('`', '')}](../{path})\n\n*{caption}*")
+    for key, rows in v.get("figures", {}).items():
+        table = tables[key]
+        parts.append(f"## {table['title']}\n\n{_table(table['columns'], rows)}\n\n{table['method']}")
+    return "\n\n".join([*parts, REFERENCE.format(v["class"])])
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
