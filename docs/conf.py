@@ -16,7 +16,7 @@ import gan_modules
 
 project = "gan_modules"
 author = "The gan_modules authors"
-copyright = "the gan_modules authors"  # noqa: A001
+copyright = "the gan_modules authors"
 release = gan_modules.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

@@ -53,7 +53,7 @@ def pages(names: Iterable[str]) -> dict[str, str]:
     parts = []
     for key, table in tables.items():
         rows = [row for v in variants for row in v.get("figures", {}).get(key, [])]
-        parts.append(f"## {table['title']}\n\n{_table(table['columns'], rows)}\n\n{table['method']}")
+        parts.append(_figures(table, rows))
     found["quality"] = QUALITY.format("\n\n".join(parts))
     listed = table_of_variants(variants, linked=True)
     found["index"] = VARIANTS.format(listed, "\n".join(v["class"].lower() for v in variants))
@@ -84,9 +84,12 @@ def _page(v: dict[str, Any], tables: dict[str, Any]) -> str:
     for path, caption in v.get("pictures", {}).items():
         parts.append(f"![{caption.replace('`', '')}](../{path})\n\n*{caption}*")
     for key, rows in v.get("figures", {}).items():
-        table = tables[key]
-        parts.append(f"## {table['title']}\n\n{_table(table['columns'], rows)}\n\n{table['method']}")
+        parts.append(_figures(tables[key], rows))
     return "\n\n".join([*parts, REFERENCE.format(v["class"])])
+
+
+def _figures(table: dict[str, Any], rows: Iterable[Sequence[str]]) -> str:
+    return f"## {table['title']}\n\n{_table(table['columns'], rows)}\n\n{table['method']}"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
