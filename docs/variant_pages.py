@@ -25,13 +25,12 @@ VARIANTS = """# Variants
 
 {}
 ```"""
-QUALITY = "# How good are they?\n\nEach recipe's page shows its own rows of these tables.\n\n{}"
+QUALITY = "# How good are they?\n\nEach variant's page shows its own rows of these tables.\n\n{}"
 
 
 def load() -> dict[str, Any]:
     """What is known of the variants, and of the tables of figures."""
-    source: dict[str, Any] = yaml.safe_load((DOCS / "variants.yaml").read_text("utf-8"))
-    return source
+    return yaml.safe_load((DOCS / "variants.yaml").read_text("utf-8"))
 
 
 def table_of_variants(variants: Iterable[dict[str, Any]], linked: bool = False) -> str:
@@ -64,7 +63,10 @@ def write(names: Iterable[str]) -> None:
     """Write the pages; those that would be the same stay, so that they are not built anew."""
     folder = DOCS / "variants"
     folder.mkdir(exist_ok=True)
-    for name, text in pages(names).items():
+    texts = pages(names)
+    for stale in set(folder.glob("*.md")) - {folder / name for name in texts}:
+        stale.unlink()
+    for name, text in texts.items():
         path = folder / name
         if not path.is_file() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
@@ -89,9 +91,10 @@ def _page(v: dict[str, Any], tables: dict[str, Any]) -> str:
 
 
 def _figures(table: dict[str, Any], rows: Iterable[Sequence[str]]) -> str:
-    return f"## {table['title']}\n\n{_table(table['columns'], rows)}\n\n{table['method']}"
+    columns = [column for column in zip(table["columns"], *rows, strict=True) if any(column[1:])]
+    head, *body = zip(*columns, strict=True)
+    return f"## {table['title']}\n\n{_table(head, body)}\n\n{table['method']}"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(r)} |" for r in [columns, ["---"] * len(columns), *rows])
