@@ -23,16 +23,17 @@ from typing import Any
 
 import torch
 from judges import Classifier, accuracy, frechet_distance, train_classifier
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from training import train
 
 from datamodules import DigitsDataModule, MNISTDataModule, UnpairedDigitsDataModule
-from gan_modules import CycleGAN, GANModule, NoiseGAN
+from gan_modules import CycleGAN, GenerativeModule, InfoGAN, LatentModel
 from gan_modules.families.translation import Direction
 
 A_TO_B: Direction = "a_to_b"
 B_TO_A: Direction = "b_to_a"
-RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan"]
+RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "sngan", "infogan", "vae", "cyclegan"]
 
 
 class Digits:
@@ -56,15 +57,19 @@ class Digits:
         self.accuracy = accuracy(self.judge, self.held_out, self.held_out_labels)
         self.floor = frechet_distance(self.judge, self.held_out, self.train[: self.n])
 
-    def score(self, model: GANModule) -> dict[str, float]:
+    def score(self, model: LatentModel | CycleGAN) -> dict[str, float]:
         """Frechet distance and smallest and largest share of a class; more where it applies."""
         if isinstance(model, CycleGAN):
             return self.score_translation(model)
-        assert isinstance(model, NoiseGAN)
+        assert isinstance(model, LatentModel)
         seeds = torch.arange(self.n).split(1000)
         images = torch.cat([model.sample(len(part), seed=int(part[0])) for part in seeds])
         scores = self.score_images(images)
-        if model.num_classes:
+        if isinstance(model, InfoGAN):
+            latents = torch.cat([model.latents(len(part), seed=int(part[0])) for part in seeds])
+            codes = model.latent.split(latents)[1][0].argmax(1)
+            scores["label_kept"] = agreement(codes, self.judge.classify(images))
+        elif model.num_classes:
             wanted = torch.cat([torch.arange(len(part)) % model.num_classes for part in seeds])
             scores["label_kept"] = (self.judge.classify(images) == wanted).double().mean().item()
         return scores
@@ -98,6 +103,13 @@ class Digits:
         }
 
 
+def agreement(codes: Tensor, classes: Tensor) -> float:
+    """Share of samples whose code stands for their class, under the best matching of the two."""
+    together = torch.zeros(10, 10).index_put_((codes, classes), torch.tensor(1.0), accumulate=True)
+    rows, columns = linear_sum_assignment(together.numpy(), maximize=True)
+    return float(together[rows, columns].sum() / len(codes))
+
+
 def style_judge(data: UnpairedDigitsDataModule) -> Classifier:
     """A classifier that tells real images of domain A (0) from those of domain B (1)."""
     a, b = (_floats([getattr(data.splits["train"], domain)])[0] for domain in "ab")
@@ -114,8 +126,8 @@ def judge(run: Path, digits: Callable[[int], Digits]) -> list[dict[str, float]]:
     """Scores of every checkpoint of a run, in order."""
     found = []
     for path in sorted(run.glob("checkpoints/step_*.ckpt")):
-        model = GANModule.load_from_checkpoint(path, map_location="cpu")
-        assert isinstance(model, (NoiseGAN, CycleGAN))
+        model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
+        assert isinstance(model, (LatentModel, CycleGAN))
         real = digits(model.image_shape[-1])
         found.append({"step": int(path.stem.split("_")[1]), **real.score(model)})
     return found

@@ -1,6 +1,6 @@
 """How Sphinx builds this site: ``sphinx-build -W -n -b html docs docs/_build``."""
 
-import inspect
+import pydoc
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,19 +45,23 @@ nitpick_ignore_regex = [
 
 
 def short_names(app: Sphinx, env: Any, node: Any, content: nodes.Element) -> Any:
-    """Find :class:`NoiseGAN` from any module, where only one object has that name.
+    """Find :class:`NoiseGAN` from any module, and a method of a base class from its subclass.
 
     Docstrings are read in the command line's help, too, where full names are hard on the eye.
     """
     if node.get("refdomain") != "py":
         return None
     domain = env.get_domain("py")
-    name = node["reftarget"].lstrip(".")
-    found = {
-        entry.node_id: (full, entry)
+    name, kinds = node["reftarget"].lstrip("."), domain.objtypes_for_role(node["reftype"])
+    around = f"{node.get('py:module')}.{node.get('py:class')}"
+    bases = getattr(pydoc.locate(around) if node.get("py:class") else None, "__mro__", ())
+    inherited = [f"{base.__module__}.{base.__qualname__}.{name}" for base in bases]
+    known = [full for full in inherited if full in domain.objects][:1] or [
+        full
         for full, entry in domain.objects.items()
-        if full == name or full.endswith(f".{name}")
-    }
+        if entry.objtype in kinds and f".{full}".endswith(f".{name}")
+    ]
+    found = {domain.objects[full].node_id: (full, domain.objects[full]) for full in known}
     if len(found) != 1:
         return None
     ((full, entry),) = found.values()
@@ -66,6 +70,5 @@ def short_names(app: Sphinx, env: Any, node: Any, content: nodes.Element) -> Any
 
 def setup(app: Sphinx) -> None:
     """Write the pages of the variants before they are read."""
-    names = [n for n in gan_modules.__all__ if inspect.isclass(getattr(gan_modules, n))]
-    app.connect("builder-inited", lambda _: variant_pages.write(names))
+    app.connect("builder-inited", lambda _: variant_pages.write())
     app.connect("missing-reference", short_names)

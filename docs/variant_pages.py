@@ -43,11 +43,10 @@ def table_of_variants(variants: Iterable[dict[str, Any]], linked: bool = False) 
     return _table(["class", "paper", "objective and networks"], rows)
 
 
-def pages(names: Iterable[str]) -> dict[str, str]:
-    """Files and their text; ``names`` are the classes that there are."""
+def pages() -> dict[str, str]:
+    """Files and their text."""
     source = load()
-    tables, names = source["tables"], set(names)
-    variants = [v for v in source["variants"] if v["class"] in names]
+    tables, variants = source["tables"], source["variants"]
     found = {v["class"].lower(): _page(v, tables) for v in variants}
     parts = []
     for key, table in tables.items():
@@ -59,11 +58,11 @@ def pages(names: Iterable[str]) -> dict[str, str]:
     return {f"{name}.md": f"{text}\n" for name, text in found.items()}
 
 
-def write(names: Iterable[str]) -> None:
+def write() -> None:
     """Write the pages; those that would be the same stay, so that they are not built anew."""
     folder = DOCS / "variants"
     folder.mkdir(exist_ok=True)
-    texts = pages(names)
+    texts = pages()
     for stale in set(folder.glob("*.md")) - {folder / name for name in texts}:
         stale.unlink()
     for name, text in texts.items():

@@ -11,6 +11,7 @@ from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
+from gan_modules.models.infogan import InfoGAN
 from gan_modules.models.sngan import SNGAN
 from gan_modules.models.vae import VAE
 from gan_modules.models.wgan import WGAN
@@ -36,6 +37,7 @@ __all__ = [
     "CycleGAN",
     "GANModule",
     "GenerativeModule",
+    "InfoGAN",
     "InstanceNoise",
     "LatentModel",
     "NoiseGAN",

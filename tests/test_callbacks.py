@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, IterableDataset
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from gan_modules import WGANGP
+from gan_modules import VAE, WGANGP
 from gan_modules.callbacks import GANProgressBar, LossPlot, SampleGrid
 from gan_modules.callbacks.paths import unused
 
@@ -152,6 +152,21 @@ def test_loss_plot_shows_what_was_logged(
     picture = pixels("losses.png").float()
     assert picture[:3].mean() < 254
     assert len(picture[:3].flatten(1).unique(dim=1).T) > 100
+
+
+def test_loss_plot_has_a_panel_per_player(
+    make_trainer: Any, make_loader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titles: list[str] = []
+
+    def note(figure: Any, *args: Any, **kwargs: Any) -> None:
+        titles.extend(axis.get_ylabel() for axis in figure.axes)
+        titles.extend(text.get_text() for axis in figure.axes for text in axis.legend_.texts)
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", note)
+    trainer = make_trainer(max_steps=2, log_every_n_steps=1, callbacks=[LossPlot()])
+    trainer.fit(VAE(image_shape=(1, 8, 8)), make_loader(2))
+    assert titles == ["autoencoder loss", "kl", "loss", "reconstruction"]
 
 
 def test_progress_bar_counts_updates_and_images(

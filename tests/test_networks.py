@@ -1,3 +1,4 @@
+import inspect
 from itertools import pairwise
 from typing import Any
 
@@ -7,6 +8,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from gan_modules import networks
+from gan_modules.families.gates import mixes_samples
+from gan_modules.networks import MinibatchStdDev
 from gan_modules.networks.layers.blocks import Maxout
 
 # networks for translation have tests of their own
@@ -29,6 +32,12 @@ def small(cls: Any, *args: Any, **kwargs: Any) -> nn.Module:
     return network
 
 
+def logits(outputs: Any) -> torch.Tensor:
+    """Of a discriminator, which may give features, too."""
+    found: torch.Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+    return found
+
+
 @pytest.mark.parametrize(
     ("cls", "num_classes"), [(c, n) for c in GENERATORS for n in classes_of(c)]
 )
@@ -48,7 +57,7 @@ def test_generator_shape_and_range(cls: Any, shape: tuple[int, ...], num_classes
 def test_discriminator_shape(cls: Any, shape: tuple[int, ...], num_classes: int) -> None:
     discriminator = small(cls, shape, num_classes)
     labels = [torch.tensor([0, 2])] if num_classes else []
-    assert discriminator(torch.randn(2, *shape), *labels).shape == (2,)
+    assert logits(discriminator(torch.randn(2, *shape), *labels)).shape == (2,)
 
 
 @pytest.mark.parametrize("cls", [*GENERATORS, *DISCRIMINATORS])
@@ -56,13 +65,15 @@ def test_labels_matter(cls: Any) -> None:
     arguments = ((1, 8, 8), 5, 3) if cls in GENERATORS else ((1, 8, 8), 3)
     network = small(cls, *arguments).eval()
     inputs = torch.randn(1, 5) if cls in GENERATORS else torch.randn(1, 1, 8, 8)
-    outputs = network(inputs.expand(2, *inputs.shape[1:]), torch.tensor([0, 1]))
+    outputs = logits(network(inputs.expand(2, *inputs.shape[1:]), torch.tensor([0, 1])))
     assert not torch.equal(outputs[0], outputs[1])
     with pytest.raises(ValueError, match="num_classes=3 must be given labels"):
         network(inputs)
 
 
-@pytest.mark.parametrize("cls", [c for c in DISCRIMINATORS if c not in CONDITIONAL])
+@pytest.mark.parametrize(
+    "cls", [c for c in DISCRIMINATORS if "norm" in inspect.signature(c).parameters]
+)
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_scores_do_not_depend_on_the_rest_of_the_batch(cls: Any, norm: str, double: None) -> None:
     critic = small(cls, (1, 16, 16), norm=norm)
@@ -200,3 +211,57 @@ def test_cgan_has_the_papers_size() -> None:
     discriminator = networks.CGANDiscriminator((1, 28, 28), 10)
     expected = (785 * 1200) + (11 * 250) + (291 * 960) + 241
     assert sum(p.numel() for p in discriminator.parameters()) == expected
+
+
+@pytest.mark.parametrize("cls", [*GENERATORS, *DISCRIMINATORS])
+def test_every_layer_is_spectrally_normalised(cls: Any, double: None) -> None:
+    arguments = ((1, 16, 16), 5, 3) if cls in GENERATORS else ((1, 16, 16), 3)
+    network = small(cls, *arguments, spectral_norm=True)
+    inputs = torch.randn(3, 5) if cls in GENERATORS else torch.randn(3, 1, 16, 16)
+    for _ in range(300):
+        network(inputs, torch.tensor([0, 1, 2]))
+    network.eval()
+    layers = [
+        m for m in network.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))
+    ]
+    assert layers
+    for layer in layers:
+        weight = layer.weight
+        if isinstance(layer, nn.ConvTranspose2d):
+            weight = weight.transpose(0, 1)
+        largest = torch.linalg.svdvals(weight.flatten(1))[0]
+        assert_close(largest, torch.tensor(1.0), rtol=0, atol=0.02)
+
+
+def test_minibatch_deviation_by_hand() -> None:
+    layer = MinibatchStdDev(group_size=2)
+    # images 0 and 2 make a group, 1 and 3 the other
+    x = torch.tensor([0.0, 1.0, 2.0, 7.0])[:, None, None, None].expand(4, 3, 2, 2)
+    out = layer(x)
+    assert_close(out[:, :3], x)
+    expected = torch.tensor([1.0, 3.0, 1.0, 3.0])[:, None, None, None].expand(4, 1, 2, 2)
+    assert_close(out[:, 3:], expected)
+
+
+def test_minibatch_deviation_takes_whole_groups() -> None:
+    layer = MinibatchStdDev(group_size=4)
+    x = torch.randn(6, 1, 2, 2)
+    with pytest.raises(ValueError, match=r"group_size=4 .* must divide .* there are 6"):
+        layer(x)
+    # in evaluation the last group has the first images once more
+    assert_close(layer.eval()(x)[:, 1:], layer(torch.cat([x, x[:2]]))[:6, 1:])
+    # a small batch is one group
+    assert_close(layer(x[:3])[:, 1, 0, 0], x[:3].var(0, correction=0).sqrt().mean().expand(3))
+    with pytest.raises(ValueError, match="group_size=1 must be at least 2"):
+        MinibatchStdDev(1)
+
+
+@pytest.mark.parametrize("cls", [networks.DCGANDiscriminator, networks.ResNetDiscriminator])
+def test_discriminators_see_the_spread_of_a_batch(cls: Any, double: None) -> None:
+    critic = cls((1, 16, 16), width=4, norm="none", minibatch_stddev=2)
+    images = torch.randn(2, 1, 16, 16)
+    assert mixes_samples(critic)
+    both = critic(images)
+    assert not torch.allclose(both[0], critic(images[:1])[0])
+    # among its likes an image is judged otherwise than beside another
+    assert not torch.allclose(critic(images[:1].repeat(2, 1, 1, 1))[0], both[0])

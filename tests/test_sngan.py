@@ -27,7 +27,7 @@ def test_every_layer_has_norm_one_after_power_iterations() -> None:
 
 
 def test_the_projection_by_hand() -> None:
-    critic = SNGANDiscriminator((1, 8, 8), num_classes=3, width=4, normalise=False)
+    critic = SNGANDiscriminator((1, 8, 8), num_classes=3, width=4, spectral_norm=False)
     images, labels = torch.randn(5, 1, 8, 8), torch.tensor([2, 0, 1, 1, 2])
     phi = F.relu(critic.blocks(images)).sum((2, 3))
     weight = critic.embedding.weight

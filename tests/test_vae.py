@@ -7,6 +7,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.testing import assert_close
 
 from gan_modules import VAE
+from gan_modules.callbacks import Reconstructions
 from gan_modules.models.vae import bernoulli_nats, standard_normal_kl
 
 
@@ -49,3 +50,15 @@ def test_one_player_learns_and_reconstructs(make_trainer: Any, make_loader: Any)
     assert (model.reconstruct(images) - images).abs().max() < 0.1
     # a code costs one bit: the bound reaches log 2 and little more
     assert trainer.callback_metrics["autoencoder/loss"] < 4
+
+
+def test_reconstructions_are_drawn_above_samples() -> None:
+    model = VAE(image_shape=(1, 8, 8), num_classes=3, conditional=True)
+    images, labels = torch.rand(5, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1])
+    rows = Reconstructions(n=4, seed=3).draw(model, (images, labels))
+    expected = [
+        images[:4],
+        model.reconstruct(images[:4], labels[:4]),
+        model.sample(4, labels[:4], 3),
+    ]
+    assert_close(rows, torch.stack(expected))

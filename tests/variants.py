@@ -5,16 +5,18 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
-from gan_modules import GANModule, NoiseGAN
+from gan_modules import GANModule, InfoGAN, NoiseGAN
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
 )
+from gan_modules.networks.layers.conditioning import append_labels
 
 VARIANTS = [
     variant
@@ -26,6 +28,24 @@ VARIANTS = [
 NOISE_VARIANTS = [variant for variant in VARIANTS if issubclass(variant, NoiseGAN)]
 
 
+class FeatureDiscriminator(MLPDiscriminator):
+    """Gives the features of its last hidden layer, too."""
+
+    def __init__(self, image_shape: Any, num_classes: int = 0, hidden: Any = (16,)) -> None:
+        super().__init__(image_shape, num_classes, hidden)
+        self.num_features = hidden[-1]
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:  # type: ignore[override]
+        x = append_labels(images.flatten(1), labels, self.num_classes)
+        features = self.layers[:-1](x)
+        return self.layers[-1](features).squeeze(1), features
+
+
+class Recognizer(torch.nn.Linear):
+    def __init__(self, num_features: int, num_outputs: int) -> None:
+        super().__init__(num_features, num_outputs)
+
+
 def small(variant: Any, **kwargs: Any) -> Any:
     """A variant with networks of one hidden layer, none of which mixes samples or drops units."""
     if issubclass(variant, NoiseGAN):
@@ -35,6 +55,9 @@ def small(variant: Any, **kwargs: Any) -> Any:
             "latent_dim": 4,
             "num_classes": 10,
         }
+        if issubclass(variant, InfoGAN):
+            networks |= {"discriminator": FeatureDiscriminator, "recognizer": Recognizer}
+            networks |= {"latent_dim": 8, "categorical": (3,), "continuous": 1}
     else:
         networks = {
             "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),

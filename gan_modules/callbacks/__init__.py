@@ -7,13 +7,15 @@ from gan_modules.callbacks.metrics import GenerativeMetrics
 from gan_modules.callbacks.nearest import NearestNeighbours
 from gan_modules.callbacks.progress import GANProgressBar
 from gan_modules.callbacks.real_and_fake import RealAgainstFake
+from gan_modules.callbacks.reconstructions import Reconstructions
 from gan_modules.callbacks.samples import SampleGrid
 from gan_modules.callbacks.table import SampleTable
-from gan_modules.callbacks.walks import LatentInterpolation, TruncationGrid
+from gan_modules.callbacks.walks import CodeTraversal, LatentInterpolation, TruncationGrid
 from gan_modules.callbacks.watch import NetworkWatch
 
 __all__ = [
     "BestCheckpoint",
+    "CodeTraversal",
     "GANProgressBar",
     "GenerativeMetrics",
     "LatentInterpolation",
@@ -21,6 +23,7 @@ __all__ = [
     "NearestNeighbours",
     "NetworkWatch",
     "RealAgainstFake",
+    "Reconstructions",
     "SampleGrid",
     "SampleTable",
     "StepCheckpoint",

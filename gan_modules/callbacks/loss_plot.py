@@ -1,5 +1,6 @@
 """The loss curves as a picture."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ from matplotlib.figure import Figure
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.errors import require
 from gan_modules.tools.files import whole_file
-from gan_modules.training.reporting import logging_is_due
+from gan_modules.training.reporting import PREFIXES, logging_is_due
 
 __all__ = ["LossPlot"]
 
 
 class LossPlot(Callback):
-    """Draw ``losses.png`` from what was logged: discriminator above, generator below.
+    """Draw ``losses.png`` from what was logged: a panel per player, and one of the metrics.
 
     Args:
         every_n_steps: generator updates between two drawings; the end is always drawn.
@@ -49,7 +50,7 @@ class LossPlot(Callback):
     ) -> None:
         """Note the losses where they were logged."""
         if logging_is_due(trainer):
-            self._note(trainer, ("d/", "g/"))
+            self._note(trainer, tuple(f"{prefix}/" for prefix in _prefixes(trainer).values()))
         if trainer.global_step % self.every_n_steps == 0:
             self._draw(trainer)
 
@@ -79,19 +80,41 @@ class LossPlot(Callback):
     def _draw(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero or is_trial(trainer) or not self._curves:
             return
-        figure = Figure(figsize=(9, 7), layout="constrained")
-        axes = figure.subplots(2, 1, sharex=True)
-        for axis, player, title in zip(
-            axes, ("d/", "g/"), ("discriminator", "generator"), strict=True
-        ):
-            for name, (steps, values) in sorted(self._curves.items()):
-                held_out = name.startswith("val/")
-                if name.removeprefix("val/").startswith(player):
-                    label = name.removeprefix("val/")[2:] + (" (validation)" if held_out else "")
-                    axis.plot(steps, values, "--" if held_out else "-", label=label, linewidth=1)
-            axis.set_ylabel(f"{title} loss")
+        panels = {f"{player} loss": f"{prefix}/" for player, prefix in _prefixes(trainer).items()}
+        known = tuple(panels.values())
+        measured = [n for n in self._curves if not n.removeprefix("val/").startswith(known)]
+        rows = len(panels) + bool(measured)
+        figure = Figure(figsize=(9, 3.5 * rows), layout="constrained")
+        axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+        for axis, (title, prefix) in zip(axes, panels.items(), strict=False):
+            terms = {n.removeprefix("val/") for n in self._curves}
+            for colour, term in enumerate(sorted(t for t in terms if t.startswith(prefix))):
+                label = term.removeprefix(prefix)
+                self._plot(axis, term, label, colour)
+                self._plot(axis, f"val/{term}", f"{label} (validation)", colour)
+            axis.set_ylabel(title)
+        for colour, name in enumerate(sorted(measured)):
+            self._plot(axes[-1], name, name.removeprefix("val/"), colour)
+            axes[-1].set_ylabel("metrics")
+            axes[-1].set_yscale("log")
+        for axis in axes:
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")
-        axes[-1].set_xlabel("generator updates")
+        axes[-1].set_xlabel("iterations")
         with whole_file(self._file) as file:
             figure.savefig(file, format="png", dpi=120)
+
+    def _plot(self, axis: Any, name: str, label: str, colour: int) -> None:
+        if name not in self._curves:
+            return
+        steps, values = self._curves[name]
+        line = "--" if name.startswith("val/") else "-"
+        # a line needs two points
+        style = {"linestyle": line, "marker": "o" if len(steps) == 1 else None}
+        axis.plot(steps, values, color=f"C{colour}", label=label, linewidth=1, **style)
+
+
+def _prefixes(trainer: Trainer) -> dict[str, str]:
+    """What the terms of each player begin with."""
+    players: Iterable[str] = getattr(trainer.lightning_module, "players", PREFIXES)
+    return {player: PREFIXES.get(player, player) for player in sorted(players)}

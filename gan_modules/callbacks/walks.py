@@ -1,4 +1,4 @@
-"""Pictures of the latent space: the way between two latents, and the way to its middle."""
+"""Pictures of the latent space: ways between latents, to their middle, along a code."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,10 @@ from torch import Tensor
 from gan_modules.callbacks.pictures import Picture, there_and_back
 from gan_modules.errors import require
 from gan_modules.families.sampling import LatentModel
+from gan_modules.models.infogan import InfoGAN
 from gan_modules.training.batches import Batch
 
-__all__ = ["LatentInterpolation", "TruncationGrid"]
+__all__ = ["CodeTraversal", "LatentInterpolation", "TruncationGrid"]
 
 
 class LatentInterpolation(Picture):
@@ -112,3 +113,57 @@ class TruncationGrid(Picture):
         thresholds = (None, *self.thresholds)
         rows = [model.sample(self.n, seed=self.seed, truncation=t) for t in thresholds]
         return torch.stack(rows)
+
+
+class CodeTraversal(Picture):
+    """Save ``codes/step_XXXXXX.png``: what each continuous code of an InfoGAN does to its samples.
+
+    One continuous code after another, from above to below: for each as many rows as the first
+    categorical code has categories, at most ``n``, in which it goes from -2 to 2, from left to
+    right, and all else is kept (Chen et al. 2016, arXiv:1606.03657, figure 2).
+
+    Args:
+        every_n_steps: generator updates between two pictures; the end of training is always drawn,
+            with None it alone.
+        n: rows for each code, at most.
+        steps: images in a row.
+        seed: of the latents.
+        width: images are enlarged by a whole factor until the picture has about this many pixels.
+        dirpath: folder; by default ``codes`` in the trainer's ``default_root_dir``. Where it
+            exists, ``-v1`` and so on is appended.
+
+    Raises:
+        ValueError: if an option is out of its range, or the model has no such codes.
+    """
+
+    name = "codes"
+    needs = "traverse"
+
+    def __init__(
+        self,
+        every_n_steps: int | None = None,
+        n: int = 10,
+        steps: int = 12,
+        seed: int = 0,
+        width: int = 512,
+        dirpath: str | None = None,
+    ) -> None:
+        super().__init__(every_n_steps, n, seed, width, dirpath)
+        require(steps >= 2, "steps", steps, "at least 2")
+        self.steps = steps
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that the model has continuous codes."""
+        super().setup(trainer, pl_module, stage)
+        assert isinstance(pl_module, InfoGAN)
+        if not pl_module.latent.continuous:
+            raise ValueError("CodeTraversal needs continuous codes: continuous=0")
+
+    def draw(self, model: InfoGAN, batch: Batch) -> Tensor:
+        """Samples, shape ``(codes * rows, steps, C, H, W)``."""
+        rows = min(self.n, *model.latent.categorical[:1], self.n)
+        walks = [
+            model.traverse(rows, self.steps, self.seed, code)
+            for code in range(model.latent.continuous)
+        ]
+        return torch.cat(walks)

@@ -1,24 +1,19 @@
 """``GANCLI``: LightningCLI for adversarial training."""
 
-import logging
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.utilities import rank_zero_info
 from rich.console import Console
 
 from gan_modules.callbacks import (
     BestCheckpoint,
-    GANProgressBar,
     GenerativeMetrics,
     LossPlot,
     NetworkWatch,
@@ -27,32 +22,25 @@ from gan_modules.callbacks import (
 )
 from gan_modules.callbacks.paths import is_trial
 from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
+from gan_modules.command_line.checkpoint_checks import check_more_to_do, check_same_options
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.config_files import ConfigFile
-from gan_modules.command_line.demo import DESCRIPTION, demo_parser, run_demo
+from gan_modules.command_line.demo import DESCRIPTION, demo_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.parsing import GANArgumentParser, with_null, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import results_table, write_results
-from gan_modules.command_line.resume import (
-    continued,
-    difference,
-    find_last_run,
-    root_of,
-    run_name,
-    typed_value,
-)
+from gan_modules.command_line.resume import run_name, typed_value, with_newest_run
 from gan_modules.command_line.runs import (
     RunConfig,
-    forget_run_folders,
     new_run_folder,
-    remove_empty_run_folders,
     run_loggers,
 )
+from gan_modules.command_line.trainer_parts import switched_off, with_progress_bar
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["GANCLI", "run"]
+__all__ = ["GANCLI"]
 
 
 COMMANDS = {
@@ -120,7 +108,7 @@ class GANCLI(PredictCommand):
         return {name: commands[name] for name in COMMANDS}
 
     def setup_parser(self, add_subcommands: bool, *args: Any, **kwargs: Any) -> None:
-        """List ``demo``, too, which is no method of the trainer: :func:`run` runs it."""
+        """List ``demo``, too, which is no method of the trainer: ``run`` runs it."""
         super().setup_parser(add_subcommands, *args, **kwargs)
         commands = self.parser._subcommands_action
         if commands is not None:
@@ -144,7 +132,7 @@ class GANCLI(PredictCommand):
             known.arguments = typed
         words = with_null(typed)
         if typed_value(words, "--ckpt_path") == "last":
-            words = self._go_on(parser, words)
+            words = with_newest_run(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)
         else:
@@ -152,20 +140,6 @@ class GANCLI(PredictCommand):
         if self.config["subcommand"] == "demo":
             raise ValueError("demo must be the first word of the command line, for run")
         check_options(typed, self.config[self.config["subcommand"]])
-
-    def _go_on(self, parser: LightningArgumentParser, typed: Sequence[str]) -> list[str]:
-        """The command line that goes on with the newest run, of the config named if there is one.
-
-        The run's own ``config.yaml`` has all the options it was started with; what is typed besides
-        comes on top.
-        """
-        config = typed_value(typed, "--config", "-c")
-        if config is not None:
-            config = ConfigFile.find(parser, config)
-        name = run_name(config) if config else typed_value(typed, "--model")
-        run = find_last_run(root_of(typed, config), name)
-        rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")
-        return continued(typed, run)
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add model and data ahead of the trainer, whose help fills pages."""
@@ -222,12 +196,7 @@ class GANCLI(PredictCommand):
         """Give a fit its run folder; other commands write nothing."""
         self._check_checkpoint()
         chosen = self._get(self.config_init, "trainer")
-        callbacks = chosen["callbacks"] or []
-        callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
-        has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
-        if chosen["enable_progress_bar"] is not False and not has_bar:
-            callbacks.append(GANProgressBar())
-        kwargs |= {"callbacks": callbacks, "logger": False}
+        kwargs |= {"callbacks": with_progress_bar(chosen), "logger": False}
         if self.subcommand == "fit" and not chosen["fast_dev_run"]:
             root, name = Path(chosen["default_root_dir"] or "runs"), self.run_name()
             self.run_folder = new_run_folder(root, name)
@@ -237,16 +206,8 @@ class GANCLI(PredictCommand):
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         """Leave our checkpoints, metrics and histograms out where they are switched off."""
-        unwanted: list[type[Callback]] = []
-        if not self._get(self.config, "metrics.names"):
-            unwanted.append(GenerativeMetrics)
-            if self._get(self.config, "best_checkpoint.monitor") is None:
-                unwanted.append(BestCheckpoint)
-        if not self._get(self.config, "watch.what"):
-            unwanted.append(NetworkWatch)
-        if config["enable_checkpointing"] is False:
-            unwanted += [StepCheckpoint, BestCheckpoint]
-        callbacks = [c for c in callbacks if not isinstance(c, tuple(unwanted))]
+        unwanted = switched_off(self.config[self.subcommand], config["enable_checkpointing"])
+        callbacks = [c for c in callbacks if not isinstance(c, unwanted)]
         return super()._instantiate_trainer(config, callbacks)
 
     def run_name(self) -> str:
@@ -281,43 +242,18 @@ class GANCLI(PredictCommand):
         return kwargs | ({"verbose": False} if subcommand in ("validate", "test") else {})
 
     def _check_checkpoint(self) -> None:
-        """Refuse a checkpoint that was trained with other options than those given now."""
-        seed = self._get(self.config, "seed_everything")
+        """Refuse a checkpoint that does not go with the options given."""
+        seed, path = (self._get(self.config, name) for name in ("seed_everything", "ckpt_path"))
         if seed is not False:
             self.model.noise_seed = seed
-        path = self._get(self.config, "ckpt_path")
         if path is None:
             return
         checkpoint = read_checkpoint(path)
-        then = checkpoint[type(self.model).CHECKPOINT_HYPER_PARAMS_KEY]
-        then = {"class": checkpoint["class"], **then}
-        now = self.given_options()
-        if self.subcommand == "fit" and checkpoint["noise_seed"] is not None:
-            # other commands draw their own noise
-            then["seed_everything"] = checkpoint["noise_seed"]
-            now["seed_everything"] = self.model.noise_seed
-        # compiled or not, what is trained is the same
-        for name in sorted((then.keys() & now.keys()) - {"compile"}):
-            found = difference(name, then[name], now[name])
-            if found is not None and not name.startswith("_"):
-                raise ValueError(
-                    f"{path} was trained with {found}: give the options it was trained with, "
-                    "or train anew"
-                )
+        training = self.subcommand == "fit"
+        check_same_options(path, checkpoint, self.model, self.given_options(), training)
         check_weights(path, checkpoint, self.model)
-        if self.subcommand == "fit":
-            self._require_more_to_do(path, checkpoint)
-
-    def _require_more_to_do(self, path: str, checkpoint: dict[str, Any]) -> None:
-        """Refuse to go on with a training that is complete, or that was not saved."""
-        if "optimizer_states" not in checkpoint:
-            raise ValueError(f"{path} holds weights only: there is no training to go on with")
-        for option, key in (("max_steps", "global_step"), ("max_epochs", "epoch")):
-            limit = self._get(self.config_init, "trainer")[option]
-            if limit is not None and 0 <= limit <= checkpoint[key]:
-                raise ValueError(
-                    f"trainer.{option}={limit} must be more than {checkpoint[key]}, where {path} is"
-                )
+        if training:
+            check_more_to_do(path, checkpoint, self._get(self.config_init, "trainer"))
 
     def after_validate(self) -> None:
         """Print what was found, and leave it beside the checkpoint."""
@@ -341,50 +277,6 @@ class GANCLI(PredictCommand):
         """Say where everything is."""
         if self.trainer.is_global_zero and hasattr(self, "run_folder"):
             print(f"Run folder: {self.run_folder}")
-
-
-def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
-    """Run the command line, and report input that cannot work in one line, with status 1."""
-    forget_run_folders()
-    typed = sys.argv[1:] if args is None else args
-    try:
-        with _quietly():
-            if typed and typed[0] == "demo":
-                run_demo(typed[1:])
-                return None
-            return GANCLI(args, **kwargs)
-    except Exception as error:
-        remove_empty_run_folders()
-        line = explain_exception(error)
-        if line is None:
-            raise
-        print(f"error: {line}", file=sys.stderr)
-        raise SystemExit(1) from None
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Drop what Lightning says that does not concern the user of a GAN, as long as a run lasts."""
-    loggers = [
-        logging.getLogger(f"lightning.{name}.utilities.rank_zero") for name in ("pytorch", "fabric")
-    ]
-
-    def is_no_tip(record: logging.LogRecord) -> bool:
-        return "Tip:" not in record.getMessage()
-
-    with warnings.catch_warnings():
-        # images in memory are indexed in the main process, faster than any worker could
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        # validation is counted in generator updates, not epochs; small data sets have short epochs
-        warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
-        warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
-        for logger in loggers:
-            logger.addFilter(is_no_tip)
-        try:
-            yield
-        finally:
-            for logger in loggers:
-                logger.removeFilter(is_no_tip)
 
 
 def _descriptions() -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """``--ckpt_path last``: go on with the newest run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.checkpoints.named_classes import resolve
 from gan_modules.checkpoints.newest import newest_checkpoint
@@ -19,6 +20,7 @@ __all__ = [
     "root_of",
     "run_name",
     "typed_value",
+    "with_newest_run",
 ]
 
 
@@ -95,6 +97,28 @@ def continued(arguments: Sequence[str], run: LastRun) -> list[str]:
         elif not equals:
             next(words, None)
     return [kept[0], "--config", str(run.config), *kept[1:], "--ckpt_path", str(run.checkpoint)]
+
+
+def with_newest_run(typed: Sequence[str], find: Callable[[str], str]) -> list[str]:
+    """The command line that goes on with the newest run, of the config named if there is one.
+
+    The run's own ``config.yaml`` has all the options it was started with; what is typed besides
+    comes on top.
+
+    Args:
+        typed: the command line.
+        find: the path of a config that may be named in short.
+
+    Raises:
+        ValueError: if there is no run to go on with.
+    """
+    config = typed_value(typed, "--config", "-c")
+    if config is not None:
+        config = find(config)
+    name = run_name(config) if config else typed_value(typed, "--model")
+    run = find_last_run(root_of(typed, config), name)
+    rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")
+    return continued(typed, run)
 
 
 def difference(name: str, then: Any, now: Any) -> str | None:

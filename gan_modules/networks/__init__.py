@@ -10,6 +10,12 @@ labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(imag
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_modules.networks.infogan import (
+    InfoGANDiscriminator,
+    InfoGANGenerator,
+    InfoGANRecognizer,
+)
+from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
@@ -24,9 +30,13 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownsampleConv2d",
+    "InfoGANDiscriminator",
+    "InfoGANGenerator",
+    "InfoGANRecognizer",
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
+    "MinibatchStdDev",
     "PatchGANDiscriminator",
     "ResNetDiscriminator",
     "ResNetGenerator",

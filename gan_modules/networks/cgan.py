@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import Maxout, check_sizes
 from gan_modules.networks.layers.conditioning import one_hot
+from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["CGANDiscriminator", "CGANGenerator"]
 
@@ -25,6 +26,7 @@ class CGANGenerator(nn.Module):
         latent_width: units for the latent.
         label_width: units for the label.
         width: units of the layer in common.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: if there are no classes, or a width is not positive.
@@ -38,6 +40,7 @@ class CGANGenerator(nn.Module):
         latent_width: int = 200,
         label_width: int = 1000,
         width: int = 1200,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         _check_classes(num_classes)
@@ -52,6 +55,8 @@ class CGANGenerator(nn.Module):
             nn.Tanh(),
             nn.Unflatten(1, tuple(image_shape)),
         )
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` and classes ``(N,)`` to images in [-1, 1]."""
@@ -72,6 +77,7 @@ class CGANDiscriminator(nn.Module):
         label_width: units for the label, of 5 pieces.
         width: units of the layer in common, of 4 pieces.
         dropout: share of the units of all three layers that is dropped in training.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: if there are no classes, or a width is not positive.
@@ -85,6 +91,7 @@ class CGANDiscriminator(nn.Module):
         label_width: int = 50,
         width: int = 240,
         dropout: float = 0.5,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         _check_classes(num_classes)
@@ -99,6 +106,8 @@ class CGANDiscriminator(nn.Module):
             nn.Linear(width, 1),
             nn.Flatten(0),
         )
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, H, W)`` and classes ``(N,)`` to logits ``(N,)``."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import check_sizes, init_normal
+from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["CycleGANGenerator"]
 
@@ -43,6 +44,7 @@ class CycleGANGenerator(nn.Module):
         n_blocks: residual blocks; by default the paper's 6 for images of up to 128 pixels and 9
             for larger ones.
         n_downsampling: halvings and doublings, 2 in the paper; 1 keeps more of very small images.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: if an option is out of its range, or the sides of the image are not divisible
@@ -55,6 +57,7 @@ class CycleGANGenerator(nn.Module):
         width: int = 64,
         n_blocks: int | None = None,
         n_downsampling: int = 2,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -89,6 +92,8 @@ class CycleGANGenerator(nn.Module):
         self.apply(init_normal)
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to images of the same shape in [-1, 1]."""

@@ -13,6 +13,8 @@ from gan_modules.networks.layers.blocks import (
     make_norm,
 )
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
+from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["DCGANDiscriminator", "DCGANGenerator"]
 
@@ -26,6 +28,7 @@ class DCGANGenerator(nn.Module):
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         width: channels of the last hidden layer; every earlier one has twice as many.
         norm: normalisation of the hidden layers; the paper's is ``"batch"``.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: for any other image shape, or if the width is not positive.
@@ -38,6 +41,7 @@ class DCGANGenerator(nn.Module):
         num_classes: int = 0,
         width: int = 64,
         norm: ConvNorm = "batch",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -66,6 +70,8 @@ class DCGANGenerator(nn.Module):
         self.apply(init_normal)
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
@@ -82,6 +88,9 @@ class DCGANDiscriminator(nn.Module):
         width: channels of the first layer; every later one has twice as many.
         norm: normalisation of all hidden layers but the first; the paper's is ``"batch"``, a
             critic with gradient penalty needs ``"layer"`` or ``"none"``.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
+        minibatch_stddev: images in a group of :class:`MinibatchStdDev`, ahead of the last layer; 0
+            for none.
 
     Raises:
         ValueError: for any other image shape, or if the width is not positive.
@@ -93,6 +102,8 @@ class DCGANDiscriminator(nn.Module):
         num_classes: int = 0,
         width: int = 64,
         norm: ConvNorm = "batch",
+        spectral_norm: bool = False,
+        minibatch_stddev: int = 0,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -110,11 +121,16 @@ class DCGANDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
             channels *= 2
+        if minibatch_stddev:
+            layers.append(MinibatchStdDev(minibatch_stddev))
+            channels += 1
         layers += [nn.Conv2d(channels, 1, 4, 1, 0), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``."""

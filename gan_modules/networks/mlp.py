@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import Maxout, check_choice, check_sizes
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
 
@@ -21,6 +22,7 @@ class MLPGenerator(nn.Module):
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         hidden: widths of the hidden layers.
         batch_norm: normalise every hidden layer over the batch.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: if a width is not positive.
@@ -33,6 +35,7 @@ class MLPGenerator(nn.Module):
         num_classes: int = 0,
         hidden: Sequence[int] = (512, 512, 512),
         batch_norm: bool = False,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(hidden=hidden)
@@ -48,6 +51,8 @@ class MLPGenerator(nn.Module):
         layers += [nn.Linear(width, math.prod(image_shape)), nn.Tanh()]
         layers.append(nn.Unflatten(1, tuple(image_shape)))
         self.layers = nn.Sequential(*layers)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
@@ -66,6 +71,7 @@ class MLPDiscriminator(nn.Module):
         activation: ``"leaky_relu"``, or ``"maxout"`` with five pieces per unit.
         input_dropout: share of the pixels (and labels) that is dropped in training.
         dropout: share of every hidden layer's units that is dropped in training.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: for any other norm or activation, or if a width is not positive.
@@ -80,6 +86,7 @@ class MLPDiscriminator(nn.Module):
         activation: Literal["leaky_relu", "maxout"] = "leaky_relu",
         input_dropout: float = 0.0,
         dropout: float = 0.0,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_choice("norm", norm, ("none", "layer"))
@@ -99,6 +106,8 @@ class MLPDiscriminator(nn.Module):
             width = features
         layers.append(nn.Linear(width, 1))
         self.layers = nn.Sequential(*layers)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N,)``."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import check_choice, check_sizes, init_normal, make_norm
+from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["PatchGANDiscriminator", "deepest_patchgan"]
 
@@ -31,6 +32,7 @@ class PatchGANDiscriminator(nn.Module):
         norm: normalisation of all hidden layers but the first. The paper's ``"instance"`` is over
             each channel of each sample, without scale and shift; pix2pix has ``"batch"``; a critic
             with gradient penalty needs ``"instance"``, ``"layer"`` or ``"none"``.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: if the image is too small for ``n_layers``, or for any other norm.
@@ -42,6 +44,7 @@ class PatchGANDiscriminator(nn.Module):
         width: int = 64,
         n_layers: int = 3,
         norm: PatchNorm = "instance",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_choice("norm", norm, ("instance", "batch", "layer", "none"))
@@ -76,6 +79,8 @@ class PatchGANDiscriminator(nn.Module):
         self.apply(init_normal)
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images ``(N, C, H, W)`` to logits ``(N, 1, h, w)``, h = H // 2 ** n_layers - 2."""

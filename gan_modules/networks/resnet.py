@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import ConvNorm, check_sizes, doublings, make_norm
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["ResNetDiscriminator", "ResNetGenerator"]
 
@@ -91,6 +93,7 @@ class ResNetGenerator(nn.Module):
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         width: channels of every block.
         norm: normalisation of the hidden layers; the paper's is ``"batch"``.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: for any other image shape, or if the width is not positive.
@@ -103,6 +106,7 @@ class ResNetGenerator(nn.Module):
         num_classes: int = 0,
         width: int = 128,
         norm: ConvNorm = "batch",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -119,6 +123,8 @@ class ResNetGenerator(nn.Module):
         )
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
@@ -138,6 +144,9 @@ class ResNetDiscriminator(nn.Module):
         width: channels of every block.
         norm: normalisation of every block but the first; ``"none"`` or ``"layer"`` in a WGAN-GP
             critic.
+        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
+        minibatch_stddev: images in a group of :class:`MinibatchStdDev`, ahead of the last block; 0
+            for none.
 
     Raises:
         ValueError: for any other image shape, or if the width is not positive.
@@ -149,6 +158,8 @@ class ResNetDiscriminator(nn.Module):
         num_classes: int = 0,
         width: int = 128,
         norm: ConvNorm = "none",
+        spectral_norm: bool = False,
+        minibatch_stddev: int = 0,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -158,7 +169,8 @@ class ResNetDiscriminator(nn.Module):
             _ResidualBlock(image_shape[0] + num_classes, width, "none", "down", first=True),
             *(_ResidualBlock(width, width, norm, "down") for _ in range(halvings - 1)),
             _ResidualBlock(width, width, norm, "none"),
-            _ResidualBlock(width, width, norm, "none"),
+            *([MinibatchStdDev(minibatch_stddev)] if minibatch_stddev else []),
+            _ResidualBlock(width + bool(minibatch_stddev), width, norm, "none"),
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
@@ -167,6 +179,8 @@ class ResNetDiscriminator(nn.Module):
         )
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``."""

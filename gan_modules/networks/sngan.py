@@ -5,11 +5,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_modules.networks.layers.blocks import check_sizes, doublings
 from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
-from gan_modules.networks.layers.conditioning import one_hot
+from gan_modules.networks.layers.conditioning import one_hot, require_labels
+from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["SNGANDiscriminator", "SNGANGenerator"]
 
@@ -50,6 +50,7 @@ class SNGANGenerator(nn.Module):
         latent_dim: size of the latent vector; 128 in the paper.
         num_classes: 0 for an unconditional network; otherwise batch normalisation is conditional.
         width: channels of every block; 256 at 32 pixels in the paper.
+        spectral_norm: normalise every layer spectrally, which the paper does not.
 
     Raises:
         ValueError: for any other image shape, or if the width is not positive.
@@ -61,6 +62,7 @@ class SNGANGenerator(nn.Module):
         latent_dim: int,
         num_classes: int = 0,
         width: int = 256,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -72,14 +74,15 @@ class SNGANGenerator(nn.Module):
         self.conv = _initialised(nn.Conv2d(width, image_shape[0], 3, padding=1), 1.0)
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
-        if self.num_classes and labels is None:
-            raise ValueError(f"SNGANGenerator with num_classes={self.num_classes} needs labels")
+        classes = require_labels(labels, self.num_classes)
         x = self.linear(z).unflatten(1, (self.width, 4, 4))
         for block in self.blocks:
-            x = block(x, labels if self.num_classes else None)
+            x = block(x, classes)
         images: Tensor = self.conv(self.norm(x).relu()).tanh()
         return images
 
@@ -118,7 +121,7 @@ class SNGANDiscriminator(nn.Module):
         image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
         num_classes: 0 for an unconditional network.
         width: channels of every block; 128 at 32 pixels in the paper.
-        normalise: whether layers are spectrally normalised.
+        spectral_norm: whether layers are spectrally normalised.
 
     Raises:
         ValueError: for any other image shape, or if the width is not positive.
@@ -129,7 +132,7 @@ class SNGANDiscriminator(nn.Module):
         image_shape: Sequence[int],
         num_classes: int = 0,
         width: int = 128,
-        normalise: bool = True,
+        spectral_norm: bool = True,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -148,9 +151,8 @@ class SNGANDiscriminator(nn.Module):
             nn.init.xavier_uniform_(self.embedding.weight)
         # channels last in memory is the order that convolutions work in
         self.to(memory_format=torch.channels_last)
-        for module in [*self.modules()] if normalise else ():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                spectral_norm(module)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``."""

@@ -1,6 +1,7 @@
 """Exponential moving averages of networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,20 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan_modules.networks.layers.blocks import running_statistics
 
-__all__ = ["Averaging"]
+__all__ = ["Averaging", "evaluation_mode"]
+
+
+@contextmanager
+def evaluation_mode(*networks: nn.Module) -> Iterator[None]:
+    """Put networks in evaluation mode, and every part of them back afterwards."""
+    modes = [(m, m.training) for network in networks for m in network.modules()]
+    for network in networks:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 class Averaging:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from gan_modules.training.averaging import evaluation_mode
+
 __all__ = ["check_compiler", "compile_methods", "run_without_effect"]
 
 Method = Callable[..., Any]
@@ -97,14 +99,10 @@ def run_without_effect(module: nn.Module, methods: Iterable[Method], *arguments:
     A compiled call cannot check a network and say in one line what is wrong with it. Random numbers
     are drawn.
     """
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
     try:
-        with torch.no_grad():
+        with evaluation_mode(module), torch.no_grad():
             for method in methods:
                 method(*arguments)
     finally:
-        for part, training in modes:
-            part.training = training
         # autocast would hand on weights that were cast without graph
         torch.clear_autocast_cache()

@@ -1,67 +1,43 @@
 """The training loop, written once for every model."""
 
-import inspect
-from abc import ABC, ABCMeta, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from copy import deepcopy
-from typing import Any, ClassVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.checkpoints.pretrained import PretrainedModule
 from gan_modules.errors import require
 from gan_modules.networks.layers.blocks import running_statistics
-from gan_modules.training.averaging import Averaging
 from gan_modules.training.batches import (
     Batch,
     as_batch,
-    check_images,
     check_last_batch,
     split_batch,
 )
 from gan_modules.training.compiling import check_compiler, compile_methods, run_without_effect
-from gan_modules.training.fitting import Check, tried
+from gan_modules.training.fitting import tried
 from gan_modules.training.optimizers import look_for_gpus_once
 from gan_modules.training.players import (
     PlayerOptions,
-    configure_player,
     frozen,
-    in_order_of,
-    owned_parameters,
 )
 from gan_modules.training.ranks import average_over_ranks
 from gan_modules.training.reporting import Reporting, logging_is_due, named, with_sum
+from gan_modules.training.rules import Rules
 from gan_modules.training.seeding import seed_iteration
 from gan_modules.training.steppers import choose_stepper
 from gan_modules.training.strategies import check_strategy
 from gan_modules.training.term_watch import TermWatch, require_finite
+from gan_modules.training.trained import TrainedNetworks
+from gan_modules.training.untrained import UntrainedNetworks
 
 __all__ = ["GenerativeModule"]
 
 
-class _Built(ABCMeta):
-    """Builds networks once the whole ``__init__`` has run, a subclass's own lines among it."""
-
-    @property
-    def __signature__(cls) -> inspect.Signature:
-        # what a class is called with is not what this metaclass's __call__ says
-        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
-        return signature.replace(parameters=[*signature.parameters.values()][1:])
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        # not super(): Lightning looks for it in the frames from which it takes hyper-parameters
-        module = ABCMeta.__call__(cls, *args, **kwargs)
-        module.build_networks()
-        module.start_averages()
-        return module
-
-
-class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
+class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNetworks, Rules):
     """Any number of players, each with an optimizer, that take turns.
 
     A family builds its networks in :meth:`build_networks`, which is called when the whole
@@ -98,13 +74,6 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
         ValueError: if an option is out of its range.
     """
 
-    players: ClassVar[Mapping[str, tuple[str, ...]]]
-    """Each player's name, and those of the networks that its optimizer trains."""
-    frozen: ClassVar[tuple[str, ...]] = ()
-    """Networks that nobody trains, in evaluation mode and without gradients; they are saved."""
-    averaged: ClassVar[tuple[str, ...]] = ("generator",)
-    """Networks of which ``averaged_<name>`` is an average, and what is sampled."""
-
     def __init__(self, *, ema_decay: float = 0.999, compile: bool = False) -> None:  # noqa: A002
         super().__init__()
         self.automatic_optimization = False
@@ -122,129 +91,17 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
         self._turn: str | None = None
         self._shared_now: Any = None
 
-    # ---- what a family or a paper answers ------------------------------------------------------
-
-    @abstractmethod
-    def build_networks(self) -> None:
-        """Set the networks as attributes; called once, when the whole ``__init__`` has run."""
-
-    @abstractmethod
-    def turns(self, parts: Sequence[Batch]) -> Sequence[tuple[str, Batch]]:
-        """Who updates, one after the other, and with which part of the batch.
-
-        It is asked before the first update of an iteration, must not be empty, and must be the same
-        on all ranks. The last turn is counted.
-        """
-
-    @abstractmethod
-    def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
-        """About ``n`` images that show what was learnt; answered by the family.
-
-        Args:
-            n: number of images wanted.
-            seed: of whatever is drawn at random.
-            batch: a held-out batch, or a training batch where there is none.
-
-        Returns:
-            Float images in [-1, 1], shape ``(rows, columns, C, H, W)``.
-        """
-
-    @property
-    def parts_per_iteration(self) -> int:
-        """Equal parts into which a training batch is cut."""
-        return 1
-
-    @property
-    def compilable(self) -> tuple[str, ...]:
-        """Methods that ``compile`` compiles, each whole.
-
-        A model whose losses are more than functions of tensors and random numbers names those parts
-        of them that are.
-        """
-        return tuple(f"{player}_losses" for player in self.players)
-
-    def on_iteration(self, step: int, images: int) -> None:
-        """Set what changes with time, from the number of iterations and of images before this one.
-
-        A resumed training calls it first, too: it must depend on nothing else.
-        """
-
-    def shared(self, batch: Batch) -> Any:
-        """What two players use of a part, computed once by the loop; by default nothing.
-
-        It is called with nobody frozen, and only for a part that two players receive, the last
-        turn's, where neither computes its update in pieces.
-        """
-        return None
+    # ---- for families and papers ---------------------------------------------------------------
 
     def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
         """A player's named, weighted terms of one update."""
         terms: dict[str, Tensor] = self.compiled(f"{player}_losses")(batch)
         return terms
 
-    def check_batch(self, batch: Batch) -> None:
-        """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
-        check_images(batch[0])
-
-    def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
-        """Networks whose misfit is to be said in one line, and what their outputs must be.
-
-        Args:
-            images: of the first batch.
-        """
-        return {}
-
-    # ---- for families and papers ---------------------------------------------------------------
-
-    def play(self, **players: PlayerOptions) -> None:
-        """Say how each player is trained; their names are those of :attr:`players`."""
-        for player, options in players.items():
-            options.check(player)
-        self._options = players
-
     def compiled(self, name: str) -> Callable[..., Any]:
         """A method of :attr:`compilable`, compiled if ``compile`` is set and this is training."""
         found = self._compiled.get(name) if self.training else None
         return found or cast(Callable[..., Any], getattr(self, name))
-
-    def start_averages(self) -> None:
-        """Make the averaged copies, and freeze what is to be."""
-        for name in self.averaged:
-            network = getattr(self, name)
-            copy = deepcopy(network).requires_grad_(False) if self.ema_decay else None
-            setattr(self, f"averaged_{name}", copy)
-        for name in self.frozen:
-            getattr(self, name).requires_grad_(False).eval()
-
-    def averaged_or_live(self, name: str) -> nn.Module:
-        """The average of a network, or the network without averaging."""
-        copy = getattr(self, f"averaged_{name}")
-        return cast(nn.Module, getattr(self, name) if copy is None else copy)
-
-    @property
-    def sampler(self) -> nn.Module:
-        """The generator to sample from, the averaged one, or the live one without averaging."""
-        return self.averaged_or_live("generator")
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Put what is sampled from in evaluation mode, and every part back afterwards."""
-        networks = [self.averaged_or_live(name) for name in self.averaged]
-        modes = [(m, m.training) for network in networks for m in network.modules()]
-        for network in networks:
-            network.eval()
-        try:
-            yield
-        finally:
-            for module, training in modes:
-                module.training = training
-
-    def train(self, mode: bool = True) -> "GenerativeModule":
-        """Leave what is frozen in evaluation mode."""
-        super().train(mode)
-        for name in self.frozen:
-            getattr(self, name).eval()
-        return self
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -263,13 +120,7 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer, and where wanted one scheduler, per player, in their order."""
         self.require_given_again()
-        copies = [f"averaged_{name}" for name in self.averaged]
-        self._parameters_of = owned_parameters(self, self.players, copies)
-        configured = [
-            configure_player(player, self._options[player], self._parameters_of[player])
-            for player in self.players
-        ]
-        return cast(OptimizerLRScheduler, configured)
+        return super().configure_optimizers()
 
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
@@ -280,34 +131,15 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
             check_compiler(self.device)
             self._compiled = compile_methods(self, self.compilable)
         self._watch = TermWatch()
-        optimizers = self.optimizers()
-        self._optimizers = dict(
-            zip(
-                self.players,
-                optimizers if isinstance(optimizers, list) else [optimizers],
-                strict=True,
-            )
-        )
+        self._last = {}
+        self._optimizers = self.optimizers_by_player()
         self._running_statistics = [
             statistic
             for names in self.players.values()
             for name in names
             for statistic in running_statistics(getattr(self, name))
         ]
-        owners = {name: player for player, names in self.players.items() for name in names}
-        followed: dict[str, list[str]] = {}
-        for name in self.averaged if self.ema_decay else ():
-            if name not in owners:
-                raise ValueError(f"averaged={name!r} must be a network that a player trains")
-            followed.setdefault(owners[name], []).append(name)
-        self._averages = {
-            player: Averaging(
-                [getattr(self, f"averaged_{name}") for name in names],
-                [getattr(self, name) for name in names],
-                self.ema_decay,
-            )
-            for player, names in followed.items()
-        }
+        self._averages = self.averages_by_player(self.players)
 
     def on_train_start(self) -> None:
         """Check that the last batch of an epoch can be cut like the others, if it will be met."""
@@ -340,13 +172,16 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
             is_first = False
         with tried(self.checks(whole[0]) if is_first else {}):
             terms = self._take_turns(parts, len(whole[0]))
-        self._follow_and_schedule(terms)
+        # averages and schedules advance where their own player stepped
+        for player in terms.keys() & self._averages.keys():
+            self._averages[player].update(self.global_step)
+        self.step_schedulers(terms)
         self._watch.note(self.global_step, named(terms))
         due = logging_is_due(self.trainer)
         if due or self._watch.is_full:
             self._watch.check(self.trainer)
         if due:
-            self.report(named(terms))
+            self.report(named(self.with_last(terms)))
 
     def _take_turns(self, parts: Sequence[Batch], images: int) -> dict[str, dict[str, Tensor]]:
         """The terms of each player's last update."""
@@ -404,24 +239,6 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
             self._turn = None
         return total
 
-    def _follow_and_schedule(self, played: Mapping[str, Any]) -> None:
-        """Averages and schedules advance where their own player stepped."""
-        for player, average in self._averages.items():
-            if player in played:
-                average.update(self.global_step)
-        schedulers = self.lr_schedulers()
-        if schedulers is None:
-            return
-        found = schedulers if isinstance(schedulers, list) else [schedulers]
-        for player, scheduler in zip(self._scheduled, found, strict=True):
-            if player in played:
-                assert isinstance(scheduler, LRScheduler)
-                scheduler.step()
-
-    @property
-    def _scheduled(self) -> list[str]:
-        return [player for player in self.players if self._options[player].scheduler is not None]
-
     def _seed_noise(self) -> None:
         if self.noise_seed is None:
             self.noise_seed = self.trainer.strategy.broadcast(torch.initial_seed())
@@ -444,10 +261,7 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
         self._seed_noise()
         self._batch_is_checked = False
 
-    def on_test_epoch_start(self) -> None:
-        """Draw noise of its own on every rank; check the first batch."""
-        self._seed_noise()
-        self._batch_is_checked = False
+    on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Evaluate the objectives on held-out images, as ``val/d/...`` and ``val/g/...``."""
@@ -477,7 +291,7 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
             require_finite(self, self.global_step)
         checkpoint["noise_seed"] = self.noise_seed
         checkpoint["players"] = [*self.players]
-        checkpoint["scheduled_players"] = self._scheduled
+        checkpoint["scheduled_players"] = self.scheduled
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the checkpoint's sequence of noise, and each player with its own optimizer."""
@@ -486,11 +300,4 @@ class GenerativeModule(PretrainedModule, Reporting, ABC, metaclass=_Built):
             return
         self.noise_seed = checkpoint["noise_seed"]
         self.require_given_again()
-        saved = checkpoint.get("players", ["generator", "discriminator"])
-        for key, present, then in (
-            ("optimizer_states", [*self.players], saved),
-            ("lr_schedulers", self._scheduled, checkpoint.get("scheduled_players")),
-        ):
-            states = checkpoint.get(key)
-            if states and then is not None and (key == "optimizer_states" or present):
-                checkpoint[key] = in_order_of(present, then, states)
+        self.find_own_states(checkpoint)

@@ -50,6 +50,13 @@ def logging_is_due(trainer: Trainer) -> bool:
 class Reporting(LightningModule):
     """A module whose x-axis is iterations, whichever way its terms go."""
 
+    _last: dict[str, dict[str, Tensor]]
+
+    def with_last(self, terms: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        """Players' terms and, of those that are not taken in every iteration, the last ones."""
+        self._last = {player: self._last.get(player, {}) | its for player, its in terms.items()}
+        return self._last
+
     def report(self, terms: dict[str, Tensor]) -> None:
         """Send training terms to the loggers, at the number of iterations, and to callbacks.
 

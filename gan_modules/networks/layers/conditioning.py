@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["append_labels", "one_hot"]
+__all__ = ["append_labels", "one_hot", "require_labels"]
 
 
 def append_labels(x: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:
@@ -34,6 +34,19 @@ def one_hot(labels: Tensor | None, num_classes: int, dtype: torch.dtype) -> Tens
     Raises:
         ValueError: if there are no labels.
     """
+    classes = require_labels(labels, num_classes)
+    assert classes is not None
+    return F.one_hot(classes.long(), num_classes).to(dtype)
+
+
+def require_labels(labels: Tensor | None, num_classes: int) -> Tensor | None:
+    """The labels of a conditional network, None of any other.
+
+    Raises:
+        ValueError: if there are none where ``num_classes`` asks for them.
+    """
+    if not num_classes:
+        return None
     if labels is None:
         raise ValueError(f"a network built with num_classes={num_classes} must be given labels")
-    return F.one_hot(labels.long(), num_classes).to(dtype)
+    return labels

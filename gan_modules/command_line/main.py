@@ -1,0 +1,59 @@
+"""What a command line does, and what it says where it cannot."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from gan_modules.command_line.app import GANCLI
+from gan_modules.command_line.demo import run_demo
+from gan_modules.command_line.messages import explain_exception
+from gan_modules.command_line.runs import forget_run_folders, remove_empty_run_folders
+
+__all__ = ["run"]
+
+
+def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
+    """Run the command line, and report input that cannot work in one line, with status 1."""
+    forget_run_folders()
+    typed = sys.argv[1:] if args is None else args
+    try:
+        with _quietly():
+            if typed and typed[0] == "demo":
+                run_demo(typed[1:])
+                return None
+            return GANCLI(args, **kwargs)
+    except Exception as error:
+        remove_empty_run_folders()
+        line = explain_exception(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Drop what Lightning says that does not concern the user of a GAN, as long as a run lasts."""
+    loggers = [
+        logging.getLogger(f"lightning.{name}.utilities.rank_zero") for name in ("pytorch", "fabric")
+    ]
+
+    def is_no_tip(record: logging.LogRecord) -> bool:
+        return "Tip:" not in record.getMessage()
+
+    with warnings.catch_warnings():
+        # images in memory are indexed in the main process, faster than any worker could
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # validation is counted in generator updates, not epochs; small data sets have short epochs
+        warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+        warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
+        for logger in loggers:
+            logger.addFilter(is_no_tip)
+        try:
+            yield
+        finally:
+            for logger in loggers:
+                logger.removeFilter(is_no_tip)

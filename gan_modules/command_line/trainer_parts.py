@@ -1,0 +1,41 @@
+"""The callbacks that a trainer of the command line gets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ProgressBar
+
+from gan_modules.callbacks import (
+    BestCheckpoint,
+    GANProgressBar,
+    GenerativeMetrics,
+    NetworkWatch,
+    StepCheckpoint,
+)
+
+__all__ = ["switched_off", "with_progress_bar"]
+
+
+def switched_off(options: Any, enable_checkpointing: bool | None) -> tuple[type[Callback], ...]:
+    """Kinds of this project's callbacks that the options of a command leave out."""
+    unwanted: list[type[Callback]] = []
+    if not options["metrics"]["names"]:
+        unwanted.append(GenerativeMetrics)
+        if options["best_checkpoint"]["monitor"] is None:
+            unwanted.append(BestCheckpoint)
+    if not options["watch"]["what"]:
+        unwanted.append(NetworkWatch)
+    if enable_checkpointing is False:
+        unwanted += [StepCheckpoint, BestCheckpoint]
+    return tuple(unwanted)
+
+
+def with_progress_bar(trainer: Mapping[str, Any]) -> list[Callback]:
+    """The callbacks among the trainer's options, and our bar unless there is another or none."""
+    callbacks = trainer["callbacks"] or []
+    callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+    has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
+    if trainer["enable_progress_bar"] is not False and not has_bar:
+        callbacks.append(GANProgressBar())
+    return callbacks

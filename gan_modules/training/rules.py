@@ -1,0 +1,107 @@
+"""What a family or a paper answers: who plays, in which turns, for what."""
+
+import inspect
+from abc import ABC, ABCMeta, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from gan_modules.training.batches import Batch, check_images
+from gan_modules.training.fitting import Check
+
+__all__ = ["Rules"]
+
+
+class _Built(ABCMeta):
+    """Builds networks once the whole ``__init__`` has run, a subclass's own lines among it."""
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        # what a class is called with is not what this metaclass's __call__ says
+        signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return signature.replace(parameters=[*signature.parameters.values()][1:])
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        # not super(): Lightning looks for it in the frames from which it takes hyper-parameters
+        module = ABCMeta.__call__(cls, *args, **kwargs)
+        module.build_networks()
+        module.start_averages()
+        return module
+
+
+class Rules(LightningModule, ABC, metaclass=_Built):
+    """The questions that :class:`GenerativeModule` asks."""
+
+    players: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Each player's name, and those of the networks that its optimizer trains."""
+
+    @abstractmethod
+    def start_averages(self) -> None:
+        """Make what follows the networks; called once they are built."""
+
+    @abstractmethod
+    def build_networks(self) -> None:
+        """Set the networks as attributes; called once, when the whole ``__init__`` has run."""
+
+    @abstractmethod
+    def turns(self, parts: Sequence[Batch]) -> Sequence[tuple[str, Batch]]:
+        """Who updates, one after the other, and with which part of the batch.
+
+        It is asked before the first update of an iteration, must not be empty, and must be the same
+        on all ranks. The last turn is counted.
+        """
+
+    @abstractmethod
+    def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
+        """About ``n`` images that show what was learnt; answered by the family.
+
+        Args:
+            n: number of images wanted.
+            seed: of whatever is drawn at random.
+            batch: a held-out batch, or a training batch where there is none.
+
+        Returns:
+            Float images in [-1, 1], shape ``(rows, columns, C, H, W)``.
+        """
+
+    @property
+    def parts_per_iteration(self) -> int:
+        """Equal parts into which a training batch is cut."""
+        return 1
+
+    @property
+    def compilable(self) -> tuple[str, ...]:
+        """Methods that ``compile`` compiles, each whole.
+
+        A model whose losses are more than functions of tensors and random numbers names those parts
+        of them that are.
+        """
+        return tuple(f"{player}_losses" for player in self.players)
+
+    def on_iteration(self, step: int, images: int) -> None:
+        """Set what changes with time, from the number of iterations and of images before this one.
+
+        A resumed training calls it first, too: it must depend on nothing else.
+        """
+
+    def shared(self, batch: Batch) -> Any:
+        """What two players use of a part, computed once by the loop; by default nothing.
+
+        It is called with nobody frozen, and only for a part that two players receive, the last
+        turn's, where neither computes its update in pieces.
+        """
+        return None
+
+    def check_batch(self, batch: Batch) -> None:
+        """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
+        check_images(batch[0])
+
+    def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
+        """Networks whose misfit is to be said in one line, and what their outputs must be.
+
+        Args:
+            images: of the first batch.
+        """
+        return {}

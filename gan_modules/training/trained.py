@@ -1,0 +1,80 @@
+"""Networks that optimizers train: each player's options, optimizer and scheduler."""
+
+from collections.abc import Container, Mapping
+from typing import Any, ClassVar, cast
+
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from gan_modules.training.players import (
+    PlayerOptions,
+    configure_player,
+    in_order_of,
+    owned_parameters,
+)
+
+__all__ = ["TrainedNetworks"]
+
+
+class TrainedNetworks(LightningModule):
+    """A module whose networks belong to players."""
+
+    players: ClassVar[Mapping[str, tuple[str, ...]]]
+    averaged: ClassVar[tuple[str, ...]]
+    _options: dict[str, PlayerOptions]
+    _parameters_of: dict[str, list[nn.Parameter]]
+
+    def play(self, **players: PlayerOptions) -> None:
+        """Say how each player is trained; their names are those of ``players``."""
+        for player, options in players.items():
+            options.check(player)
+        self._options = players
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """One optimizer, and where wanted one scheduler, per player, in their order."""
+        copies = [f"averaged_{name}" for name in self.averaged]
+        self._parameters_of = owned_parameters(self, self.players, copies)
+        configured = [
+            configure_player(player, self._options[player], self._parameters_of[player])
+            for player in self.players
+        ]
+        return cast(OptimizerLRScheduler, configured)
+
+    def optimizers_by_player(self) -> dict[str, LightningOptimizer]:
+        """Each player's optimizer, as Lightning wraps it."""
+        found = cast(Any, self.optimizers())
+        return dict(zip(self.players, found if isinstance(found, list) else [found], strict=True))
+
+    def step_schedulers(self, played: Container[str]) -> None:
+        """Advance the schedules of those who stepped, so that a first phase uses up no other's."""
+        schedulers = self.lr_schedulers()
+        if schedulers is None:
+            return
+        found = schedulers if isinstance(schedulers, list) else [schedulers]
+        for player, scheduler in zip(self.scheduled, found, strict=True):
+            if player in played:
+                assert isinstance(scheduler, LRScheduler)
+                scheduler.step()
+
+    @property
+    def scheduled(self) -> list[str]:
+        """Players with a scheduler."""
+        return [player for player in self.players if self._options[player].scheduler is not None]
+
+    def find_own_states(self, checkpoint: dict[str, Any]) -> None:
+        """Bring a checkpoint's states of optimizers and schedulers into the players' order.
+
+        Raises:
+            ValueError: if they are other players'.
+        """
+        saved = checkpoint.get("players", ["generator", "discriminator"])
+        for key, present, then in (
+            ("optimizer_states", [*self.players], saved),
+            ("lr_schedulers", self.scheduled, checkpoint.get("scheduled_players")),
+        ):
+            states = checkpoint.get(key)
+            if states and then is not None and (key == "optimizer_states" or present):
+                checkpoint[key] = in_order_of(present, then, states)
