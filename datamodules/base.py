@@ -81,7 +81,9 @@ class InMemoryDataModule(LightningDataModule, ABC):
     Args:
         batch_size: images per update and process.
         num_workers: processes that index the images; 0 is fastest for images in memory.
-        seed: of the order of the training images, and of their augmentation.
+        seed: of the order of the training images, and of their augmentation; None for the run's
+            own, torch's seed when a fit begins, which ``seed_everything`` sets. A resumed run keeps
+            the order that it began with.
         on_device: keep the training images in the memory of the device that trains, uint8 like
             here (points as floats), each process on its own: batches are then indexed there, and
             none is copied to it. One copy is made, and kept as long as this data module. On a CPU
@@ -100,13 +102,14 @@ class InMemoryDataModule(LightningDataModule, ABC):
         *,
         batch_size: int = 64,
         num_workers: int = 0,
-        seed: int = 0,
+        seed: int | None = None,
         on_device: bool = False,
     ) -> None:
         super().__init__()
         require_at_least("batch_size", batch_size, 1)
         require_at_least("num_workers", num_workers, 0)
-        require_at_least("seed", seed, 0)
+        if seed is not None:
+            require_at_least("seed", seed, 0)
         if on_device and num_workers:
             raise ValueError(
                 f"num_workers={num_workers} must be 0 with on_device=True: images that lie on the "
@@ -121,6 +124,7 @@ class InMemoryDataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+        self._run_seed: int | None = None
         self.on_device = on_device
         self.splits: dict[Split, Any] = {}
         self._moved: tuple[Any, torch.device, Any] | None = None
@@ -135,7 +139,7 @@ class InMemoryDataModule(LightningDataModule, ABC):
         """The data set of a split, made once when a stage needs it."""
 
     def setup(self, stage: str | None = None) -> None:
-        """Make the splits that a stage needs, once."""
+        """Make the splits that a stage needs, once; note the seed of a run that begins."""
         needed: dict[str | None, tuple[Split, ...]] = {
             "fit": ("train", "val"),
             "validate": ("val",),
@@ -146,6 +150,30 @@ class InMemoryDataModule(LightningDataModule, ABC):
         for split in needed[stage]:
             if split not in self.splits:
                 self.splits[split] = self.make_split(split)
+        # not when the loader is made: a validation before it may have seeded torch
+        if stage == "fit" and (self.trainer is None or self.trainer.global_step == 0):
+            self._run_seed = self._seed_of_all_ranks()
+
+    @property
+    def order_seed(self) -> int:
+        """``seed``, or the run's where that is None."""
+        if self.seed is not None:
+            return self.seed
+        if self._run_seed is None:
+            self._run_seed = self._seed_of_all_ranks()
+        return self._run_seed
+
+    def _seed_of_all_ranks(self) -> int:
+        seed = torch.initial_seed()
+        return seed if self.trainer is None else self.trainer.strategy.broadcast(seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The seed of the order, with which a resumed run goes on."""
+        return {"seed": self.order_seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on in the checkpoint's order, unless ``seed`` says which."""
+        self._run_seed = state_dict.get("seed", self._run_seed)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches of ``n_critic x batch_size`` images."""
@@ -196,7 +224,7 @@ class InMemoryDataModule(LightningDataModule, ABC):
 
     def training_sampler(self, dataset: Any) -> DistributedSampler[Any]:
         """What :meth:`train_dataloader` takes from the data set, batch by batch."""
-        return self._shuffled(dataset, self.seed)
+        return self._shuffled(dataset, self.order_seed)
 
     def evaluation_sampler(self, dataset: Any) -> DistributedSampler[Any]:
         """What the other loaders take from their data sets."""

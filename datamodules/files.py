@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.sampling import derive_seed
+from gan_modules.seeding import derive_seed
 
 __all__ = [
     "check_channels",

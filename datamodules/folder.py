@@ -44,7 +44,7 @@ class ImageFolderDataModule(AugmentedDataModule):
             ``$XDG_CACHE_HOME``, or in ``~/.cache`` where that is not set.
         skip_corrupt: leave out files that cannot be decoded, with a warning.
         **kwargs: options of :class:`AugmentedDataModule`. ``seed`` also decides which images are
-            held out.
+            held out; None counts as 0 there, so that no run's seed does.
 
     Attributes:
         classes: names of the classes, sorted; empty where there are none.
@@ -110,11 +110,11 @@ class ImageFolderDataModule(AugmentedDataModule):
         """Rows of every split, without those of corrupt files."""
         whole = {split: torch.arange(r.start, r.stop) for split, r in self._rows.items()}
         rows = {split: r[self._store.good[r]] for split, r in whole.items()}
-        n = len(rows["train"])
+        n, seed = len(rows["train"]), self.seed or 0
         for split, fraction in self.fractions.items():
             if split not in rows:
                 count = max(1, round(fraction * n))
-                rows["train"], rows[split] = hold_out(rows["train"], count, self.seed, split)
+                rows["train"], rows[split] = hold_out(rows["train"], count, seed, split)
         return rows
 
 

@@ -1,6 +1,5 @@
 """Orders of images: batches of indices that a resumed run and every rank can work out alone."""
 
-import hashlib
 from collections.abc import Iterator, Sized
 from typing import Any
 
@@ -9,26 +8,22 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.utils.data import DistributedSampler
 
-__all__ = ["DRAW_BITS", "InOrderSampler", "IterationSampler", "JoinedSampler", "derive_seed"]
+from gan_modules.seeding import derive_seed
+
+__all__ = ["DRAW_BITS", "InOrderSampler", "IterationSampler", "JoinedSampler"]
 
 DRAW_BITS = 24
 """An image's draws are integers from 0 to below ``2**24``, uniforms in [0, 1) in fixed point,
 which a trainer of low precision passes on as they are."""
 
 
-def derive_seed(*words: int | str) -> int:
-    """A seed in [0, 2**32) for one purpose, unlike the neighbours' for any other words."""
-    key = "/".join(str(word) for word in words).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=4).digest(), "big")
-
-
 class IterationSampler(DistributedSampler[Any]):
     """Batches of indices, each a function of (seed, number of the batch) and nothing else.
 
-    Permutation ``e`` of the data is drawn from ``seed + e`` and cut into batches, the rest left
-    out. Iterating starts at the batch that the trainer has come to, so that a run resumed in the
-    middle of an epoch sees what an uninterrupted one would have seen. Lightning replaces any
-    sampler it does not know to be distributed; this one shards itself, every rank taking each
+    Every permutation of the data has a seed of its own and is cut into batches, the rest left out.
+    Iterating starts at the batch that the trainer has come to, so that a run resumed in the middle
+    of an epoch sees what an uninterrupted one would have seen. Lightning replaces any sampler it
+    does not know to be distributed; this one shards itself, every rank taking each
     ``num_replicas``-th index of a global batch.
 
     Args:
@@ -91,7 +86,7 @@ class IterationSampler(DistributedSampler[Any]):
         return whole[self.rank :: self.num_replicas]
 
     def _permutation(self, number: int) -> Tensor:
-        generator = torch.Generator().manual_seed(self.seed + number)
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "permutation", number))
         return torch.randperm(len(self.dataset), generator=generator)  # type: ignore[arg-type]
 
     def _draw(self, number: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from datamodules.base import ImageTensorDataset, InMemoryDataModule, Split, require_at_least
-from datamodules.sampling import derive_seed
+from gan_modules.seeding import derive_seed
 
 __all__ = ["ToyDataModule"]
 

@@ -10,8 +10,9 @@ from torch.utils.data import Dataset
 from datamodules.base import ImageTensorDataset, Split
 from datamodules.files import check_channels, check_fraction, check_root, hold_out, image_files
 from datamodules.images import AugmentedDataModule, checked_images
-from datamodules.sampling import JoinedSampler, derive_seed
+from datamodules.sampling import JoinedSampler
 from datamodules.store import ImageStore
+from gan_modules.seeding import derive_seed
 
 __all__ = [
     "TwoDomainDataModule",
@@ -64,8 +65,9 @@ class TwoDomainDataModule(AugmentedDataModule):
     def training_sampler(self, dataset: UnpairedDataset) -> JoinedSampler:
         """Batches of both domains, each shuffled by a seed of its own."""
         n = len(dataset)
-        a = self._shuffled(dataset.a, self.seed, n)
-        return JoinedSampler(a, self._shuffled(dataset.b, derive_seed(self.seed, "b"), n))
+        a = self._shuffled(dataset.a, self.order_seed, n)
+        b = self._shuffled(dataset.b, derive_seed(self.order_seed, "b"), n)
+        return JoinedSampler(a, b)
 
     def evaluation_sampler(self, dataset: UnpairedDataset) -> JoinedSampler:
         """Both domains in order, the shorter one begun again."""
@@ -136,7 +138,7 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
             ``$XDG_CACHE_HOME``, or in ``~/.cache`` where that is not set.
         skip_corrupt: leave out files that cannot be decoded, with a warning.
         **kwargs: options of :class:`TwoDomainDataModule`. ``seed`` also decides which images are
-            held out.
+            held out; None counts as 0 there, so that no run's seed does.
 
     Raises:
         ValueError: if an option is out of its range, or (when the data is prepared) files cannot
@@ -197,6 +199,6 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
         train, test = rows[f"train{domain}"], rows.get(f"test{domain}")
         if test is None:
             count = max(1, round(self.test_fraction * len(train)))
-            train, test = hold_out(train, count, self.seed, domain)
+            train, test = hold_out(train, count, self.seed or 0, domain)
         chosen = train if split == "train" else test
         return self._store.dataset(chosen, torch.zeros(len(chosen), dtype=torch.long))

@@ -12,6 +12,7 @@ from torchvision.datasets import MNIST
 from datamodules import DigitsDataModule, ImageDataModule, MNISTDataModule
 from datamodules.base import ImageTensorDataset
 from datamodules.sampling import IterationSampler
+from gan_modules.seeding import derive_seed
 
 
 def sampler(n: int, batch_size: int, processed: int = 0, **kwargs: Any) -> IterationSampler:
@@ -22,13 +23,23 @@ def sampler(n: int, batch_size: int, processed: int = 0, **kwargs: Any) -> Itera
     return IterationSampler(dataset, batch_size, trainer=trainer, **kwargs)
 
 
+def permutation(n: int, seed: int, number: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(derive_seed(seed, "permutation", number))
+    return torch.randperm(n, generator=generator)
+
+
 def test_an_epoch_is_a_permutation_without_its_rest() -> None:
     batches = list(sampler(10, 3, seed=4))
-    order = torch.randperm(10, generator=torch.Generator().manual_seed(4))
+    order = permutation(10, 4, 0)
     assert [batch.tolist() for batch in batches] == order[:9].reshape(3, 3).tolist()
     again = list(sampler(10, 3, processed=3, seed=4))
-    order = torch.randperm(10, generator=torch.Generator().manual_seed(5))
+    order = permutation(10, 4, 1)
     assert [batch.tolist() for batch in again] == order[:9].reshape(3, 3).tolist()
+
+
+def test_a_seed_is_not_its_neighbour_an_epoch_later() -> None:
+    later = list(sampler(40, 40, processed=1, seed=0))
+    assert later[0].tolist() != next(iter(sampler(40, 40, seed=1))).tolist()
 
 
 @pytest.mark.parametrize("processed", range(7))

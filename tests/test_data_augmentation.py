@@ -11,7 +11,8 @@ from torch.testing import assert_close
 from datamodules import ImageDataModule
 from datamodules.augmentation import augment, centre_crop, to_float
 from datamodules.base import ImageTensorDataset
-from datamodules.sampling import IterationSampler, derive_seed
+from datamodules.sampling import IterationSampler
+from gan_modules.seeding import derive_seed
 
 
 class Noise(ImageDataModule):

@@ -18,7 +18,8 @@ from datamodules import (
     UnpairedFolderDataModule,
 )
 from datamodules.augmentation import augment
-from datamodules.sampling import IterationSampler, derive_seed
+from datamodules.sampling import IterationSampler
+from gan_modules.seeding import derive_seed
 
 
 class Numbers(UnpairedDataModule):
@@ -55,17 +56,20 @@ def train_batches(data: Any, rank: int = 0, ranks: int = 1) -> list[Any]:
     return [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
 
 
+def permutation(n: int, seed: int, number: int) -> list[int]:
+    generator = torch.Generator().manual_seed(derive_seed(seed, "permutation", number))
+    order: list[int] = torch.randperm(n, generator=generator).tolist()
+    return order
+
+
 def test_each_domain_goes_its_own_way() -> None:
     batches = train_batches(Numbers(image_size=6, batch_size=2, seed=3))
     # 5 batches of the longer domain; 2 of the shorter one are a permutation of it
     assert len(batches) == 5
-    order = torch.randperm(11, generator=torch.Generator().manual_seed(3)).tolist()
+    order = permutation(11, 3, 0)
     assert [n for a, _ in batches for n in numbers(a)] == order[:10]
     seed = derive_seed(3, "b")
-    expected: list[int] = []
-    for permutation in range(3):
-        generator = torch.Generator().manual_seed(seed + permutation)
-        expected += (torch.randperm(4, generator=generator) + 100).tolist()
+    expected = [n + 100 for number in range(3) for n in permutation(4, seed, number)]
     assert [n for _, b in batches for n in numbers(b)] == expected[:10]
     for a, b in batches:
         assert a.shape == b.shape == (2, 1, 6, 6)
@@ -90,7 +94,7 @@ def test_domains_are_cropped_and_flipped_apart() -> None:
     train = data.splits["train"]
     all_draws = []
     for k, (part, seed) in enumerate(
-        [(train.a, data.seed), (train.b, derive_seed(data.seed, "b"))]
+        [(train.a, data.order_seed), (train.b, derive_seed(data.order_seed, "b"))]
     ):
         sampler = IterationSampler(part, 9, seed, draws=3, length=20)
         for batch, (indices, draws) in zip(batches, sampler, strict=True):
@@ -267,6 +271,11 @@ def test_missing_test_folders_are_taken_from_training() -> None:
     other = folder(test_fraction=0.2, seed=1)
     other.setup()
     assert levels(other.splits["test"].a) != levels(test)
+    # no run's seed decides
+    torch.manual_seed(1)
+    none = folder(test_fraction=0.2, seed=None)
+    none.setup()
+    assert levels(none.splits["test"].a) == levels(test)
 
 
 def test_missing_folders_are_named() -> None:

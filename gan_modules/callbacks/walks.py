@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_modules.callbacks.pictures import Picture, there_and_back
 from gan_modules.errors import require
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.training.batches import Batch
 

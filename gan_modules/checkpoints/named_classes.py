@@ -2,22 +2,27 @@
 
 import inspect
 import re
-import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-__all__ = ["check_named_classes", "exported_path", "resolve"]
+from gan_modules.checkpoints.class_paths import resolve
+from gan_modules.checkpoints.described import Described
 
-KINDS = (nn.Module, Optimizer, LRScheduler)
-PLAIN = (int, float, bool, str, list, tuple, dict, type(None), inspect.Parameter.empty, Any)
+__all__ = ["check_named_classes"]
+
+KINDS = (nn.Module, Optimizer, LRScheduler, Described)
+PLAIN = (
+    int, float, bool, str, list, tuple, dict, Path, type(None), inspect.Parameter.empty, Any
+)  # fmt: skip
 # what is left of the type of a plain value, such as "list[int] | Literal['a'] | None", is no word
 PLAIN_WORDS = re.compile(
     r"Literal\[.*?\]|\b(typing|collections|abc|int|float|bool|str|None|NoneType|Any"
-    r"|list|tuple|dict|Sequence|Mapping|Iterable|Optional|Union)\b"
+    r"|pathlib|_local|Path|list|tuple|dict|Sequence|Mapping|Iterable|Optional|Union)\b"
 )
 
 
@@ -61,31 +66,6 @@ def _check(source: object, name: str, value: Any, kind: Any, roots: set[str]) ->
     # a text may hold a description, too, which the parser would read
     elif isinstance(value, str) and (_may_be_called(kind) or "class_path" in value):
         _named(source, name, value, roots)
-
-
-def resolve(path: str) -> Any:
-    """What a dotted path leads to among what is imported, or None.
-
-    A file written before a class moved has a path that still leads to it, through the names that
-    the package gives its modules.
-    """
-    module, _, rest = path.partition(".")
-    found: Any = sys.modules.get(module)
-    for name in rest.split(".") if rest else ():
-        module = f"{module}.{name}"
-        found = getattr(found, name, sys.modules.get(module))
-    return found
-
-
-def exported_path(cls: type[Any]) -> str:
-    """``gan_modules.WGANGP`` for a class that its top package exports, else its full path.
-
-    The first stays true when files move.
-    """
-    package, name = cls.__module__.partition(".")[0], cls.__qualname__
-    if getattr(sys.modules.get(package), name, None) is cls:
-        return f"{package}.{name}"
-    return f"{cls.__module__}.{name}"
 
 
 def _named(source: object, name: str, path: Any, roots: set[str]) -> Any:

@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +11,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from gan_modules.checkpoints.named_classes import check_named_classes, exported_path, resolve
+from gan_modules.checkpoints.class_paths import exported_path, resolve
+from gan_modules.checkpoints.described import Described, NotPlainError, plain, rebuilt
+from gan_modules.checkpoints.named_classes import check_named_classes
 
 __all__ = ["ReloadableModule", "check_weights", "read_checkpoint", "require_passed_again"]
 
@@ -20,7 +23,8 @@ class ReloadableModule(LightningModule):
 
     From the command line, networks and optimizers arrive as plain descriptions, which a checkpoint
     can hold. From Python they are objects, which would make it unreadable with
-    ``weights_only=True``: their names are kept in their place.
+    ``weights_only=True``: their names are kept in their place, or their description where they are
+    :class:`Described`.
     """
 
     _called_with: set[str]
@@ -40,29 +44,49 @@ class ReloadableModule(LightningModule):
         """Keep every argument of every ``__init__`` above the caller that a checkpoint can hold.
 
         A checkpoint has those that the class was called with: a subclass that passes its parent
-        something will do so again.
+        something will do so again. Paths are kept as texts, and what is :class:`Described` as its
+        description.
+
+        Raises:
+            ValueError: if the class was called with something that is neither plain nor callable.
         """
         frame = inspect.currentframe()
         assert frame is not None
         with warnings.catch_warnings():
             # Lightning warns of networks among them, which are taken out right below
             warnings.simplefilter("ignore")
-            self.save_hyperparameters(frame=frame.f_back)
+            try:
+                self.save_hyperparameters(frame=frame.f_back)
+            except RuntimeError as error:  # of copying: weights that are no leaves of a graph
+                raise ValueError(
+                    "a network was passed that cannot be copied: give it weight_norm or "
+                    "spectral_norm of torch.nn.utils.parametrizations, not of torch.nn.utils"
+                ) from error
         defaults = _defaults(type(self))
-        objects = {name: value for name, value in self.hparams.items() if callable(value)}
-        # the command line offers num_classes to every model, also to one that does not take it
-        dropped = {n for n in self.hparams if n not in defaults and not n.startswith("_")}
-        dropped |= objects.keys()
-        if dropped:
-            for name in dropped:
-                del self.hparams[name]
-            self.save_hyperparameters(ignore=list(dropped), frame=frame.f_back)
-        self._given_in_python = [
-            name
-            for name, value in objects.items()
-            if name in self._called_with and value is not defaults.get(name)
-        ]
+        kept: dict[str, Any] = {}
+        self._given_in_python: list[str] = []
+        for name, value in self.hparams.items():
+            # the command line offers num_classes to every model, also to one that does not take it
+            if name not in defaults and not name.startswith("_"):
+                continue
+            try:
+                kept[name] = plain(value)
+            except NotPlainError as found:
+                if name in self._called_with and value is not defaults[name]:
+                    self._require_object(name, found.value)
+                    self._given_in_python.append(name)
+        self.hparams.clear()
+        self.save_hyperparameters(kept, frame=frame.f_back)
         self._to_be_given_again: set[str] = set()
+
+    def _require_object(self, name: str, value: object) -> None:
+        """Raise ``ValueError`` for what neither a checkpoint can hold nor a user is asked for."""
+        if not callable(value) and not isinstance(value, Described):
+            raise ValueError(
+                f"{type(self).__name__}.{name}={type(value).__name__} is not a plain value, which "
+                "a checkpoint can hold: pass numbers, texts, lists or dicts of them, or set it as "
+                "an attribute"
+            )
 
     def require_given_again(self) -> None:
         """Raise ``ValueError`` if training on needs an optimizer or scheduler to be given again."""
@@ -97,8 +121,9 @@ class ReloadableModule(LightningModule):
     ) -> Self:
         """Rebuild a model from its checkpoint; on an abstract class, find the right one first.
 
-        The class, and the networks and optimizers that it was described with, are looked for among
-        those already imported: the checkpoint decides neither what is imported nor what is run.
+        It is in evaluation mode; a trainer's ``fit`` puts it back into training mode. The class,
+        and the networks and optimizers that it was described with, are looked for among those
+        already imported: the checkpoint decides neither what is imported nor what is run.
 
         Args:
             checkpoint_path: a ``.ckpt`` file.
@@ -124,20 +149,28 @@ class ReloadableModule(LightningModule):
                 checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
             )
         hparams = checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY]
-        check_named_classes(checkpoint_path, cls, {k: hparams[k] for k in hparams.keys() - kwargs})
+        saved = {name: value for name, value in hparams.items() if name not in kwargs}
+        check_named_classes(checkpoint_path, cls, saved)
+        # what the command line describes, its parser builds
+        objects = {} if "_instantiator" in hparams else _objects(saved)
         defaults = _defaults(cls)
         unneeded = {n: _not_given for n in missing if defaults[n] is inspect.Parameter.empty}
         model: Self = super().load_from_checkpoint(
-            checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs, **unneeded
+            checkpoint_path,
+            map_location,
+            hparams_file,
+            strict,
+            weights_only,
+            **{**objects, **kwargs, **unneeded},
         )
         # what was described by plain values before is so described again, not an object
-        plain = {name: value for name, value in kwargs.items() if not callable(value)}
-        described = {**checkpoint[cls.CHECKPOINT_HYPER_PARAMS_KEY], **plain}
-        given = {*checkpoint["given_in_python"], *(kwargs.keys() - plain.keys())}
+        again = _plain_among(kwargs)
+        described = {**hparams, **again}
+        given = {*checkpoint["given_in_python"], *kwargs} - again.keys()
         model.save_hyperparameters({k: v for k, v in described.items() if k not in given})
         model._given_in_python = sorted(given)
         model._to_be_given_again = missing
-        return model
+        return model.eval()
 
 
 def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, Any]:
@@ -210,6 +243,20 @@ def require_passed_again(
             f"pass it again, {call}{again})"
         )
     return missing
+
+
+def _objects(hparams: dict[str, Any]) -> dict[str, Any]:
+    """Those that describe objects, as objects."""
+    built = {name: rebuilt(value) for name, value in hparams.items()}
+    return {name: value for name, value in built.items() if value is not hparams[name]}
+
+
+def _plain_among(values: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, value in values.items():
+        with suppress(NotPlainError):
+            found[name] = plain(value)
+    return found
 
 
 def _not_given(*_: Any) -> Any:

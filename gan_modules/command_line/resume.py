@@ -1,5 +1,6 @@
 """``--ckpt_path last``: go on with the newest run."""
 
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 from lightning.pytorch.utilities import rank_zero_info
 
-from gan_modules.checkpoints.named_classes import resolve
+from gan_modules.checkpoints.class_paths import exported_path, resolve
 from gan_modules.checkpoints.newest import newest_checkpoint
 from gan_modules.command_line.config_files import config_folders
 
@@ -122,14 +123,75 @@ def with_newest_run(typed: Sequence[str], find: Callable[[str], str]) -> list[st
 
 
 def difference(name: str, then: Any, now: Any) -> str | None:
-    """Where two values of an option first differ, if they do."""
-    if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
+    """Where two values of an option first differ, if they do.
+
+    A checkpoint may be of another version: lists may be tuples, classes may have moved, and what it
+    does not say of a class is that class's default.
+    """
+    if isinstance(then, dict) and isinstance(now, dict):
+        if "class_path" in then and "class_path" in now:
+            return _difference_of_objects(name, then, now)
+        for key in then | now:
+            if key not in then or key not in now:
+                said = [_text(v[key]) if key in v else "left out" for v in (then, now)]
+                return f"{name}.{key}={said[0]}, not {said[1]}"
         parts = (difference(f"{name}.{key}", then[key], now[key]) for key in then)
         return next(filter(None, parts), None)
-    if isinstance(then, str) and isinstance(now, str) and "." in then and "." in now:
+    if isinstance(then, list | tuple) and isinstance(now, list | tuple) and len(then) == len(now):
+        pairs = enumerate(zip(then, now, strict=True))
+        found = next(filter(None, (difference(f"{name}.{i}", *pair) for i, pair in pairs)), None)
+        # a number is best seen among the others
+        if found is None or any(isinstance(value, dict) for value in then):
+            return found
+    before, after = _text(then), _text(now)
+    same = before == after or _same_number(then, now) or _same_class(then, now)
+    return None if same else f"{name}={before}, not {after}"
+
+
+def _difference_of_objects(name: str, then: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Where two descriptions by class and arguments first differ."""
+    paths = then["class_path"], now["class_path"]
+    found = difference(f"{name}.class_path", *paths)
+    if found is not None:
+        return found
+    given = [{**(v.get("init_args") or {}), **(v.get("dict_kwargs") or {})} for v in (then, now)]
+    # a bare name leads nowhere
+    kind = next(filter(callable, map(resolve, paths)), None)
+    defaults = {k: v for k, v in _defaults(kind).items() if k in given[0] | given[1]}
+    return difference(name, {**defaults, **given[0]}, {**defaults, **given[1]})
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str)
+
+
+def _same_number(then: Any, now: Any) -> bool:
+    numbers = (isinstance(v, int | float) and not isinstance(v, bool) for v in (then, now))
+    return all(numbers) and bool(then == now)
+
+
+def _same_class(then: Any, now: Any) -> bool:
+    """Whether two texts lead to one thing, or one is the bare name of a class that the other is."""
+    if not isinstance(then, str) or not isinstance(now, str):
+        return False
+    if "." in then and "." in now:
         found = resolve(then)
-        if found is not None and found is resolve(now):
-            return None
-    before, after = (json.dumps(value, default=str) for value in (then, now))
-    # a checkpoint holds tuples where the command line has lists
-    return None if before == after else f"{name.replace('.init_args', '')}={before}, not {after}"
+        return found is not None and found is resolve(now)
+    dotted, bare = (then, now) if "." in then else (now, then)
+    return dotted.endswith(f".{bare}") and isinstance(resolve(dotted), type)
+
+
+def _defaults(kind: Callable[..., Any] | None) -> dict[str, Any]:
+    """Defaults of a class's or a function's arguments, those that a class passes on among them."""
+    found: dict[str, Any] = {}
+    for step in kind.__mro__[:-1] if isinstance(kind, type) else filter(None, [kind]):
+        parameters = inspect.signature(step).parameters.values()
+        found = {**{p.name: p.default for p in parameters}, **found}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return {
+        # options name classes
+        name: exported_path(value) if inspect.isclass(value) or inspect.isfunction(value) else value
+        for name, value in found.items()
+        if value is not inspect.Parameter.empty
+    }

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.tools.directions import Directions, latent_directions
 
 __all__ = ["SamplePictures"]

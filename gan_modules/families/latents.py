@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_modules.checkpoints.described import Described
 from gan_modules.errors import require
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
 LatentDistribution = Literal["normal", "uniform", "sphere"]
 
 
-class Latents:
+class Latents(Described):
     """A distribution of latents.
 
     Args:

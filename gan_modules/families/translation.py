@@ -11,6 +11,7 @@ from gan_modules.families.adversarial import GANModule
 from gan_modules.families.gates import mixes_samples
 from gan_modules.training.batches import Batch, as_batch, is_shape
 from gan_modules.training.fitting import Check, check_fakes, check_logits
+from gan_modules.training.range_watch import Range
 
 __all__ = ["Direction", "ImageNetworkFactory", "TranslationGAN"]
 
@@ -228,6 +229,15 @@ class TranslationGAN(GANModule):
         return torch.stack([images_a, fake_a, images_b, fake_b])
 
     # ---- batches -------------------------------------------------------------------------------
+
+    def ranges(self, batch: Batch) -> list[Range]:
+        """The images of both domains."""
+        domains = zip("AB", batch, strict=True)
+        return [
+            Range(f"images of domain {name}", images, -1.01, 1.01)
+            for name, images in domains
+            if images is not None
+        ]
 
     def check_batch(self, batch: Batch) -> None:
         """Check that there are images of both domains, their type, range and shape."""

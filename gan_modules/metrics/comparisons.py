@@ -8,10 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation import Direction, TranslationGAN
 from gan_modules.metrics.data import RealData, Split, subset_rows
-from gan_modules.metrics.randomness import derive_seed, seed_generators
+from gan_modules.metrics.randomness import seed_generators
+from gan_modules.seeding import derive_seed
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["Comparison", "Plan", "comparisons"]

@@ -1,16 +1,8 @@
-"""Seeds for the parts of a measurement."""
-
-import hashlib
+"""Seeding for the parts of a measurement."""
 
 import torch
 
-__all__ = ["derive_seed", "seed_generators"]
-
-
-def derive_seed(*words: int) -> int:
-    """A seed of its own for each place."""
-    key = "/".join(str(word) for word in words).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
+__all__ = ["seed_generators"]
 
 
 def seed_generators(seed: int, device: torch.device) -> None:

@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from gan_modules.checkpoints.described import Described
 from gan_modules.errors import require
 
 __all__ = ["Augmentation", "InstanceNoise"]
 
 
-class Augmentation(nn.Module):
+class Augmentation(Described, nn.Module):
     """What a discriminator's images go through, real ones and fakes, in training only.
 
     ``forward`` maps images ``(N, C, H, W)`` to images of that shape, differentiably. What changes

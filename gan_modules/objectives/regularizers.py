@@ -4,13 +4,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from gan_modules.checkpoints.described import Described
 from gan_modules.errors import require
 from gan_modules.objectives.penalties import input_gradients
 
 __all__ = ["R1", "Regularizer"]
 
 
-class Regularizer(nn.Module):
+class Regularizer(Described, nn.Module):
     """A further term of one player's objective.
 
     ``forward(model, seen)`` gives its value, a scalar, from what this turn has judged. In an

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 __all__ = [
@@ -59,10 +60,18 @@ def check_images(images: Tensor) -> None:
             f"the DataLoader gives images in [{low:g}, {high:g}]: they must be in [-1, 1], "
             "for example by torchvision.transforms.v2.Normalize([0.5], [0.5])"
         )
+    if low >= 0 and images.ndim == 4:
+        rank_zero_warn(
+            f"the DataLoader gives images in [{low:g}, {high:g}], without a value below 0: black "
+            "is -1 here; if theirs is 0, as after ToTensor, add "
+            "torchvision.transforms.v2.Normalize([0.5], [0.5])"
+        )
 
 
-def check_last_batch(loader: Any, batches: float, parts: int, name: str) -> None:
-    """Raise ``ValueError`` if the last, shorter batch of an epoch cannot be cut.
+def check_last_batch(
+    loader: Any, batches: float, parts: int, name: str, networks: nn.Module
+) -> None:
+    """Raise ``ValueError`` if the last, shorter batch of an epoch cannot be trained on.
 
     Otherwise a whole epoch would be trained before :func:`split_batch` says so.
 
@@ -71,6 +80,7 @@ def check_last_batch(loader: Any, batches: float, parts: int, name: str) -> None
         batches: of it that an epoch takes.
         parts: into which every batch is cut.
         name: of the option that asks for them.
+        networks: to be trained.
     """
     if not isinstance(loader, DataLoader) or not loader.batch_size or loader.drop_last:
         return
@@ -81,6 +91,12 @@ def check_last_batch(loader: Any, batches: float, parts: int, name: str) -> None
         raise ValueError(
             f"the last batch of an epoch has {rest} images, which cannot be cut into {name}="
             f"{parts} equal parts: give the DataLoader drop_last=True"
+        )
+    normalised = any(isinstance(m, nn.BatchNorm1d) for m in networks.modules())
+    if rest == parts and normalised:
+        raise ValueError(
+            "the last batch of an epoch has one image for an update, over which batch "
+            "normalisation has no spread: give the DataLoader drop_last=True"
         )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -24,12 +23,12 @@ from gan_modules.training.players import (
     PlayerOptions,
     frozen,
 )
+from gan_modules.training.range_watch import RangeWatch
 from gan_modules.training.ranks import average_over_ranks
 from gan_modules.training.reporting import Reporting, logging_is_due, named, with_sum
 from gan_modules.training.rules import Rules
 from gan_modules.training.seeding import seed_iteration
 from gan_modules.training.steppers import choose_stepper
-from gan_modules.training.strategies import check_strategy
 from gan_modules.training.term_watch import TermWatch, require_finite
 from gan_modules.training.trained import TrainedNetworks
 from gan_modules.training.untrained import UntrainedNetworks
@@ -87,7 +86,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         self._compiles = compile
         self._compiled: dict[str, Callable[..., Any]] = {}
         self._batch_is_checked = False
-        self._watch = TermWatch()
+        self._watch, self._ranges = TermWatch(), RangeWatch()
         self._turn: str | None = None
         self._shared_now: Any = None
 
@@ -105,18 +104,6 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
 
     # ---- the loop ------------------------------------------------------------------------------
 
-    @property
-    def trainer(self) -> Trainer:
-        """The trainer that this module is attached to."""
-        return super().trainer
-
-    @trainer.setter
-    def trainer(self, trainer: Trainer | None) -> None:
-        # before any hook of Lightning's, none of which a subclass must pass on
-        if trainer is not None:
-            check_strategy(trainer.strategy)
-        LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
-
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer, and where wanted one scheduler, per player, in their order."""
         self.require_given_again()
@@ -125,12 +112,15 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
         look_for_gpus_once()
+        if not self.training:
+            # as after loading a checkpoint
+            self.train()
         self._stepper = choose_stepper(self)
         self._batch_is_checked = False
         if self._compiles:
             check_compiler(self.device)
             self._compiled = compile_methods(self, self.compilable)
-        self._watch = TermWatch()
+        self._watch, self._ranges = TermWatch(), RangeWatch()
         self._last = {}
         self._optimizers = self.optimizers_by_player()
         self._running_statistics = [
@@ -147,7 +137,11 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches
             parts = self.parts_per_iteration
-            check_last_batch(trainer.train_dataloader, whole_epoch, parts, "n_critic")
+            check_last_batch(trainer.train_dataloader, whole_epoch, parts, "n_critic", self)
+
+    def on_train_end(self) -> None:
+        """Look at the iterations since the last time."""
+        self._look()
 
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
@@ -163,6 +157,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         """All turns of one iteration."""
         is_first = not self._batch_is_checked
         whole = self._receive(batch)
+        self._ranges.note(self.ranges(whole))
         parts = split_batch(whole, self.parts_per_iteration, "n_critic")
         if is_first and self._compiled:
             # a compiled call cannot say in one line what is wrong with a network
@@ -179,9 +174,14 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         self._watch.note(self.global_step, named(terms))
         due = logging_is_due(self.trainer)
         if due or self._watch.is_full:
-            self._watch.check(self.trainer)
+            self._look()
         if due:
             self.report(named(self.with_last(terms)))
+
+    def _look(self) -> None:
+        """Wait for the device, and raise if something has gone wrong since the last time."""
+        self._ranges.check(self.trainer)
+        self._watch.check(self.trainer)
 
     def _take_turns(self, parts: Sequence[Batch], images: int) -> dict[str, dict[str, Tensor]]:
         """The terms of each player's last update."""
@@ -219,7 +219,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         try:
             with frozen(others):
                 for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
-                    terms = with_sum(self.terms_of(player, piece))
+                    terms = with_sum(player, self.terms_of(player, piece))
                     loss = terms["loss"] / pieces if pieces > 1 else terms["loss"]
                     self._stepper.backward(self, loss)
                     for name, term in terms.items():
@@ -263,11 +263,11 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
 
     on_test_epoch_start = on_validation_epoch_start
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Evaluate the objectives on held-out images, as ``val/d/...`` and ``val/g/...``."""
         self._evaluate("val/", batch)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Evaluate the objectives on test images, as ``test/d/...`` and ``test/g/...``."""
         self._evaluate("test/", batch)
 
@@ -277,7 +277,8 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         with tried(self.checks(received[0]) if is_first else {}):
             turns = dict(self.turns([received]))
             terms = {
-                player: with_sum(self.terms_of(player, part)) for player, part in turns.items()
+                player: with_sum(player, self.terms_of(player, part))
+                for player, part in turns.items()
             }
         self.report_evaluation(prefix, named(terms), len(received[0]))
 
@@ -287,7 +288,7 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         """Save whose the optimizers are and the seed of the noise; refuse what is spoilt."""
         super().on_save_checkpoint(checkpoint)
         if self.is_fitting:
-            self._watch.check(self.trainer)
+            self._look()
             require_finite(self, self.global_step)
         checkpoint["noise_seed"] = self.noise_seed
         checkpoint["players"] = [*self.players]

@@ -23,6 +23,10 @@ __all__ = [
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 SchedulerFactory = Callable[[Optimizer], LRScheduler]
+EXAMPLES = {
+    "optimizer": "torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999)",
+    "scheduler": "torch.optim.lr_scheduler.StepLR, step_size=1000",
+}
 
 
 class PlayerOptions(NamedTuple):
@@ -35,6 +39,14 @@ class PlayerOptions(NamedTuple):
 
     def check(self, player: str) -> None:
         """Raise ``ValueError`` if an option is out of its range."""
+        for name in ("optimizer", "scheduler"):
+            factory = getattr(self, name)
+            if not callable(factory) and (factory is not None or name == "optimizer"):
+                # an optimizer's own repr has many lines
+                raise ValueError(
+                    f"{player}_{name}={type(factory).__name__} object must be a class or function "
+                    f"that builds one: functools.partial({EXAMPLES[name]})"
+                )
         clip, pieces = self.gradient_clip_val, self.accumulate_grad_batches
         right = "positive, or null for no clipping"
         require(clip is None or clip > 0, f"{player}_gradient_clip_val", clip, right)

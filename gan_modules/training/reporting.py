@@ -15,14 +15,18 @@ __all__ = ["Reporting", "logging_is_due", "named", "with_sum"]
 PREFIXES = {"discriminator": "d", "generator": "g"}
 
 
-def with_sum(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Terms and their sum, ``loss``.
+def with_sum(player: str, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A player's terms and their sum, ``loss``.
 
     Raises:
         ValueError: if there are none, one is no scalar, or one has the name of the sum.
     """
-    if not terms:
-        raise ValueError("losses must have at least one term")
+    if not isinstance(terms, Mapping) or not terms:
+        given = "no term" if isinstance(terms, Mapping) else f"a {type(terms).__name__}"
+        raise ValueError(
+            f"{player}_losses gives {given}: it must give named scalars, "
+            'such as {"adversarial": loss}'
+        )
     for name, term in terms.items():
         if term.ndim or name == "loss":
             raise ValueError(

@@ -2,7 +2,8 @@
 
 import inspect
 from abc import ABC, ABCMeta, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from gan_modules.training.batches import Batch, check_images
 from gan_modules.training.fitting import Check
+from gan_modules.training.range_watch import Range
 
 __all__ = ["Rules"]
 
@@ -24,11 +26,33 @@ class _Built(ABCMeta):
         return signature.replace(parameters=[*signature.parameters.values()][1:])
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        cls._check_names(kwargs)
         # not super(): Lightning looks for it in the frames from which it takes hyper-parameters
         module = ABCMeta.__call__(cls, *args, **kwargs)
         module.build_networks()
         module.start_averages()
         return module
+
+    def _check_names(cls, options: Iterable[str]) -> None:
+        """Raise ``TypeError`` for an option that no ``__init__`` of the class takes."""
+        known = {
+            parameter.name
+            for ancestor in cls.__mro__
+            if "__init__" in vars(ancestor)
+            for parameter in [*inspect.signature(vars(ancestor)["__init__"]).parameters.values()][
+                1:
+            ]
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        }
+        for name in options:
+            if name in known:
+                continue
+            alike = sorted(option for option in known if name in option.split("_"))
+            alike = alike or get_close_matches(name, known)
+            if name in ("lr", "learning_rate", "betas", "weight_decay"):
+                alike = sorted(option for option in known if option.endswith("_optimizer"))
+            hint = f": did you mean {' or '.join(alike)}?" if alike else ""
+            raise TypeError(f"{cls.__name__} has no option {name}{hint}")
 
 
 class Rules(LightningModule, ABC, metaclass=_Built):
@@ -97,6 +121,13 @@ class Rules(LightningModule, ABC, metaclass=_Built):
     def check_batch(self, batch: Batch) -> None:
         """Raise ``ValueError`` if the first batch of a stage is not what the networks expect."""
         check_images(batch[0])
+
+    def ranges(self, batch: Batch) -> list[Range]:
+        """What every batch is watched for, without waiting for the device; the images by default.
+
+        Values are rounded, and so may be a little more than 1.
+        """
+        return [Range("images", batch[0], -1.01, 1.01)]
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """Networks whose misfit is to be said in one line, and what their outputs must be.

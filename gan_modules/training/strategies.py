@@ -1,5 +1,11 @@
-"""Which of Lightning's strategies can train two networks in turn."""
+"""What of Lightning's trainer does not go with players that take turns."""
 
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import (
+    Callback,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+)
 from lightning.pytorch.strategies import (
     DeepSpeedStrategy,
     FSDPStrategy,
@@ -7,7 +13,36 @@ from lightning.pytorch.strategies import (
     Strategy,
 )
 
-__all__ = ["check_strategy"]
+__all__ = ["check_strategy", "check_trainer"]
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """Refuse options that know one optimizer or one loss only.
+
+    Raises:
+        ValueError: in one line that says what to use instead.
+    """
+    check_strategy(trainer.strategy)
+    for name, neutral in (("gradient_clip_val", None), ("accumulate_grad_batches", 1)):
+        value = getattr(trainer, name)
+        if value != neutral:
+            raise ValueError(
+                f"{name}={value} of the trainer knows one optimizer, a GAN has two: set the "
+                f"model's generator_{name} and discriminator_{name}"
+            )
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    for callback in callbacks:
+        if isinstance(callback, GradientAccumulationScheduler):
+            raise ValueError(
+                "GradientAccumulationScheduler knows one optimizer, a GAN has two: set the model's "
+                "generator_accumulate_grad_batches and discriminator_accumulate_grad_batches"
+            )
+        if isinstance(callback, LearningRateFinder):
+            raise ValueError(
+                "LearningRateFinder takes the rate at which one loss falls fastest, which says "
+                "nothing of players against each other: try rates of generator_optimizer and "
+                "discriminator_optimizer by a metric of the samples"
+            )
 
 
 def check_strategy(strategy: Strategy) -> None:

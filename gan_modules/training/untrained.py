@@ -27,7 +27,7 @@ class UntrainedNetworks(LightningModule):
         """Make the averaged copies, and freeze what is to be."""
         for name in self.averaged:
             network = getattr(self, name)
-            copy = deepcopy(network).requires_grad_(False) if self.ema_decay else None
+            copy = deepcopy(network).requires_grad_(False).eval() if self.ema_decay else None
             setattr(self, f"averaged_{name}", copy)
         for name in self.frozen:
             getattr(self, name).requires_grad_(False).eval()
@@ -49,10 +49,12 @@ class UntrainedNetworks(LightningModule):
             yield
 
     def train(self, mode: bool = True) -> Self:
-        """Leave what is frozen in evaluation mode."""
+        """Leave what is frozen, and averages, in evaluation mode: using them never changes them."""
         super().train(mode)
-        for name in self.frozen:
-            getattr(self, name).eval()
+        averages = [getattr(self, f"averaged_{name}", None) for name in self.averaged]
+        for network in [*averages, *(getattr(self, name, None) for name in self.frozen)]:
+            if network is not None:
+                network.eval()
         return self
 
     def averages_by_player(self, players: Mapping[str, tuple[str, ...]]) -> dict[str, Averaging]:

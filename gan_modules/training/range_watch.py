@@ -1,0 +1,59 @@
+"""Batches whose values leave their range after the first, which alone is looked at at once."""
+
+from typing import NamedTuple
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+__all__ = ["Range", "RangeWatch"]
+
+
+class Range(NamedTuple):
+    """What a part of every batch must lie in, both ends included."""
+
+    name: str
+    values: Tensor
+    low: float
+    high: float
+
+
+class RangeWatch:
+    """Keeps the extremes of all batches until it is time to look at them.
+
+    Looking at each batch would make every step wait for the device.
+    """
+
+    def __init__(self) -> None:
+        self._extremes: dict[str, tuple[Range, Tensor]] = {}
+
+    def note(self, ranges: list[Range]) -> None:
+        """Take a batch into account."""
+        for watched in ranges:
+            low, high = watched.values.aminmax()
+            # maxima both, also of a NaN and a number, which is a NaN
+            extremes = torch.stack([-low, high]).float()
+            _, before = self._extremes.get(watched.name, (None, extremes))
+            kept = torch.maximum(before, extremes)
+            self._extremes[watched.name] = watched._replace(values=kept), kept
+
+    def check(self, trainer: Trainer) -> None:
+        """Look at what was noted, and forget it; all ranks do this at the same time.
+
+        Raises:
+            ValueError: on every rank, if a batch of one of them has left its range.
+        """
+        extremes, self._extremes = self._extremes, {}
+        if not extremes:
+            return
+        found = torch.stack([values for _, values in extremes.values()])
+        if trainer.world_size > 1:
+            found = trainer.strategy.all_gather(found).amax(0)
+        for (watched, _), (below, high) in zip(extremes.values(), found.tolist(), strict=True):
+            low = -below
+            if not watched.low <= low <= high <= watched.high:
+                raise ValueError(
+                    f"the DataLoader has given {watched.name} in [{low:g}, {high:g}] since the "
+                    f"last look: they must be in [{round(watched.low)}, {round(watched.high)}] in "
+                    "every batch, as in the first"
+                )
