@@ -71,7 +71,7 @@ class SamplePictures:
             seed: of the latents.
             n: number of samples; in rows of classes as many as fit, at least one of each.
             label: a class for all of them; None for one class per row.
-            truncation: see :meth:`LatentModel.latents`; from ``most_truncation`` on there is none.
+            truncation: see :meth:`Sampling.latents`; from ``most_truncation`` on there is none.
         """
         columns, labels = ceil(sqrt(n)), None
         if self.model.num_classes and label is None:

@@ -41,7 +41,7 @@ class TrainedNetworks(LightningModule):
         LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
 
     def play(self, **players: PlayerOptions) -> None:
-        """Say how each player is trained; their names are those of :attr:`players`."""
+        """Say how each player is trained; their names are those of ``players``."""
         for player, options in players.items():
             options.check(player)
         self._options = players

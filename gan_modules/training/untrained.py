@@ -17,7 +17,7 @@ class UntrainedNetworks(LightningModule):
     """A module with averages of its networks, which are what is sampled, and frozen networks."""
 
     frozen: ClassVar[tuple[str, ...]] = ()
-    """Networks that nobody trains: in evaluation mode, without gradients, saved."""
+    """Networks that nobody trains, in evaluation mode and without gradients; they are saved."""
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     """Networks of which ``averaged_<name>`` is an average, and what is sampled."""
 
@@ -39,7 +39,7 @@ class UntrainedNetworks(LightningModule):
 
     @property
     def sampler(self) -> nn.Module:
-        """The generator to sample from: the averaged one, or the live one without averaging."""
+        """The generator to sample from, the averaged one, or the live one without averaging."""
         return self.averaged_or_live("generator")
 
     @contextmanager
