@@ -1,4 +1,4 @@
-"""InfoGAN: codes that images tell, by information maximised (Chen et al. 2016, arXiv:1606.03657)."""
+"""InfoGAN: codes told by images (Chen et al. 2016, arXiv:1606.03657)."""
 
 import math
 from collections.abc import Iterable, Sequence
