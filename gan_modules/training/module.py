@@ -110,11 +110,13 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         return super().configure_optimizers()
 
     def on_fit_start(self) -> None:
-        """Look up once what every step needs."""
-        look_for_gpus_once()
+        """Train what was in evaluation mode, as a model is that was loaded."""
         if not self.training:
-            # as after loading a checkpoint
             self.train()
+
+    def on_train_start(self) -> None:
+        """Look up once what every step needs; check the last batch of an epoch."""
+        look_for_gpus_once()
         self._stepper = choose_stepper(self)
         self._batch_is_checked = False
         if self._compiles:
@@ -130,9 +132,6 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
             for statistic in running_statistics(getattr(self, name))
         ]
         self._averages = self.averages_by_player(self.players)
-
-    def on_train_start(self) -> None:
-        """Check that the last batch of an epoch can be cut like the others, if it will be met."""
         trainer = self.trainer
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches
