@@ -236,6 +236,8 @@ class GenerativeMetrics(Callback):
         }
         if held_out == "val":
             self._logged = list(values)
+        if trainer.state.fn != TrainerFn.FITTING:
+            values |= {f"{held_out}/{name}": v for name, v in self.features.facts.items()}
         # while fitting, the module sends what begins with val/ to the loggers at its own steps
         logger = False if trainer.state.fn == TrainerFn.FITTING else None
         pl_module.log_dict(values, logger=logger, sync_dist=True)
