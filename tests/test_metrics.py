@@ -465,8 +465,9 @@ def test_a_second_training_begins_anew(make_trainer: Any, capsys: Any) -> None:
     assert re.search(r"best 4 after 4 generator updates \(\S+/checkpoints-v1/best_fid", second)
 
 
-def test_a_monitor_that_never_comes_is_told(make_trainer: Any) -> None:
-    with pytest.warns(match="monitor='val/fid' must be one of .*val/fid_projection_100, val/g/adv"):
+def test_a_monitor_that_never_comes_is_refused(make_trainer: Any) -> None:
+    line = "BestCheckpoint.monitor='val/fid' must be one of .*val/fid_projection_100, val/g/adv"
+    with pytest.raises(ValueError, match=line):
         fit(make_trainer, [projected(), BestCheckpoint("val/fid")], steps=2)
 
 

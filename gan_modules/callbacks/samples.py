@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan_modules.callbacks.captions import row_names, with_row_names
 from gan_modules.callbacks.pictures import Picture
 from gan_modules.training.batches import Batch
 from gan_modules.training.module import GenerativeModule
@@ -16,10 +17,11 @@ __all__ = ["SampleGrid"]
 class SampleGrid(Picture):
     """Save ``samples/step_XXXXXX.png``: always the same latents, through the averaged generator.
 
-    What is drawn is the model's ``sample_grid``: a square of samples, one class per row for a
-    conditional model, held-out images with their translations for one that translates. Points in
-    the plane are drawn as such, over the real ones of a held-out batch. Loggers that show images
-    (Weights & Biases, TensorBoard) get the picture too, as ``samples``.
+    What is drawn is the model's ``sample_grid``: a square of samples, for a conditional model by
+    class, with the names that the data has for them, held-out images with their translations for
+    one that translates. Points in the plane are drawn as such, over the real ones of a held-out
+    batch. Loggers that show images (Weights & Biases, TensorBoard) get the picture too, as
+    ``samples``.
 
     Args:
         every_n_steps: generator updates between two pictures; the end of training is always drawn.
@@ -47,10 +49,17 @@ class SampleGrid(Picture):
         dirpath: str | None = None,
     ) -> None:
         super().__init__(every_n_steps, n, seed, width, dirpath)
+        self._names: list[str] = []
 
     def draw(self, model: GenerativeModule, batch: Batch) -> Tensor:
         """The model's ``sample_grid``: ``(rows, columns, C, H, W)``, or ``(rows, columns, D)``."""
-        return model.sample_grid(self.n, self.seed, batch)
+        images = model.sample_grid(self.n, self.seed, batch)
+        self._names = row_names(model, self.n, len(images))
+        return images
+
+    def grid(self, images: Tensor) -> Tensor:
+        """The images as one, with the names of the classes beside their rows."""
+        return with_row_names(super().grid(images), self._names)
 
     def save(self, images: Tensor, batch: Batch, file: BinaryIO) -> None:
         """Write images as a grid, points as a scatter plot."""

@@ -39,7 +39,8 @@ class Prediction:
     Args:
         n: samples; by default 64, or as many as labels.
         seed: of the latents; by default 0. The samples are those of ``model.sample``.
-        labels: one class per sample, or one for all; by default 0, 1, 2, ... in turn.
+        labels: one class per sample, or one for all, by number or by the name that the data has
+            for it; by default 0, 1, 2, ... in turn.
         truncation: largest magnitude of a latent's components; by default there is none.
         input: folder of images to translate, at any depth; their paths are kept.
         direction: a_to_b or b_to_a; by default a_to_b.
@@ -60,7 +61,7 @@ class Prediction:
         *,
         n: int | None = None,
         seed: int | None = None,
-        labels: list[int] | int | None = None,
+        labels: list[int | str] | int | str | None = None,
         truncation: float | None = None,
         input: str | None = None,  # noqa: A002
         direction: str | None = None,
@@ -134,7 +135,7 @@ class Prediction:
 
     def _samples(self, model: LatentModel) -> tuple[Dataset[Any], list[Any]]:
         n = self.n or (len(self.labels) if isinstance(self.labels, list) else 64)
-        one = isinstance(self.labels, int)
+        one = isinstance(self.labels, (int, str))
         labels: Any = [self.labels] * n if one else self.labels
         self.columns = math.ceil(math.sqrt(n))
         if self.grid and model.num_classes and labels is None:

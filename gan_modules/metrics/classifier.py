@@ -234,7 +234,7 @@ class ClassifierFeatures(FeatureNetwork):
 
     def _score(self, data: RealData) -> Tensor:
         """Number of held-out images that get their label, and of each label."""
-        num_classes = self._loaded().logits.out_features  # type: ignore[union-attr]
+        num_classes = len(self._loaded().get_parameter("logits.weight"))
         counts = torch.zeros(num_classes + 2, dtype=torch.long)
         counts = counts.to(data.trainer.strategy.root_device)
         if data.has("val"):
