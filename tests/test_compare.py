@@ -36,6 +36,7 @@ def rows(run: str) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if v} for row in csv.DictReader(file)]
 
 
+@pytest.mark.filterwarnings("ignore:.*is not the best checkpoint of this training any more")
 def test_a_resumed_run_has_the_whole_curve(config: str) -> None:
     cli.main(["fit", "--config", config])
     # from the middle: what came after it is another story

@@ -45,7 +45,8 @@ def _quietly() -> Iterator[None]:
     ]
 
     def is_no_tip(record: logging.LogRecord) -> bool:
-        return "Tip:" not in record.getMessage()
+        # advertisements, and that a training of so many steps has ended after so many
+        return not any(word in record.getMessage() for word in ("Tip:", "`Trainer.fit` stopped"))
 
     with warnings.catch_warnings():
         # images in memory are indexed in the main process, faster than any worker could

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 
 from gan_modules.callbacks import (
     BestCheckpoint,
@@ -13,6 +13,7 @@ from gan_modules.callbacks import (
     NetworkWatch,
     StepCheckpoint,
 )
+from gan_modules.callbacks.summary import NetworkSummary
 
 __all__ = ["switched_off", "with_progress_bar"]
 
@@ -32,10 +33,13 @@ def switched_off(options: Any, enable_checkpointing: bool | None) -> tuple[type[
 
 
 def with_progress_bar(trainer: Mapping[str, Any]) -> list[Callback]:
-    """The callbacks among the trainer's options, and our bar unless there is another or none."""
+    """The callbacks among the trainer's options, our bar and our summary, unless there are none."""
     callbacks = trainer["callbacks"] or []
     callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
     has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
     if trainer["enable_progress_bar"] is not False and not has_bar:
         callbacks.append(GANProgressBar())
+    has_summary = any(isinstance(callback, ModelSummary) for callback in callbacks)
+    if trainer["enable_model_summary"] is not False and not has_summary:
+        callbacks.append(NetworkSummary())
     return callbacks

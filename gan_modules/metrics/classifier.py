@@ -1,6 +1,7 @@
 """A classifier trained on the spot, where no pretrained network fits or is at hand."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
@@ -65,6 +66,7 @@ def train_classifier(
     num_features: int = 64,
     width: int = 32,
     seed: int = 0,
+    advance: Callable[[int], None] = lambda steps: None,
 ) -> Classifier:
     """Fit a classifier, with batches of 64, Adam, and one cycle of the learning rate.
 
@@ -77,6 +79,7 @@ def train_classifier(
         num_features: size of the layer in which images are compared.
         width: channels of the first convolution.
         seed: of the weights and batches.
+        advance: told of every update.
 
     Returns:
         The classifier in evaluation mode, without gradients, on the images' device.
@@ -100,6 +103,7 @@ def train_classifier(
             loss.backward()
             optimizer.step()
             schedule.step()
+            advance(1)
     return model.eval().requires_grad_(False)
 
 
@@ -188,7 +192,9 @@ class ClassifierFeatures(FeatureNetwork):
                 )
             weights = {}
             if first:
-                model = train_classifier(images, labels, **self.options)
+                steps = self.options["steps"]
+                with data.progress("Classifier", steps) as advance:
+                    model = train_classifier(images, labels, **self.options, advance=advance)
                 weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
                 cache.write(f"classifier-{key}", weights)
             known = strategy.broadcast(weights)
