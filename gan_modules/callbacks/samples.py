@@ -2,12 +2,11 @@
 
 from typing import BinaryIO
 
-from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn import functional as F
 
 from gan_modules.callbacks.captions import row_names, with_row_names
 from gan_modules.callbacks.pictures import Picture
+from gan_modules.callbacks.scatter import scatter
 from gan_modules.training.batches import Batch
 from gan_modules.training.module import GenerativeModule
 
@@ -66,16 +65,4 @@ class SampleGrid(Picture):
         if images.ndim == 5:
             super().save(images, batch, file)
         else:
-            self._scatter(batch[0], images.flatten(0, 1), file)
-
-    def _scatter(self, real: Tensor, samples: Tensor, file: BinaryIO) -> None:
-        """Draw generated points over real ones: the first two coordinates of each."""
-        figure = Figure(figsize=(self.width / 100, self.width / 100), layout="constrained")
-        axes = figure.subplots()
-        for points, name, colour in ((real, "real", "tab:gray"), (samples, "generated", "tab:red")):
-            # points on a line are drawn at height 0
-            x, y = F.pad(points, (0, 1))[:, :2].float().cpu().numpy().T
-            axes.scatter(x, y, s=4, alpha=0.4, linewidths=0, color=colour, label=name)
-        axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
-        axes.legend(loc="upper right", fontsize="small", markerscale=3)
-        figure.savefig(file, format="png", dpi=100)
+            scatter({"real": batch[0], "generated": images.flatten(0, 1)}, self.width, file)

@@ -38,7 +38,7 @@ from gan_modules.command_line.runs import (
     new_run_folder,
     run_loggers,
 )
-from gan_modules.command_line.trainer_parts import switched_off, with_progress_bar
+from gan_modules.command_line.trainer_parts import switched_off, with_own_callbacks
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GANCLI"]
@@ -198,7 +198,7 @@ class GANCLI(PredictCommand):
         """Give a fit its run folder; other commands write nothing."""
         self._check_checkpoint()
         chosen = self._get(self.config_init, "trainer")
-        kwargs |= {"callbacks": with_progress_bar(chosen), "logger": False}
+        kwargs |= {"callbacks": with_own_callbacks(chosen), "logger": False}
         if self.subcommand == "fit" and not chosen["fast_dev_run"]:
             root, name = Path(chosen["default_root_dir"] or "runs"), self.run_name()
             self.run_folder = new_run_folder(root, name)

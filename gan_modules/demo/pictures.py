@@ -40,9 +40,11 @@ class SamplePictures:
 
     Args:
         model: of images, not of points.
+        real: real images to be shown beside, float in [-1, 1], shape ``(N, C, H, W)``.
     """
 
-    def __init__(self, model: LatentModel) -> None:
+    def __init__(self, model: LatentModel, real: Tensor | None = None) -> None:
+        self.real = real
         # otherwise two requests at once would leave each other's mode behind
         self.model = model.eval().requires_grad_(False)
         uniform = model.latent_distribution == "uniform"
@@ -85,7 +87,23 @@ class SamplePictures:
         images = self.model.sample(n, labels, seed, truncation)
         missing = -len(images) % columns
         images = torch.cat([images, -torch.ones_like(images[:1]).expand(missing, -1, -1, -1)])
-        return picture(images.unflatten(0, (-1, columns)), WIDTH)
+        page = images.unflatten(0, (-1, columns))
+        return picture(page, WIDTH, self.names if label is None else ())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes; empty where they have none."""
+        names = self.model.class_names
+        return names if len(names) == self.model.num_classes else ()
+
+    def real_images(self) -> Image.Image | None:
+        """Real images in a square; None if there are none."""
+        if self.real is None:
+            return None
+        columns = ceil(sqrt(len(self.real)))
+        missing = -len(self.real) % columns
+        blank = -torch.ones_like(self.real[:1]).expand(missing, -1, -1, -1)
+        return picture(torch.cat([self.real, blank]).unflatten(0, (-1, columns)), WIDTH // 2)
 
     def moved(self, seed: int, label: int | None, offsets: Sequence[float]) -> Image.Image:
         """Samples above, and below them the same samples moved in latent space.
@@ -116,7 +134,8 @@ class SamplePictures:
 
     def strip(self, first: int, second: int, label: int | None) -> Image.Image:
         """The way from one seed's image to the other's; one row for each class."""
-        return picture(self._walks(first, second, label, torch.linspace(0, 1, COLUMNS)), WIDTH)
+        walks = self._walks(first, second, label, torch.linspace(0, 1, COLUMNS))
+        return picture(walks, WIDTH, self.names[: len(walks)] if label is None else ())
 
     def animation(self, first: int, second: int, label: int | None) -> str:
         """The same way there and back, moving, as the address (``data:``) of a GIF."""
