@@ -18,9 +18,11 @@ from datamodules import (
     ImageFolderDataModule,
     MNISTDataModule,
     UnpairedDigitsDataModule,
+    UnpairedFolderDataModule,
 )
 from gan_modules import CGAN, GANModule
 from gan_modules.callbacks.captions import row_names, with_row_names
+from gan_modules.demo.pictures import SamplePictures
 from gan_modules.families.labels import class_numbers, class_page
 
 CONFIG = """
@@ -170,3 +172,22 @@ def test_row_names_by_hand() -> None:
     assert with_row_names(page, []) is page
     named = with_row_names(page, ["a", "b"])
     assert torch.equal(named[:, :, -40:], page)
+
+
+def test_domains_are_named_by_a_folder_such_as_horse2zebra(photo_folder: Path) -> None:
+    pairs = photo_folder / "pairs"
+    options: Any = {"image_size": 8, "load_size": None, "cache_dir": "cache"}
+    assert UnpairedFolderDataModule(root=str(pairs), **options).domains == ()
+    renamed = pairs.rename(photo_folder / "horse2zebra")
+    data = UnpairedFolderDataModule(root=str(renamed), **options)
+    assert data.domains == ("horse", "zebra")
+
+
+def test_pictures_of_two_classes_are_no_strip_anywhere(animals: Path) -> None:
+    out = ["--n", "64", "--grid", "true", "--out", "grid"]
+    cli.main(["predict", "--ckpt_path", str(animals), *out])
+    with Image.open("grid/samples.png") as image:
+        assert image.width == image.height
+    model: Any = GANModule.load_from_checkpoint(animals)
+    drawn = SamplePictures(model).samples(0, 64)
+    assert abs(drawn.width - drawn.height) < 80

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gan_modules.errors import require
+from gan_modules.families.labels import rows_of_each
 from gan_modules.families.sampling import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
 from gan_modules.tools.image_files import (
@@ -46,8 +47,8 @@ class Prediction:
         direction: a_to_b or b_to_a; by default a_to_b.
         size: side of the square to which input images are cut and resized; by default neither.
         format: png, jpg, or arrays in [-1, 1] of shape (C, H, W), npy or pt.
-        grid: one file in the place of one per sample: a picture, of one class per row if the model
-            is conditional, or an array (N, C, H, W).
+        grid: one file in the place of one per sample: a picture, class by class if the model is
+            conditional, or an array (N, C, H, W).
         batch_size: images at a time; by default 64 samples, or 8 translations.
         out: folder; by default predictions/step_XXXXXX in the checkpoint's run folder. Where it has
             files, -v1 and so on is appended.
@@ -139,8 +140,10 @@ class Prediction:
         labels: Any = [self.labels] * n if one else self.labels
         self.columns = math.ceil(math.sqrt(n))
         if self.grid and model.num_classes and labels is None:
-            self.columns = math.ceil(n / model.num_classes)
-            labels = torch.arange(n) // self.columns
+            each = math.ceil(n / model.num_classes)
+            rows = rows_of_each(each, model.num_classes)
+            self.columns = math.ceil(each / rows)
+            labels = torch.arange(n) // (self.columns * rows)
         latents = model.latents(n, self.seed or 0, self.truncation)
         dataset = _Latents(latents, model.sample_labels(n, labels), self.format)
         return dataset, list(torch.arange(n).split(self.batch_size or 64))

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
+from gan_modules.families.labels import rows_of_each
 from gan_modules.families.sampling import LatentModel
 from gan_modules.tools.directions import Directions, latent_directions
 
@@ -67,19 +68,22 @@ class SamplePictures:
     def samples(
         self, seed: int, n: int = 64, label: int | None = None, truncation: float | None = None
     ) -> Image.Image:
-        """Samples in a square, or of a conditional model one class per row.
+        """Samples in a square, or of a conditional model class by class, each in rows of its own.
 
         Args:
             seed: of the latents.
             n: number of samples; in rows of classes as many as fit, at least one of each.
-            label: a class for all of them; None for one class per row.
+            label: a class for all of them; None for every class.
             truncation: see :meth:`LatentModel.latents`; from ``most_truncation`` on there is none.
         """
-        columns, labels = ceil(sqrt(n)), None
+        columns, labels, names = ceil(sqrt(n)), None, []
         if self.model.num_classes and label is None:
-            columns = max(1, n // self.model.num_classes)
-            n = columns * self.model.num_classes
-            labels = torch.arange(n) // columns
+            each = max(1, n // self.model.num_classes)
+            rows = rows_of_each(each, self.model.num_classes)
+            columns = each // rows
+            n = columns * rows * self.model.num_classes
+            labels = torch.arange(n) // (columns * rows)
+            names = [part for name in self.names for part in (name, *[""] * (rows - 1))]
         elif label is not None:
             labels = torch.full((n,), label)
         if truncation is not None and truncation >= self.most_truncation:
@@ -88,7 +92,7 @@ class SamplePictures:
         missing = -len(images) % columns
         images = torch.cat([images, -torch.ones_like(images[:1]).expand(missing, -1, -1, -1)])
         page = images.unflatten(0, (-1, columns))
-        return picture(page, WIDTH, self.names if label is None else ())
+        return picture(page, WIDTH, names)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["class_numbers", "class_page"]
+__all__ = ["class_numbers", "class_page", "rows_of_each"]
 
 
 def class_numbers(
@@ -54,6 +54,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
+def rows_of_each(each: int, classes: int) -> int:
+    """Rows that images of one class take, of so many each, for a page that is no strip."""
+    return max(1, round(math.sqrt(each / classes)))
+
+
 def class_page(n: int, num_classes: int) -> Tensor:
     """Classes of a page of about ``n`` images, int64, shape ``(rows, columns)``.
 
@@ -63,7 +68,7 @@ def class_page(n: int, num_classes: int) -> Tensor:
     classes = min(n, num_classes)
     each = n // classes
     if each >= classes:
-        rows = max(1, round(math.sqrt(each / classes)))
+        rows = rows_of_each(each, classes)
         labels = torch.arange(classes).repeat_interleave(rows)
         return labels[:, None].expand(-1, each // rows)
     beside = 1
