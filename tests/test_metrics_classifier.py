@@ -104,3 +104,13 @@ metrics:
     value = written["val/accuracy_digits_classifier"]
     assert 0.5 < value < 1
     assert f"{value:.6g}" in capsys.readouterr().out
+
+
+def test_all_right_is_no_failure_even_of_one_label(make_trainer: Any, recwarn: Any) -> None:
+    data = Labelled(torch.zeros(4, dtype=torch.long))
+    # two kinds of images, the held-out ones all of the first
+    data.labels = (torch.arange(60) >= 30).long()
+    data.images = (data.images * 0.1) + (data.labels - 0.5)[:, None, None, None]
+    classifier, _ = measured(make_trainer, data)
+    assert classifier.accuracy == 1
+    assert not [w for w in recwarn if "learnt nothing" in str(w.message)]

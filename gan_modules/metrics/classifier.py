@@ -204,7 +204,7 @@ class ClassifierFeatures(FeatureNetwork):
         total = sum(of_each)
         self.accuracy = right / total if total else float("nan")
         line = f"{self.name}: {self.accuracy:.1%} of {total} held-out images get their label"
-        if total and right > max(of_each):
+        if total and (right == total or right > max(of_each)):
             rank_zero_info(line)
         elif total:
             rank_zero_warn(
