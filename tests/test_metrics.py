@@ -780,4 +780,5 @@ def test_data_first_read_while_validating_can_still_be_trained_on(make_trainer: 
 def test_a_classifier_can_be_trained_while_validating(validate: Any) -> None:
     metrics = GenerativeMetrics(n=20, features=ClassifierFeatures(steps=2))
     found = validate(GAN(image_shape=(1, 8, 8), latent_dim=2), Digits8(), metrics)
-    assert set(found) == {"fid_digits8_classifier_20", "kid_digits8_classifier_20"}
+    names = {"fid_digits8_classifier_20", "kid_digits8_classifier_20"}
+    assert set(found) == {*names, "accuracy_digits8_classifier"}

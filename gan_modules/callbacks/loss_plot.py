@@ -120,7 +120,9 @@ class LossPlot(Callback):
         for colour, name in enumerate(sorted(measured)):
             self._plot(axes[-1], name, name.removeprefix("val/"), colour)
             axes[-1].set_ylabel("metrics")
-            axes[-1].set_yscale("log")
+            # a logarithm has no room for zeros, such as a precision can be
+            if all(value > 0 for name in measured for value in self._curves[name][1]):
+                axes[-1].set_yscale("log")
         for axis in axes:
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")
