@@ -172,6 +172,45 @@ def equivalence(variant: Any, **processes: int) -> dict[str, Any]:
     return results
 
 
+# ---- gradients that some ranks lack ----------------------------------------------------------
+
+
+class Lopsided(GAN):
+    """Of two more weights of its generator one moves the loss of rank 0 alone, one nobody's."""
+
+    def generator_losses(self, batch: Any) -> dict[str, Tensor]:
+        some = 3 * self.generator.some.sum() if self.global_rank == 0 else torch.zeros(())
+        return {**super().generator_losses(batch), "some": some}
+
+
+class Gradients(Callback):
+    """Keeps those of the generator's further weights, as its optimizer gets them."""
+
+    def on_before_optimizer_step(self, trainer: Any, model: Any, optimizer: Any) -> None:
+        if any(model.generator.some is p for p in optimizer.param_groups[0]["params"]):
+            self.found = {name: getattr(model.generator, name).grad for name in ("some", "never")}
+            self.found = {k: None if g is None else g.clone() for k, g in self.found.items()}
+
+
+def lopsided(**processes: int) -> dict[str, Any]:
+    generator = MLPGenerator((1, 16, 16), 16, hidden=(16,))
+    for name in ("some", "never"):
+        generator.register_parameter(name, torch.nn.Parameter(torch.ones(2)))
+    sgd = partial(torch.optim.SGD, lr=0.1)
+    model = small(
+        Lopsided, image_shape=(1, 16, 16), generator=generator,
+        **for_each_player(Lopsided, "optimizer", sgd),
+    )  # fmt: skip
+    gradients = Gradients()
+    trainer = make_trainer(
+        max_steps=1, limit_val_batches=0, logger=False, enable_checkpointing=False,
+        callbacks=[gradients], **processes,
+    )  # fmt: skip
+    trainer.fit(model, DigitsDataModule(batch_size=4))
+    weights = {name: getattr(generator, name).detach() for name in ("some", "never")}
+    return {"gradients": gradients.found, "weights": weights}
+
+
 # ---- ranks with unequal numbers of images ----------------------------------------------------
 
 
@@ -237,6 +276,7 @@ if __name__ == "__main__":
     processes = {name: int(value) for name, value in (o.split("=") for o in sys.argv[1:])}
     results = {variant.__name__: equivalence(variant, **processes) for variant in MODELS}
     if processes["devices"] > 1:
+        results["lopsided"] = lopsided(**processes)
         # on two ranks of 9 images: 4 + 1 and 4; of 10 images: 4 + 1 each
         for variant in MODELS:
             result = results[variant.__name__]

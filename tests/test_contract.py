@@ -114,7 +114,9 @@ def test_checkpoint_round_trip(variant: Any, make_trainer: Any) -> None:
 def test_validation_sees_the_whole_objective(variant: Any, make_trainer: Any) -> None:
     model = build(variant)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    (metrics,) = make_trainer(limit_val_batches=2).validate(model, two_batches(model), verbose=False)
+    (metrics,) = make_trainer(limit_val_batches=2).validate(
+        model, two_batches(model), verbose=False
+    )
     assert losses(model, "val/") <= set(metrics)
     assert_close(model.state_dict(), before, rtol=0, atol=0)
 

@@ -86,6 +86,17 @@ def test_resume_is_bitwise_on_every_rank(name: str, devices: Ranks) -> None:
     assert all(not torch.equal(ours[k]["images"], theirs[k]["images"]) for k in ours)
 
 
+def test_a_gradient_that_one_rank_lacks_is_zero_there(devices: Ranks) -> None:
+    """One that all lack stays None: its weight rests."""
+    for results in devices:
+        found = results["lopsided"]
+        # (3 + 0) / 2
+        assert_close(found["gradients"]["some"], torch.full((2,), 1.5), rtol=0, atol=0)
+        assert found["gradients"]["never"] is None
+        assert_close(found["weights"]["some"], torch.full((2,), 1 - 0.1 * 1.5))
+        assert_close(found["weights"]["never"], torch.ones(2), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: Ranks) -> None:
     images, _ = runpy.run_path(str(SCRIPT))["few"](10, 0)
