@@ -15,8 +15,10 @@ from datamodules.digits import digits_of
 from gan_modules.networks import CycleGANGenerator, MLPGenerator
 
 STEPS, BATCH = 300, 32
-# of the distance at the start
-BOUND = 0.5
+# convolutions learn it in fewer
+TRANSLATION_STEPS, TRANSLATION_BATCH = 100, 8
+# of the distance at the start; good runs end at 0.19 or less, turned objectives above 1.7
+BOUND = 0.4
 
 
 @cache
@@ -58,13 +60,15 @@ def adam(parameters: Any) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, lr=2e-3, betas=(0.5, 0.9))
 
 
-def shares_of_distance(variant: Any, seed: int = 0) -> float:
+def distance_left(variant: Any, seed: int = 0) -> float:
     """Train; what is left of the distance."""
     torch.manual_seed(seed)
     images, labels = two_digits()
     zeros, ones = images[labels == 0], images[labels == 1]
     options: dict[str, Any] = critics(variant, 2)
+    steps, batch = STEPS, BATCH
     if translates(variant):
+        steps, batch = TRANSLATION_STEPS, TRANSLATION_BATCH
         n = min(len(zeros), len(ones))
         data = TensorDataset(zeros[:n], ones[:n])
         options["generator"] = partial(CycleGANGenerator, width=4, n_blocks=1, n_downsampling=1)
@@ -78,10 +82,10 @@ def shares_of_distance(variant: Any, seed: int = 0) -> float:
     )  # fmt: skip
     before = distance(model)
     trainer = Trainer(
-        accelerator="cpu", max_steps=STEPS, logger=False, enable_checkpointing=False,
+        accelerator="cpu", max_steps=steps, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
-    loader = DataLoader(data, BATCH * model.parts_per_iteration, shuffle=True, drop_last=True)
+    loader = DataLoader(data, batch * model.parts_per_iteration, shuffle=True, drop_last=True)
     trainer.fit(model, loader)
     return distance(model) / before
 
@@ -89,7 +93,7 @@ def shares_of_distance(variant: Any, seed: int = 0) -> float:
 @pytest.mark.filterwarnings("ignore:.*exists and is not empty")
 @pytest.mark.parametrize("variant", MODELS, ids=lambda variant: variant.__name__)
 def test_it_learns(variant: Any) -> None:
-    assert shares_of_distance(variant) < BOUND / 1.5
+    assert distance_left(variant) < BOUND
 
 
 def broken(variant: Any, player: str) -> Any:
@@ -109,7 +113,7 @@ def broken(variant: Any, player: str) -> Any:
 )
 def test_a_wrong_objective_does_not(variant: Any, player: str) -> None:
     try:
-        left = shares_of_distance(broken(variant, player))
+        left = distance_left(broken(variant, player))
     except FloatingPointError:
         return
-    assert left > BOUND
+    assert left > 1.5 * BOUND
