@@ -1,4 +1,4 @@
-"""How good the shipped recipes are: the README's table of results.
+"""How good the shipped recipes are: the tables of results in docs/variants.yaml.
 
     python benchmarks/quality.py                               # every variant on digits
     python benchmarks/quality.py --mnist DIR mnist/dcgan.yaml mnist/wgan_gp.yaml

@@ -1,6 +1,6 @@
 """How images/s and memory grow with batch, image, n_critic, processes and data set.
 
-    OMP_NUM_THREADS=1 python benchmarks/scaling.py --output scaling.json --plots docs
+    OMP_NUM_THREADS=1 python benchmarks/scaling.py --output scaling.json --plots docs/pictures
 
 The command line trains WGAN-GP with fully connected networks (3 layers of 512) and DCGAN (32
 channels wide) on random images, one thread per process. Each point is a process of its own, so that

@@ -13,8 +13,8 @@ from gan_modules.seeding import derive_seed
 __all__ = ["DRAW_BITS", "InOrderSampler", "IterationSampler", "JoinedSampler"]
 
 DRAW_BITS = 24
-"""The draws of an image are integers in [0, 2**24): uniforms in [0, 1) in fixed point, which a
-trainer of low precision passes on as they are."""
+"""An image's draws are integers from 0 to below ``2**24``, uniforms in [0, 1) in fixed point,
+which a trainer of low precision passes on as they are."""
 
 
 class IterationSampler(DistributedSampler[Any]):

@@ -2,8 +2,8 @@
 
 # as modules, too: checkpoints and configs written before there were packages name what is in them
 from gan_modules.families.adversarial import GANModule
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.noise import NoiseGAN
-from gan_modules.families.sampling import LatentModel
 from gan_modules.families.translation import TranslationGAN
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
 from gan_modules.models.cgan import CGAN

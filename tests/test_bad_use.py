@@ -306,7 +306,7 @@ class Stream(IterableDataset[Tensor]):
 
 def test_what_is_no_loader_of_batches_has_no_last_one() -> None:
     for loader in ([1, 2], DataLoader(Stream(), 2), DataLoader(list("abc"), None)):  # type: ignore[arg-type]
-        check_last_batch(loader, 2, 2, "n_critic")
+        check_last_batch(loader, 2, 2, "n_critic", nn.BatchNorm1d(3))
 
 
 @pytest.mark.parametrize(

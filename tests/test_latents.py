@@ -1,6 +1,7 @@
 """Ways through latent space, by hand and against SciPy."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from scipy import stats
 from torch.testing import assert_close
 
 from gan_modules.families.latents import slerp, truncate_normal
+from gan_modules.networks import MLPGenerator
+from gan_modules.seeding import derive_seed
 
 ROOT = math.sqrt(0.5)
 
@@ -78,12 +81,14 @@ def test_truncation_is_the_truncated_normal_distribution(threshold: float) -> No
 
 def test_latents_of_a_model(make_model: Any) -> None:
     model = make_model()
-    assert_close(model.latents(5, seed=3), torch.randn(5, 4, generator=_seed(3)))
+    # blocks of 64, each with a seed of its own
+    blocks = [torch.randn(64, 4, generator=_seed(3, number)) for number in (0, 1)]
+    assert_close(model.latents(100, seed=3), torch.cat(blocks)[:100])
     z = model.latents(5, seed=3)
     assert_close(model.latents(5, seed=3, truncation=0.5), truncate_normal(z, 0.5))
     uniform = make_model(latent_distribution="uniform")
     z = uniform.latents(5, seed=3)
-    assert_close(z, torch.rand(5, 4, generator=_seed(3)) * 2 - 1)
+    assert_close(z, (torch.rand(64, 4, generator=_seed(3, 0)) * 2 - 1)[:5])
     assert_close(uniform.latents(5, seed=3, truncation=0.5), z / 2)
     # the same global state, the same latents
     torch.manual_seed(8)
@@ -92,8 +97,42 @@ def test_latents_of_a_model(make_model: Any) -> None:
     assert_close(model.latents(2), first)
 
 
-def _seed(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def _seed(seed: int, number: int) -> torch.Generator:
+    return torch.Generator().manual_seed(derive_seed(seed, "latents", number))
+
+
+@pytest.mark.parametrize("latent_distribution", ["normal", "uniform", "sphere"])
+def test_the_first_of_many_are_the_first_of_few(latent_distribution: str, make_model: Any) -> None:
+    model = make_model(latent_distribution=latent_distribution, num_classes=3, conditional=True)
+    many = model.sample(300, seed=5)
+    for n in (1, 7, 64, 65, 257):
+        assert torch.equal(model.latents(n, seed=5), model.latents(300, seed=5)[:n])
+        assert_close(model.sample(n, seed=5), many[:n])
+    assert_close(model.interpolate(2, 3, seed=5), model.interpolate(5, 3, seed=5)[:2])
+    in_double = model.double().latents(70, seed=5)
+    assert in_double.dtype == torch.float64
+    assert torch.equal(in_double, model.float().latents(70, seed=5).double())
+    for dtype in (torch.bfloat16, torch.float16):
+        drawn = model.to(dtype).latents(70, seed=5)
+        assert torch.equal(drawn, in_double.to(dtype))
+
+
+def test_memory_of_a_sample_does_not_grow_with_it(make_model: Any) -> None:
+    sizes: list[int] = []
+    model = make_model()
+    model.sampler.register_forward_hook(lambda m, inputs, out: sizes.append(len(out)))
+    assert len(model.sample(700, seed=0)) == 700
+    assert sizes == [256, 256, 188]
+
+
+def test_using_a_model_does_not_change_it(make_model: Any) -> None:
+    model = make_model(generator=partial(MLPGenerator, hidden=(8,), batch_norm=True)).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    z = model.latents(8, seed=0)
+    images = model(z)
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert_close(model.sample(8, seed=0), images)
+    assert model.sampler.training
 
 
 def test_truncated_samples(make_model: Any) -> None:
@@ -106,13 +145,13 @@ def test_interpolation_between_latents(make_model: Any) -> None:
     model = make_model(num_classes=3, conditional=True)
     images = model.interpolate(2, 5, seed=4, labels=[2, 0])
     assert images.shape == (2, 5, 1, 8, 8)
-    first, second = model.latents(4, seed=4).chunk(2)
+    first, second = model.latents(4, seed=4).unflatten(0, (2, 2)).unbind(1)
     labels = torch.tensor([2, 0])
     for step, weight in enumerate((0.0, 0.25, 0.5, 0.75, 1.0)):
         expected = model(slerp(first, second, weight), labels).detach()
         assert_close(images[:, step], expected)
     uniform = make_model(latent_distribution="uniform")
-    first, second = uniform.latents(4, seed=4).chunk(2)
+    first, second = uniform.latents(4, seed=4).unflatten(0, (2, 2)).unbind(1)
     expected = uniform((first + 3 * second) / 4).detach()
     assert_close(uniform.interpolate(2, 5, seed=4)[:, 3], expected)
 

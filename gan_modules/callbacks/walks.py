@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_modules.callbacks.pictures import Picture, there_and_back
 from gan_modules.errors import require
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.training.batches import Batch
 
@@ -75,7 +75,7 @@ class TruncationGrid(Picture):
         every_n_steps: generator updates between two pictures; the end of training is always drawn,
             with None it alone.
         n: samples in a row.
-        thresholds: one per row, see :meth:`LatentModel.latents`.
+        thresholds: one per row, see :meth:`Sampling.latents`.
         seed: of the latents.
         width: images are enlarged by a whole factor until the picture has about this many pixels.
         dirpath: folder; by default ``truncation`` in the trainer's ``default_root_dir``. Where it

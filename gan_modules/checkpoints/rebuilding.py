@@ -55,7 +55,13 @@ class ReloadableModule(LightningModule):
         with warnings.catch_warnings():
             # Lightning warns of networks among them, which are taken out right below
             warnings.simplefilter("ignore")
-            self.save_hyperparameters(frame=frame.f_back)
+            try:
+                self.save_hyperparameters(frame=frame.f_back)
+            except RuntimeError as error:  # of copying: weights that are no leaves of a graph
+                raise ValueError(
+                    "a network was passed that cannot be copied: give it weight_norm or "
+                    "spectral_norm of torch.nn.utils.parametrizations, not of torch.nn.utils"
+                ) from error
         defaults = _defaults(type(self))
         kept: dict[str, Any] = {}
         self._given_in_python: list[str] = []
@@ -115,8 +121,9 @@ class ReloadableModule(LightningModule):
     ) -> Self:
         """Rebuild a model from its checkpoint; on an abstract class, find the right one first.
 
-        The class, and the networks and optimizers that it was described with, are looked for among
-        those already imported: the checkpoint decides neither what is imported nor what is run.
+        It is in evaluation mode; a trainer's ``fit`` puts it back into training mode. The class,
+        and the networks and optimizers that it was described with, are looked for among those
+        already imported: the checkpoint decides neither what is imported nor what is run.
 
         Args:
             checkpoint_path: a ``.ckpt`` file.
@@ -163,7 +170,7 @@ class ReloadableModule(LightningModule):
         model.save_hyperparameters({k: v for k, v in described.items() if k not in given})
         model._given_in_python = sorted(given)
         model._to_be_given_again = missing
-        return model
+        return model.eval()
 
 
 def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gan_modules.errors import require
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
 from gan_modules.tools.image_files import (
     Format,

@@ -11,7 +11,7 @@ import gradio as gr
 
 from gan_modules.demo.pictures import CLASSES, REACH, SamplePictures
 from gan_modules.demo.translations import TranslationPictures
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
 from gan_modules.training.module import GenerativeModule
 

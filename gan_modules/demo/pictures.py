@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.tools.directions import Directions, latent_directions
 
 __all__ = ["SamplePictures"]
@@ -71,7 +71,7 @@ class SamplePictures:
             seed: of the latents.
             n: number of samples; in rows of classes as many as fit, at least one of each.
             label: a class for all of them; None for one class per row.
-            truncation: see :meth:`LatentModel.latents`; from ``most_truncation`` on there is none.
+            truncation: see :meth:`Sampling.latents`; from ``most_truncation`` on there is none.
         """
         columns, labels = ceil(sqrt(n)), None
         if self.model.num_classes and label is None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gan_modules.families.adversarial import GANModule
 from gan_modules.families.factories import DiscriminatorFactory, build
 from gan_modules.families.gates import Judgement, Seen, mixes_samples, split_judgement
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.objectives.augmentations import Augmentation
 from gan_modules.objectives.regularizers import Regularizer
 from gan_modules.training.batches import Batch

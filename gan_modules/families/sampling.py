@@ -1,70 +1,32 @@
-"""The sampling interface: models that map a random latent vector to an image."""
+"""The sampling interface, which models with latents share."""
 
 import math
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_modules.errors import require
-from gan_modules.families.factories import GeneratorFactory, build
-from gan_modules.families.latents import LatentDistribution, Latents, make_latents
-from gan_modules.training.batches import Batch, as_batch, check_labels, is_shape
-from gan_modules.training.fitting import Check, check_fakes
+from gan_modules.families.latents import Latents
+from gan_modules.seeding import derive_seed
+from gan_modules.training.batches import Batch, as_batch
 from gan_modules.training.module import GenerativeModule
-from gan_modules.training.range_watch import Range
 
-__all__ = ["LatentModel"]
+__all__ = ["Sampling"]
+
+BLOCK = 64
+"""Latents that one seed draws."""
+TOGETHER = 256
+"""Images that are sampled in one forward pass."""
 
 
-class LatentModel(GenerativeModule):
-    """A model that maps a random latent vector to an image, adversarial or not.
+class Sampling(GenerativeModule):
+    """The sampling interface: images of random latents, ways between them, grids of them."""
 
-    Args:
-        image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points in ``D`` dimensions; from
-            the command line it comes with the data.
-        latent_dim: size of the latent vector.
-        latent_distribution: ``"normal"`` draws latents from N(0, 1), ``"uniform"`` from [-1, 1),
-            ``"sphere"`` from the sphere of radius ``sqrt(latent_dim)``.
-        num_classes: number of classes in the data; from the command line it comes with the data.
-            The attribute of this name is 0 unless the model is conditional.
-        conditional: give the networks the labels of the images.
-        generator: a generator, or a class or function that builds one, in place of the paper's.
-        **kwargs: options of the family.
-
-    Raises:
-        ValueError: if an option is out of its range or a network does not fit ``image_shape``.
-    """
-
-    generator: nn.Module
-
-    def __init__(
-        self,
-        *,
-        image_shape: Sequence[int],
-        latent_dim: int = 100,
-        latent_distribution: LatentDistribution = "normal",
-        num_classes: int = 0,
-        conditional: bool = False,
-        generator: GeneratorFactory | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        right = "(C, H, W), or (D,) for points"
-        require(is_shape(image_shape, (1, 3)), "image_shape", image_shape, right)
-        require(
-            num_classes >= 2 or not conditional,
-            "num_classes",
-            num_classes,
-            "at least 2 if conditional",
-        )
-        self.image_shape = tuple(image_shape)
-        self.latent: Latents = make_latents(latent_distribution, latent_dim)
-        self.num_classes = num_classes if conditional else 0
-        # what networks are made of, until they are: a module kept here is no part of this one
-        self._given: dict[str, Any] = {"generator": generator}
+    image_shape: tuple[int, ...]
+    num_classes: int
+    latent: Latents
 
     @property
     def latent_dim(self) -> int:
@@ -76,38 +38,11 @@ class LatentModel(GenerativeModule):
         """Name of what latents are drawn from."""
         return self.latent.name
 
-    @abstractmethod
-    def build_generator(self) -> nn.Module:
-        """The paper's generator, used unless another one is passed as ``generator``."""
-
-    def new_generator(self) -> nn.Module:
-        """A generator: what was passed, what it builds, or the paper's."""
-        classes = {"num_classes": self.num_classes} if self.num_classes else {}
-        return build(
-            "generator",
-            self._given["generator"],
-            self.build_generator,
-            image_shape=self.image_shape,
-            latent_dim=self.latent_dim,
-            **classes,
-        )
-
-    def sample_noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw ``n`` latents from the latent distribution, shape ``(n, latent_dim)``.
-
-        Args:
-            n: number of latents.
-            generator: where the randomness comes from; by default the device's own.
-        """
-        device = self.device if generator is None else generator.device
+    def sample_noise(self, n: int) -> Tensor:
+        """Draw ``n`` latents from the device's own random state, shape ``(n, latent_dim)``."""
         dtype = cast(torch.dtype, self.dtype)
-        z = torch.empty(n, self.latent.dim, device=device, dtype=dtype)
-        return self.latent.fill(z, generator).to(self.device)
-
-    def fakes(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """What the generator in training makes of latents, given labels if it is conditional."""
-        images: Tensor = self.generator(z, *self.condition(labels))
-        return images
+        z = torch.empty(n, self.latent.dim, device=self.device, dtype=dtype)
+        return self.latent.fill(z, None)
 
     def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
         """What follows the input of both networks: the labels if the model is conditional.
@@ -124,8 +59,12 @@ class LatentModel(GenerativeModule):
         return (labels,)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images in [-1, 1] with the averaged generator."""
-        images: Tensor = self.sampler(z, *self.condition(labels))
+        """Map latents ``(N, latent_dim)`` to images in [-1, 1] with the averaged generator.
+
+        In evaluation mode: batch normalisation neither depends on the batch nor learns from it.
+        """
+        with self.evaluating():
+            images: Tensor = self.sampler(z, *self.condition(labels))
         return images
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -138,8 +77,9 @@ class LatentModel(GenerativeModule):
 
         Args:
             n: number of latents.
-            seed: fixes them, on every device the same, and leaves the global random state alone;
-                by default the global random state is used.
+            seed: fixes them, on every device and in every precision the same, the first ones
+                whatever ``n`` is, and leaves the global random state alone; by default the global
+                random state is used.
             truncation: largest magnitude of a component: the truncation trick of Brock et al. 2018
                 (arXiv:1809.11096), who draw components beyond it again. The lower, the closer to
                 the mean of the latents, which gives up variety for, it is hoped, fidelity.
@@ -149,8 +89,16 @@ class LatentModel(GenerativeModule):
                 at 1, are truncated above.
         """
         require(n >= 1, "n", n, "at least 1")
-        z = self.sample_noise(n, None if seed is None else torch.Generator().manual_seed(seed))
+        z = self.sample_noise(n) if seed is None else self._seeded_noise(n, seed)
         return z if truncation is None else self.latent.truncate(z, truncation)
+
+    def _seeded_noise(self, n: int, seed: int) -> Tensor:
+        """Latents of which the first are the same however many there are, in whatever type."""
+        blocks = []
+        for number in range(math.ceil(n / BLOCK)):
+            generator = torch.Generator().manual_seed(derive_seed(seed, "latents", number))
+            blocks.append(self.latent.fill(torch.empty(BLOCK, self.latent.dim), generator))
+        return torch.cat(blocks)[:n].to(self.device, cast(torch.dtype, self.dtype))
 
     @torch.no_grad()
     def sample(
@@ -176,10 +124,13 @@ class LatentModel(GenerativeModule):
                 model, or are not ``n`` integers in ``[0, num_classes)``.
         """
         z = self.latents(n, seed, truncation)
-        chosen = self.sample_labels(n, labels)
-        with self.evaluating():
-            images: Tensor = self(z, chosen)
-        return images
+        return self.images_of(z, self.sample_labels(n, labels))
+
+    def images_of(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Images of latents, in batches: memory for the layers between does not grow with them."""
+        classes = [None] * len(z) if labels is None else labels.split(TOGETHER)
+        pairs = zip(z.split(TOGETHER), classes, strict=labels is not None)
+        return torch.cat([self(*pair) for pair in pairs])
 
     @torch.no_grad()
     def interpolate(
@@ -205,14 +156,13 @@ class LatentModel(GenerativeModule):
         """
         require(n >= 1, "n", n, "at least 1")
         require(steps >= 2, "steps", steps, "at least 2")
-        first, second = self.latents(2 * n, seed).unflatten(0, (2, n)).unsqueeze(2)
+        first, second = self.latents(2 * n, seed).unflatten(0, (n, 2)).unsqueeze(2).unbind(1)
         weight = torch.linspace(0, 1, steps).to(first)[:, None]
         chosen = self.sample_labels(n, labels)
-        with self.evaluating():
-            images: Tensor = self(
-                self.between(first, second, weight).flatten(0, 1),
-                None if chosen is None else chosen.repeat_interleave(steps),
-            )
+        images = self.images_of(
+            self.between(first, second, weight).flatten(0, 1),
+            None if chosen is None else chosen.repeat_interleave(steps),
+        )
         walks: Tensor = images.unflatten(0, (n, steps))
         return walks
 
@@ -282,24 +232,3 @@ class LatentModel(GenerativeModule):
                 f"labels={chosen.tolist()} must be {n} integers in [0, {self.num_classes - 1}]"
             )
         return chosen.long().to(self.device)
-
-    def check_batch(self, batch: Batch) -> None:
-        """Check the range of the images, their shape, and the range of the labels."""
-        super().check_batch(batch)
-        images, labels = batch
-        if tuple(images.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"the DataLoader gives images of shape {tuple(images.shape[1:])}, "
-                f"but the model was built with image_shape={self.image_shape}"
-            )
-        for chosen in self.condition(labels):
-            check_labels(chosen, len(images), self.num_classes)
-
-    def ranges(self, batch: Batch) -> list[Range]:
-        """The images, and the labels if the model is conditional."""
-        labels = [Range("labels", c, 0, self.num_classes - 1) for c in self.condition(batch[1])]
-        return [*super().ranges(batch), *labels]
-
-    def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
-        """The generator makes images of the real ones' shape."""
-        return {"generator": (self.generator, check_fakes(images))}

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation import Direction, TranslationGAN
 from gan_modules.metrics.data import RealData, Split, subset_rows
 from gan_modules.metrics.randomness import seed_generators

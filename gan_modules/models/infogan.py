@@ -1,4 +1,4 @@
-"""InfoGAN: Interpretable Representation Learning by Information Maximizing GANs (1606.03657)."""
+"""InfoGAN: codes told by images (Chen et al. 2016, arXiv:1606.03657)."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -216,8 +216,7 @@ class InfoGAN(NoiseGAN):
         z = self._in_turn(self.latents(n, seed)).repeat_interleave(steps, dim=0)
         z[:, self.latent_dim - known + code] = torch.linspace(-reach, reach, steps).to(z).repeat(n)
         chosen = self.sample_labels(n)
-        with self.evaluating():
-            images = self(z, None if chosen is None else chosen.repeat_interleave(steps))
+        images = self.images_of(z, None if chosen is None else chosen.repeat_interleave(steps))
         walks: Tensor = images.unflatten(0, (n, steps))
         return walks
 
@@ -235,7 +234,7 @@ class InfoGAN(NoiseGAN):
             return super().sample_grid(n, seed, batch)
         rows = min(n, self.latent.categorical[0])
         z = self.latents(n // rows, seed).repeat_interleave(rows, dim=0)
-        with torch.no_grad(), self.evaluating():
-            images = self(self._in_turn(z))
-        columns: Tensor = images.unflatten(0, (-1, rows))
-        return columns.transpose(0, 1)
+        with torch.no_grad():
+            images = self.images_of(self._in_turn(z), None)
+        grid: Tensor = images.unflatten(0, (-1, rows)).transpose(0, 1)
+        return grid

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_modules.families.factories import build
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.networks import MLPGenerator
 from gan_modules.networks.vae import MLPEncoder
 from gan_modules.training.batches import Batch

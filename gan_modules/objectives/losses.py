@@ -8,10 +8,12 @@ A loss is chosen by name with :func:`adversarial_loss`.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from torch import Tensor
 from torch.nn import functional as F
+
+from gan_modules.checkpoints.described import Described
 
 __all__ = [
     "AdversarialLoss",
@@ -30,11 +32,21 @@ __all__ = [
 AdversarialLossName = Literal["minimax", "non_saturating", "least_squares", "hinge", "wasserstein"]
 
 
-class AdversarialLoss(NamedTuple):
-    """What each player minimises, as functions of the discriminator's outputs."""
+class AdversarialLoss(Described):
+    """What each player minimises, as functions of the discriminator's outputs.
 
-    discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
+    Args:
+        discriminator: of the logits of real samples and of fakes.
+        generator: of the logits of fakes.
+    """
+
+    def __init__(
+        self,
+        discriminator: Callable[[Tensor, Tensor], Tensor],
+        generator: Callable[[Tensor], Tensor],
+    ) -> None:
+        self.discriminator = discriminator
+        self.generator = generator
 
 
 def cross_entropy_discriminator_loss(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_modules.errors import require
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 
 __all__ = ["Directions", "image_metric", "latent_directions", "principal_directions"]
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_modules.errors import require
-from gan_modules.families.sampling import LatentModel
+from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
 from gan_modules.training.module import GenerativeModule
 

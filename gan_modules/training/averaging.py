@@ -15,14 +15,14 @@ __all__ = ["Averaging", "evaluation_mode"]
 @contextmanager
 def evaluation_mode(*networks: nn.Module) -> Iterator[None]:
     """Put networks in evaluation mode, and every part of them back afterwards."""
-    modes = [(m, m.training) for network in networks for m in network.modules()]
-    for network in networks:
-        network.eval()
+    training = [m for network in networks for m in network.modules() if m.training]
+    for module in training:
+        module.training = False
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        for module in training:
+            module.training = True
 
 
 class Averaging:

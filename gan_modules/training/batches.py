@@ -60,7 +60,7 @@ def check_images(images: Tensor) -> None:
             f"the DataLoader gives images in [{low:g}, {high:g}]: they must be in [-1, 1], "
             "for example by torchvision.transforms.v2.Normalize([0.5], [0.5])"
         )
-    if low >= 0 and images.ndim == 4:
+    if 0 <= low < high and images.ndim == 4:
         rank_zero_warn(
             f"the DataLoader gives images in [{low:g}, {high:g}], without a value below 0: black "
             "is -1 here; if theirs is 0, as after ToTensor, add "

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
@@ -30,7 +29,6 @@ from gan_modules.training.reporting import Reporting, logging_is_due, named, wit
 from gan_modules.training.rules import Rules
 from gan_modules.training.seeding import seed_iteration
 from gan_modules.training.steppers import choose_stepper
-from gan_modules.training.strategies import check_trainer
 from gan_modules.training.term_watch import TermWatch, require_finite
 from gan_modules.training.trained import TrainedNetworks
 from gan_modules.training.untrained import UntrainedNetworks
@@ -106,18 +104,6 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
 
     # ---- the loop ------------------------------------------------------------------------------
 
-    @property
-    def trainer(self) -> Trainer:
-        """The trainer that this module is attached to."""
-        return super().trainer
-
-    @trainer.setter
-    def trainer(self, trainer: Trainer | None) -> None:
-        # before any hook of Lightning's, none of which a subclass must pass on
-        if trainer is not None:
-            check_trainer(trainer)
-        LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
-
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer, and where wanted one scheduler, per player, in their order."""
         self.require_given_again()
@@ -126,6 +112,9 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
     def on_fit_start(self) -> None:
         """Look up once what every step needs."""
         look_for_gpus_once()
+        if not self.training:
+            # as after loading a checkpoint
+            self.train()
         self._stepper = choose_stepper(self)
         self._batch_is_checked = False
         if self._compiles:

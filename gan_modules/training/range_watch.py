@@ -30,9 +30,10 @@ class RangeWatch:
     def note(self, ranges: list[Range]) -> None:
         """Take a batch into account."""
         for watched in ranges:
-            low, high = watched.values.aminmax()
+            # float first: labels may be of a type without a sign
+            low, high = (extreme.float() for extreme in watched.values.aminmax())
             # maxima both, also of a NaN and a number, which is a NaN
-            extremes = torch.stack([-low, high]).float()
+            extremes = torch.stack([-low, high])
             _, before = self._extremes.get(watched.name, (None, extremes))
             kept = torch.maximum(before, extremes)
             self._extremes[watched.name] = watched._replace(values=kept), kept

@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping
 from typing import Any, ClassVar, cast
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
@@ -15,6 +15,7 @@ from gan_modules.training.players import (
     in_order_of,
     owned_parameters,
 )
+from gan_modules.training.strategies import check_trainer
 
 __all__ = ["TrainedNetworks"]
 
@@ -27,8 +28,20 @@ class TrainedNetworks(LightningModule):
     _options: dict[str, PlayerOptions]
     _parameters_of: dict[str, list[nn.Parameter]]
 
+    @property
+    def trainer(self) -> Trainer:
+        """The trainer that this module is attached to."""
+        return super().trainer
+
+    @trainer.setter
+    def trainer(self, trainer: Trainer | None) -> None:
+        # before any hook of Lightning's, none of which a subclass must pass on
+        if trainer is not None:
+            check_trainer(trainer)
+        LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
+
     def play(self, **players: PlayerOptions) -> None:
-        """Say how each player is trained; their names are those of :attr:`players`."""
+        """Say how each player is trained; their names are those of ``players``."""
         for player, options in players.items():
             options.check(player)
         self._options = players

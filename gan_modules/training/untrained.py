@@ -17,7 +17,7 @@ class UntrainedNetworks(LightningModule):
     """A module with averages of its networks, which are what is sampled, and frozen networks."""
 
     frozen: ClassVar[tuple[str, ...]] = ()
-    """Networks that nobody trains: in evaluation mode, without gradients, saved."""
+    """Networks that nobody trains, in evaluation mode and without gradients; they are saved."""
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     """Networks of which ``averaged_<name>`` is an average, and what is sampled."""
 
@@ -27,7 +27,7 @@ class UntrainedNetworks(LightningModule):
         """Make the averaged copies, and freeze what is to be."""
         for name in self.averaged:
             network = getattr(self, name)
-            copy = _copy(name, network) if self.ema_decay else None
+            copy = deepcopy(network).requires_grad_(False) if self.ema_decay else None
             setattr(self, f"averaged_{name}", copy)
         for name in self.frozen:
             getattr(self, name).requires_grad_(False).eval()
@@ -39,7 +39,7 @@ class UntrainedNetworks(LightningModule):
 
     @property
     def sampler(self) -> nn.Module:
-        """The generator to sample from: the averaged one, or the live one without averaging."""
+        """The generator to sample from, the averaged one, or the live one without averaging."""
         return self.averaged_or_live("generator")
 
     @contextmanager
@@ -49,12 +49,10 @@ class UntrainedNetworks(LightningModule):
             yield
 
     def train(self, mode: bool = True) -> Self:
-        """Leave what is frozen, and averages, in evaluation mode: using them never changes them."""
+        """Leave what is frozen in evaluation mode."""
         super().train(mode)
-        averages = [getattr(self, f"averaged_{name}", None) for name in self.averaged]
-        for network in [*averages, *(getattr(self, name, None) for name in self.frozen)]:
-            if network is not None:
-                network.eval()
+        for name in self.frozen:
+            getattr(self, name).eval()
         return self
 
     def averages_by_player(self, players: Mapping[str, tuple[str, ...]]) -> dict[str, Averaging]:
@@ -77,14 +75,3 @@ class UntrainedNetworks(LightningModule):
             )
             for player, names in followed.items()
         }
-
-
-def _copy(name: str, network: nn.Module) -> nn.Module:
-    try:
-        return deepcopy(network).requires_grad_(False).eval()
-    except RuntimeError as error:
-        raise ValueError(
-            f"{name}={type(network).__name__} cannot be copied for its average: give it "
-            "torch.nn.utils.parametrizations.weight_norm or spectral_norm, not those of "
-            "torch.nn.utils, or switch averaging off with ema_decay=0"
-        ) from error
