@@ -38,6 +38,7 @@ NORMALISED = {"generator": partial(MLPGenerator, hidden=(16,), batch_norm=True)}
 FILLED_BY = {"rand": "uniform_", "rand_like": "uniform_"}
 FILLED_BY |= {"randn": "normal_", "randn_like": "normal_"}
 FILLED_BY |= {name: name for name in ("normal_", "uniform_", "bernoulli_", "random_")}
+FILLED_BY["randint"] = "random_"
 
 
 class Draws(TorchFunctionMode):
@@ -60,6 +61,8 @@ class Draws(TorchFunctionMode):
         if fill is not None:
             if self.shared:
                 limits = args[1:] if fill == func.__name__ else ()
+                if func.__name__ == "randint":
+                    limits = (0, args[0])
                 whole = own.new_empty(len(own) * self.ranks, *own.shape[1:])
                 getattr(whole, fill)(*limits, generator=self.generator)
                 own.copy_(whole[self.rank :: self.ranks])

@@ -55,12 +55,13 @@ def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -
     for precision in {"float64", "float32"} & one[name].keys():
         whole, first, second = (results[name][precision] for results in (one, *ranks))
         # the averaged generator among them
-        assert_close(first["state"], whole["state"], rtol=0, atol=1e-6)
+        exact = precision == "float64"
+        assert_close(first["state"], whole["state"], rtol=0, atol=1e-9 if exact else 1e-6)
         assert_close(first["state"], second["state"], rtol=0, atol=0)
         assert any(key.startswith("averaged_generator") for key in first["state"])
-        assert whole["moved"] > (1e-3 if precision == "float64" else 1e-5)
+        assert whole["moved"] > (3e-4 if exact else 1e-5)
         # what is logged is the mean over ranks
-        assert_close(first["metrics"], whole["metrics"], rtol=0, atol=1e-5)
+        assert_close(first["metrics"], whole["metrics"], rtol=1e-6, atol=1e-5)
         assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
         losses = {"d/loss", "g/loss"} if name in ADVERSARIAL else {"autoencoder/loss"}
         assert losses <= first["metrics"].keys()
