@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import check_sizes, init_normal
@@ -90,8 +89,6 @@ class CycleGANGenerator(nn.Module):
         layers += [_reflecting(channels, image_shape[0], 7, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 

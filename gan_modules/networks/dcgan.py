@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import (
@@ -68,8 +67,6 @@ class DCGANGenerator(nn.Module):
         layers += [nn.ConvTranspose2d(channels, image_shape[0], 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 
@@ -127,8 +124,6 @@ class DCGANDiscriminator(nn.Module):
         layers += [nn.Conv2d(channels, 1, 4, 1, 0), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import check_sizes, init_normal
@@ -67,8 +66,6 @@ class InfoGANGenerator(nn.Module):
             nn.Tanh(),
         )
         self.apply(init_normal)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 
@@ -120,8 +117,6 @@ class InfoGANDiscriminator(nn.Module):
         )
         self.head = nn.Linear(hidden, 1)
         self.apply(init_normal)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import check_choice, check_sizes, init_normal, make_norm
@@ -77,8 +76,6 @@ class PatchGANDiscriminator(nn.Module):
         layers.append(nn.Conv2d(channels, 1, 4, 1, 1))
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import ConvNorm, check_sizes, doublings, make_norm
@@ -121,8 +120,6 @@ class ResNetGenerator(nn.Module):
             _conv(width, image_shape[0], 3, he=False),
             nn.Tanh(),
         )
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 
@@ -177,8 +174,6 @@ class ResNetDiscriminator(nn.Module):
             _linear(width, 1),
             nn.Flatten(0),
         )
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 

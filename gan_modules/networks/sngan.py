@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import check_sizes, doublings
@@ -72,8 +71,6 @@ class SNGANGenerator(nn.Module):
         self.blocks = nn.ModuleList(_GeneratorBlock(width, num_classes) for _ in range(times))
         self.norm = nn.BatchNorm2d(width)
         self.conv = _initialised(nn.Conv2d(width, image_shape[0], 3, padding=1), 1.0)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 
@@ -149,8 +146,6 @@ class SNGANDiscriminator(nn.Module):
             # a linear layer of one-hot labels is an embedding, and can be normalised as one
             self.embedding = nn.Linear(num_classes, width, bias=False)
             nn.init.xavier_uniform_(self.embedding.weight)
-        # channels last in memory is the order that convolutions work in
-        self.to(memory_format=torch.channels_last)
         if spectral_norm:
             normalise_spectrally(self)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
@@ -30,6 +31,8 @@ class _Built(ABCMeta):
         # not super(): Lightning looks for it in the frames from which it takes hyper-parameters
         module = ABCMeta.__call__(cls, *args, **kwargs)
         module.build_networks()
+        # channels last in memory is the order that convolutions work in
+        module.to(memory_format=torch.channels_last)
         module.start_averages()
         return module
 
