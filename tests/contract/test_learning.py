@@ -14,7 +14,7 @@ from variants import MODELS, critics, for_each_player, small, translates
 from datamodules.digits import digits_of
 from gan_modules.networks import CycleGANGenerator, MLPGenerator
 
-STEPS, BATCH = 300, 32
+STEPS, BATCH = 200, 32
 # convolutions learn it in fewer
 TRANSLATION_STEPS, TRANSLATION_BATCH = 100, 8
 # of the distance at the start; good runs end at 0.19 or less, turned objectives above 1.7
