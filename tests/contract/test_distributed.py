@@ -11,7 +11,7 @@ from processes import run_together, two_nodes
 from torch.testing import assert_close
 from variants import MODELS, VARIANTS
 
-SCRIPT = Path(__file__).with_name("distributed_script.py")
+SCRIPT = Path(__file__).parents[1] / "distributed_script.py"
 NAMES = [variant.__name__ for variant in MODELS]
 ADVERSARIAL = {variant.__name__ for variant in VARIANTS}
 

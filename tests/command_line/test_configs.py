@@ -7,7 +7,7 @@ import yaml
 
 import cli
 
-FOLDER = Path(__file__).parents[1] / "configs"
+FOLDER = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(
     path.relative_to(FOLDER).as_posix()
     for path in FOLDER.rglob("*.yaml")

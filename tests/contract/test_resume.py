@@ -143,7 +143,7 @@ import sys
 
 import torch
 
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 from test_resume import MODELS, fit, saved
 
 if __name__ == "__main__":
@@ -164,7 +164,7 @@ if __name__ == "__main__":
     "variants", [[gan_modules.GAN], pytest.param(MODELS, marks=pytest.mark.slow)], ids=len
 )
 def test_two_processes_go_on_exactly(variants: list[Any]) -> None:
-    Path("two.py").write_text(TWO.format(folder=str(Path(__file__).parent)))
+    Path("two.py").write_text(TWO.format(folders=[str(p) for p in Path(__file__).parents[:2]]))
     command = [sys.executable, "two.py", *(v.__name__ for v in variants)]
     subprocess.run(command, check=True, timeout=600)
     for variant in variants:
