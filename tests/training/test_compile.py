@@ -15,7 +15,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.testing import assert_close
-from variants import VARIANTS, batches, small
+from variants import MODELS, batches, small
 
 import cli
 from datamodules import DigitsDataModule
@@ -67,11 +67,12 @@ def with_batch_norm(image_shape: tuple[int, ...] = (1, 8, 8), **kwargs: Any) -> 
     )
 
 
-CASES = {v.__name__: partial(small, v, image_shape=(1, 8, 8)) for v in VARIANTS}
+CASES = {v.__name__: partial(small, v, image_shape=(1, 8, 8)) for v in MODELS}
 CASES["BatchNorm"] = with_batch_norm
 # CycleGAN's pieces: translations, and the terms of both players; and one that sees the compiler
 # what both players share is a graph of its own
 GRAPHS = dict.fromkeys(("CycleGAN", "DCGAN", "BatchNorm"), 3 + 1)
+GRAPHS["VAE"] = 1 + 1
 
 
 # with a gradient penalty: the most that is asked of a compiler
