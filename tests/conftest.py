@@ -1,4 +1,5 @@
 import hashlib
+import os
 import pickle
 import shlex
 import struct
@@ -22,14 +23,28 @@ from gan_modules.command_line import app
 from gan_modules.command_line.app import COMMANDS
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
-# with more, tests beside other work wait for each other
+# with more, tests beside other work wait for each other; so would processes that they start
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def with_one_parser(main: Callable[..., Any]) -> Callable[..., Any]:
+    """The command line without the parsers of commands not called, which are most of its time."""
+
+    def run(args: Any = None) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            if args and args[0] in COMMANDS:
+                patch.setattr(app, "COMMANDS", {args[0]: COMMANDS[args[0]]})
+            return main(args)
+
+    return run
 
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test works in a folder of its own, without account, and starts from one seed."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "main", with_one_parser(cli.main))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
@@ -216,18 +231,12 @@ def small_config(small_text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fails(
-    small_config: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], str]:
+def fails(small_config: None, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
     """The one line that a wrong command, with ``small.yaml`` at hand, ends in; no run is left."""
 
     def run(command: str) -> str:
-        words = shlex.split(command)
-        if words and words[0] in COMMANDS:
-            # parsers of the other commands would take longer to build than all the rest
-            monkeypatch.setattr(app, "COMMANDS", {words[0]: COMMANDS[words[0]]})
         with pytest.raises(SystemExit) as caught:
-            cli.main(words)
+            cli.main(shlex.split(command))
         assert caught.value.code in (1, 2)
         err = capsys.readouterr().err
         lines = [line for line in err.splitlines() if line.startswith("error: ")]

@@ -15,7 +15,14 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.data import DataLoader, TensorDataset
-from variants import NOISE_VARIANTS, VARIANTS, small
+from variants import (
+    LATENT_MODELS,
+    MODELS,
+    critics,
+    for_each_player,
+    small,
+    translates,
+)
 
 from datamodules import (
     DigitsDataModule,
@@ -23,13 +30,15 @@ from datamodules import (
     UnpairedDataModule,
     UnpairedDigitsDataModule,
 )
-from gan_modules import GAN, CycleGAN, TranslationGAN
+from gan_modules import GAN, CycleGAN
 from gan_modules.callbacks import SampleGrid, StepCheckpoint
 from gan_modules.networks import MLPGenerator
 
+NORMALISED = {"generator": partial(MLPGenerator, hidden=(16,), batch_norm=True)}
 FILLED_BY = {"rand": "uniform_", "rand_like": "uniform_"}
 FILLED_BY |= {"randn": "normal_", "randn_like": "normal_"}
 FILLED_BY |= {name: name for name in ("normal_", "uniform_", "bernoulli_", "random_")}
+FILLED_BY["randint"] = "random_"
 
 
 class Draws(TorchFunctionMode):
@@ -52,6 +61,8 @@ class Draws(TorchFunctionMode):
         if fill is not None:
             if self.shared:
                 limits = args[1:] if fill == func.__name__ else ()
+                if func.__name__ == "randint":
+                    limits = (0, args[0])
                 whole = own.new_empty(len(own) * self.ranks, *own.shape[1:])
                 getattr(whole, fill)(*limits, generator=self.generator)
                 own.copy_(whole[self.rank :: self.ranks])
@@ -69,11 +80,12 @@ class NotingDraws:
 
 
 class NotingBrightness:
-    """Has a term that is a plain mean over the real images."""
+    """Its last player has a term that is a plain mean over the real images."""
 
-    def discriminator_losses(self, batch: Any) -> dict[str, Tensor]:
-        terms = super().discriminator_losses(batch)  # type: ignore[misc]
-        return {**terms, "brightness": batch[0].mean()}
+    def terms_of(self, player: str, batch: Any) -> dict[str, Tensor]:
+        terms = super().terms_of(player, batch)  # type: ignore[misc]
+        brightness = {"brightness": batch[0].mean()} if player == [*self.players][-1] else {}
+        return {**terms, **brightness}
 
 
 def build(variant: Any, mixin: Any, channels: int, **options: Any) -> Any:
@@ -103,28 +115,35 @@ def fit(
     precision: str,
     optimizer: Any = None,
     ckpt_path: str | None = None,
+    batch_norm: bool = False,
+    save_at: int | None = None,
     **processes: int,
 ) -> tuple[Trainer, dict[str, Any]]:
-    translates = issubclass(variant, TranslationGAN)
-    options: dict[str, Any] = {"n_critic": 2}
-    if translates:
+    options: dict[str, Any] = critics(variant, 2)
+    if translates(variant):
         # a pool that is not full yet takes all fakes and gives them back
         options["pool_size"] = 1000 if shared_noise else 5
     if optimizer is not None:
-        options |= {"generator_optimizer": optimizer, "discriminator_optimizer": optimizer}
-    model = build(variant, NotingDraws, 3 if translates else 1, **options)
+        options |= for_each_player(variant, "optimizer", optimizer)
+    if batch_norm and not translates(variant):
+        # whose running statistics each process would have of its own
+        options |= NORMALISED
+    model = build(variant, NotingDraws, 3 if translates(variant) else 1, **options)
     model.shared_noise = shared_noise
     start = [weight.detach().clone() for weight in model.generator.parameters()]
     trainer = make_trainer(
         max_steps=steps,
         limit_val_batches=0,
         logger=False,
-        enable_checkpointing=False,
+        enable_checkpointing=save_at is not None,
+        callbacks=[StepCheckpoint(save_at, dirpath=f"half_{variant.__name__}")] if save_at else [],
         precision=precision,
         **processes,
     )
-    data = UnpairedDigitsDataModule if translates else DigitsDataModule
-    trainer.fit(model, data(batch_size=16 // trainer.world_size), ckpt_path=ckpt_path)
+    data = UnpairedDigitsDataModule if translates(variant) else DigitsDataModule
+    # an iteration takes as many images, whoever plays
+    size = 32 // model.parts_per_iteration // trainer.world_size
+    trainer.fit(model, data(batch_size=size), ckpt_path=ckpt_path)
     moved = [
         (weight.detach() - old).abs().max().item()
         for weight, old in zip(model.generator.parameters(), start, strict=True)
@@ -139,23 +158,60 @@ def fit(
 
 
 def equivalence(variant: Any, **processes: int) -> dict[str, Any]:
-    """Ten steps with shared noise; with several processes six of their own, too, and resumed."""
+    """Four steps with shared noise; with several processes six of their own, too, and resumed."""
     # the papers' optimizers divide by the size of a gradient, also where it is rounding alone:
     # to tell them from errors takes many digits
-    trainer, result = fit(variant, 10, True, "64-true", **processes)
+    trainer, result = fit(variant, 4, True, "64-true", **processes)
     results = {"float64": result}
-    if variant in NOISE_VARIANTS:
+    if variant in LATENT_MODELS:
         # instance normalisation of few pixels makes much of the last digits, too
         sgd = partial(torch.optim.SGD, lr=0.01)
-        results["float32"] = fit(variant, 10, True, "32-true", sgd, **processes)[1]
+        results["float32"] = fit(variant, 4, True, "32-true", sgd, **processes)[1]
     if trainer.world_size > 1:
-        results["own"] = fit(variant, 6, False, "32-true", **processes)[1]
-    if processes["devices"] > 1:
-        trainer, _ = fit(variant, 3, False, "32-true", **processes)
-        trainer.save_checkpoint("half.ckpt")
-        resumed = fit(variant, 6, False, "32-true", ckpt_path="half.ckpt", **processes)
-        results["resumed"] = resumed[1]
+        own = {"batch_norm": True, **processes}
+        results["own"] = fit(variant, 6, False, "32-true", save_at=3, **own)[1]
+        path = f"half_{variant.__name__}/step_000003.ckpt"
+        results["resumed"] = fit(variant, 6, False, "32-true", ckpt_path=path, **own)[1]
     return results
+
+
+# ---- gradients that some ranks lack ----------------------------------------------------------
+
+
+class Lopsided(GAN):
+    """Of two more weights of its generator one moves the loss of rank 0 alone, one nobody's."""
+
+    def generator_losses(self, batch: Any) -> dict[str, Tensor]:
+        some = 3 * self.generator.some.sum() if self.global_rank == 0 else torch.zeros(())
+        return {**super().generator_losses(batch), "some": some}
+
+
+class Gradients(Callback):
+    """Keeps those of the generator's further weights, as its optimizer gets them."""
+
+    def on_before_optimizer_step(self, trainer: Any, model: Any, optimizer: Any) -> None:
+        if any(model.generator.some is p for p in optimizer.param_groups[0]["params"]):
+            self.found = {name: getattr(model.generator, name).grad for name in ("some", "never")}
+            self.found = {k: None if g is None else g.clone() for k, g in self.found.items()}
+
+
+def lopsided(**processes: int) -> dict[str, Any]:
+    generator = MLPGenerator((1, 16, 16), 16, hidden=(16,))
+    for name in ("some", "never"):
+        generator.register_parameter(name, torch.nn.Parameter(torch.ones(2)))
+    sgd = partial(torch.optim.SGD, lr=0.1)
+    model = small(
+        Lopsided, image_shape=(1, 16, 16), generator=generator,
+        **for_each_player(Lopsided, "optimizer", sgd),
+    )  # fmt: skip
+    gradients = Gradients()
+    trainer = make_trainer(
+        max_steps=1, limit_val_batches=0, logger=False, enable_checkpointing=False,
+        callbacks=[gradients], **processes,
+    )  # fmt: skip
+    trainer.fit(model, DigitsDataModule(batch_size=4))
+    weights = {name: getattr(generator, name).detach() for name in ("some", "never")}
+    return {"gradients": gradients.found, "weights": weights}
 
 
 # ---- ranks with unequal numbers of images ----------------------------------------------------
@@ -185,19 +241,19 @@ class FewPairs(UnpairedDataModule):
         return few(16 if split == "train" else 9, 0), few(16 if split == "train" else 7, 1)
 
 
-def loader(n: int, translates: bool) -> DataLoader[Any]:
+def loader(n: int, pairs: bool) -> DataLoader[Any]:
     """What a user who knows nothing of this package's data modules writes."""
     first, labels = few(n, 0)
-    second = few(n, 1)[0] / 127.5 - 1 if translates else labels
+    second = few(n, 1)[0] / 127.5 - 1 if pairs else labels
     return DataLoader(TensorDataset(first / 127.5 - 1, second), batch_size=4)
 
 
 def uneven(variant: Any, loaders: bool, n: int, **processes: int) -> dict[str, Tensor]:
     """Two steps, each followed by validation, with everything that a run writes."""
-    translates = not issubclass(variant, tuple(NOISE_VARIANTS))
+    pairs = translates(variant)
     # running statistics are what ranks could wait for each other over
-    normalised = {"generator": partial(MLPGenerator, hidden=(16,), batch_norm=True)}
-    model = build(variant, NotingBrightness, 1, n_critic=2, **({} if translates else normalised))
+    options = {**critics(variant, 2), **({} if pairs else NORMALISED)}
+    model = build(variant, NotingBrightness, 1, **options)
     folder = Path(f"{variant.__name__}_{'loaders' if loaders else 'module'}_{n}")
     callbacks: list[Callback] = [
         SampleGrid(every_n_steps=1, n=6, dirpath=str(folder / "samples")),
@@ -212,19 +268,20 @@ def uneven(variant: Any, loaders: bool, n: int, **processes: int) -> dict[str, T
         **processes,
     )
     if loaders:
-        trainer.fit(model, loader(16, translates), loader(n, translates))
+        trainer.fit(model, loader(16, pairs), loader(n, pairs))
     else:
-        trainer.fit(model, (FewPairs if translates else Few)(image_size=16, batch_size=4))
+        trainer.fit(model, (FewPairs if pairs else Few)(image_size=16, batch_size=4))
     return dict(trainer.callback_metrics)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     processes = {name: int(value) for name, value in (o.split("=") for o in sys.argv[1:])}
-    results = {variant.__name__: equivalence(variant, **processes) for variant in VARIANTS}
+    results = {variant.__name__: equivalence(variant, **processes) for variant in MODELS}
     if processes["devices"] > 1:
+        results["lopsided"] = lopsided(**processes)
         # on two ranks of 9 images: 4 + 1 and 4; of 10 images: 4 + 1 each
-        for variant in VARIANTS:
+        for variant in MODELS:
             result = results[variant.__name__]
             result["module, 9"] = uneven(variant, False, 9, **processes)
             if variant in (GAN, CycleGAN):

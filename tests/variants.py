@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
-from gan_modules import GANModule, InfoGAN, NoiseGAN
+from gan_modules import GANModule, GenerativeModule, LatentModel, NoiseGAN, TranslationGAN
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
@@ -17,15 +17,19 @@ from gan_modules.networks import (
     PatchGANDiscriminator,
 )
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.vae import MLPEncoder
 
-VARIANTS = [
-    variant
-    for variant in (getattr(gan_modules, name) for name in gan_modules.__all__)
-    if inspect.isclass(variant)
-    and issubclass(variant, GANModule)
-    and not inspect.isabstract(variant)
+MODELS = [
+    model
+    for model in (getattr(gan_modules, name) for name in gan_modules.__all__)
+    if inspect.isclass(model)
+    and issubclass(model, GenerativeModule)
+    and not inspect.isabstract(model)
 ]
-NOISE_VARIANTS = [variant for variant in VARIANTS if issubclass(variant, NoiseGAN)]
+LATENT_MODELS = [model for model in MODELS if issubclass(model, LatentModel)]
+# a generator against a discriminator
+VARIANTS = [model for model in MODELS if issubclass(model, GANModule)]
+NOISE_VARIANTS = [model for model in VARIANTS if issubclass(model, NoiseGAN)]
 
 
 class FeatureDiscriminator(MLPDiscriminator):
@@ -46,29 +50,65 @@ class Recognizer(torch.nn.Linear):
         super().__init__(num_features, num_outputs)
 
 
+# what models are made of here, by the names of their networks: none mixes samples or drops units
+LATENT_NETWORKS: dict[str, Any] = {
+    "generator": partial(MLPGenerator, hidden=(16,)),
+    "discriminator": partial(MLPDiscriminator, hidden=(16,)),
+    "encoder": partial(MLPEncoder, hidden=(16,)),
+    "recognizer": Recognizer,
+}
+TRANSLATION_NETWORKS: dict[str, Any] = {
+    "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
+    "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
+}
+
+
+def translates(model: Any) -> bool:
+    """Whether a model, or its class, pairs images with images."""
+    return issubclass(model if inspect.isclass(model) else type(model), TranslationGAN)
+
+
+def small_options(variant: Any) -> dict[str, Any]:
+    """Networks of one hidden layer, one for every name that the variant has a network of."""
+    names = [name for networks in variant.players.values() for name in networks]
+    if translates(variant):
+        return {name: TRANSLATION_NETWORKS[name] for name in names}
+    options = {name: LATENT_NETWORKS[name] for name in names}
+    if "recognizer" in names:
+        options["discriminator"] = FeatureDiscriminator
+    # room for codes among the latents
+    return {**options, "latent_dim": 16, "num_classes": 10}
+
+
 def small(variant: Any, **kwargs: Any) -> Any:
-    """A variant with networks of one hidden layer, none of which mixes samples or drops units."""
-    if issubclass(variant, NoiseGAN):
-        networks: dict[str, Any] = {
-            "generator": partial(MLPGenerator, hidden=(16,)),
-            "discriminator": partial(MLPDiscriminator, hidden=(16,)),
-            "latent_dim": 4,
-            "num_classes": 10,
-        }
-        if issubclass(variant, InfoGAN):
-            networks |= {"discriminator": FeatureDiscriminator, "recognizer": Recognizer}
-            networks |= {"latent_dim": 8, "categorical": (3,), "continuous": 1}
-    else:
-        networks = {
-            "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
-            "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
-        }
-    return variant(**{**networks, **kwargs})
+    """A variant with these networks."""
+    return variant(**{**small_options(variant), **kwargs})
 
 
-def batches(model: Any, size: int, n: int) -> DataLoader[Any]:
+def for_each_player(variant: Any, option: str, value: Any) -> dict[str, Any]:
+    """An option that every player has, such as ``optimizer``, under the names of its players."""
+    return {f"{player}_{option}": value for player in variant.players}
+
+
+def critics(variant: Any, n: int) -> dict[str, int]:
+    """``n_critic`` where there is a critic."""
+    return {"n_critic": n} if issubclass(variant, GANModule) else {}
+
+
+def player_of(model: Any, optimizer: Any) -> str:
+    """Whose optimizer it is."""
+    first = optimizer.param_groups[0]["params"][0]
+    (player,) = (
+        player
+        for player, networks in model.players.items()
+        if any(first is p for name in networks for p in getattr(model, name).parameters())
+    )
+    return str(player)
+
+
+def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
     """``n`` random images for the model's family, in batches of ``size`` per update."""
     generator = torch.Generator().manual_seed(1)
     first, second = torch.rand(2, n, *model.image_shape, generator=generator) * 2 - 1
-    other = torch.arange(n) % 3 if isinstance(model, NoiseGAN) else second
-    return DataLoader(TensorDataset(first, other), size * model.n_critic, drop_last=True)
+    other = second if translates(model) else torch.arange(n) % classes
+    return DataLoader(TensorDataset(first, other), size * model.parts_per_iteration, drop_last=True)

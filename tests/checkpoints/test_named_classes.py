@@ -54,10 +54,6 @@ def test_nothing_else_is_built(checkpoint: dict[str, Any], capsys: Any) -> None:
         torch.save({**checkpoint, "hyper_parameters": hparams}, "hostile.ckpt")
         with pytest.raises(ValueError, match=r"hostile.ckpt names \w+=.*which is no network"):
             GANModule.load_from_checkpoint("hostile.ckpt")
-        with pytest.raises(SystemExit):
-            cli.main(["predict", "--ckpt_path", "hostile.ckpt", "--n", "1"])
-        (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
-        assert "which is no network, optimizer or scheduler that is imported" in line
         # as it would come from the Hub
         Path("bad").mkdir(exist_ok=True)
         save_file(weights, "bad/model.safetensors")
@@ -65,6 +61,10 @@ def test_nothing_else_is_built(checkpoint: dict[str, Any], capsys: Any) -> None:
         Path("bad/config.json").write_text(json.dumps({**config, "hyper_parameters": inner}))
         with pytest.raises(ValueError, match="which is no network"):
             GANModule.from_pretrained("bad")
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "--ckpt_path", "hostile.ckpt", "--n", "1"])
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert "which is no network, optimizer or scheduler that is imported" in line
     assert not Path("harm").exists()
     assert "harmful" not in sys.modules
 

@@ -17,7 +17,7 @@ from wandb_files import read_offline_run
 import cli
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 CONFIG = """
 trainer:
   max_steps: 4

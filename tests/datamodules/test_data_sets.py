@@ -217,7 +217,7 @@ def test_a_validation_split_that_leaves_nothing() -> None:
 
 @pytest.mark.parametrize("folder", ["mnist", "cifar10"])
 def test_recipes_train_on_every_training_image(folder: str) -> None:
-    recipes = sorted((Path(__file__).parents[1] / "configs" / folder).glob("*.yaml"))
+    recipes = sorted((Path(__file__).parents[2] / "configs" / folder).glob("*.yaml"))
     assert recipes
     for recipe in recipes:
         data = yaml.safe_load(recipe.read_text())["data"]

@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-FOLDER = Path(__file__).parents[1] / "configs" / "sweeps"
+FOLDER = Path(__file__).parents[2] / "configs" / "sweeps"
 SWEEPS = sorted(FOLDER.glob("*.yaml"))
 METHODS = {"bayes", "random", "grid"}
 LIMITS = ("min", "max", "values", "value")

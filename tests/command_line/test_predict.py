@@ -31,7 +31,7 @@ from gan_modules.networks import (
 )
 from gan_modules.tools.image_files import find_images, image_size, read_image, write_image
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 class TinyCGAN(CGAN):

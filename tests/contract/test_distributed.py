@@ -9,10 +9,11 @@ import pytest
 import torch
 from processes import run_together, two_nodes
 from torch.testing import assert_close
-from variants import VARIANTS
+from variants import MODELS, VARIANTS
 
-SCRIPT = Path(__file__).with_name("distributed_script.py")
-NAMES = [variant.__name__ for variant in VARIANTS]
+SCRIPT = Path(__file__).parents[1] / "distributed_script.py"
+NAMES = [variant.__name__ for variant in MODELS]
+ADVERSARIAL = {variant.__name__ for variant in VARIANTS}
 
 Ranks = list[dict[str, Any]]
 
@@ -29,7 +30,7 @@ def launch(folder: Path, nodes: int, devices: int) -> Ranks:
 def one() -> dict[str, Any]:
     """The whole batch in this process."""
     equivalence = runpy.run_path(str(SCRIPT))["equivalence"]
-    return {v.__name__: equivalence(v, devices=1, num_nodes=1) for v in VARIANTS}
+    return {v.__name__: equivalence(v, devices=1, num_nodes=1) for v in MODELS}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
     return launch(tmp_path_factory.mktemp("nodes"), nodes=2, devices=1)
 
 
-@pytest.fixture(params=["devices", "nodes"])
+@pytest.fixture(params=["devices", pytest.param("nodes", marks=pytest.mark.slow)])
 def ranks(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
@@ -54,14 +55,16 @@ def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -
     for precision in {"float64", "float32"} & one[name].keys():
         whole, first, second = (results[name][precision] for results in (one, *ranks))
         # the averaged generator among them
-        assert_close(first["state"], whole["state"], rtol=0, atol=1e-6)
+        exact = precision == "float64"
+        assert_close(first["state"], whole["state"], rtol=0, atol=1e-9 if exact else 1e-6)
         assert_close(first["state"], second["state"], rtol=0, atol=0)
         assert any(key.startswith("averaged_generator") for key in first["state"])
-        assert whole["moved"] > (1e-3 if precision == "float64" else 1e-5)
+        assert whole["moved"] > (3e-4 if exact else 1e-5)
         # what is logged is the mean over ranks
-        assert_close(first["metrics"], whole["metrics"], rtol=0, atol=1e-5)
+        assert_close(first["metrics"], whole["metrics"], rtol=1e-6, atol=1e-5)
         assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
-        assert {"d/loss", "g/loss"} <= first["metrics"].keys()
+        losses = {"d/loss", "g/loss"} if name in ADVERSARIAL else {"autoencoder/loss"}
+        assert losses <= first["metrics"].keys()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,11 +80,22 @@ def test_every_rank_draws_its_own_noise(name: str, ranks: Ranks) -> None:
 def test_resume_is_bitwise_on_every_rank(name: str, devices: Ranks) -> None:
     for results in devices:
         whole, resumed = results[name]["own"], results[name]["resumed"]
-        for part in ("state", "pools", "draws"):
+        for part in ("state", "pools", "draws", "metrics"):
             assert_close(resumed[part], whole[part], rtol=0, atol=0)
     # each has a history of its own fakes
     ours, theirs = (results[name]["own"]["pools"] for results in devices)
     assert all(not torch.equal(ours[k]["images"], theirs[k]["images"]) for k in ours)
+
+
+def test_a_gradient_that_one_rank_lacks_is_zero_there(devices: Ranks) -> None:
+    """One that all lack stays None: its weight rests."""
+    for results in devices:
+        found = results["lopsided"]
+        # (3 + 0) / 2
+        assert_close(found["gradients"]["some"], torch.full((2,), 1.5), rtol=0, atol=0)
+        assert found["gradients"]["never"] is None
+        assert_close(found["weights"]["some"], torch.full((2,), 1 - 0.1 * 1.5))
+        assert_close(found["weights"]["never"], torch.ones(2), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -98,9 +112,13 @@ def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: 
         found = {kind: results[name][kind] for kind in expected if kind in results[name]}
         assert "module, 9" in found
         for kind, metrics in found.items():
-            assert_close(metrics["val/d/brightness"].double(), expected[kind], rtol=0, atol=1e-6)
-            assert metrics["val/g/loss"].isfinite()
-            assert metrics["val/d/loss"] == devices[0][name][kind]["val/d/loss"]
+            (term,) = (term for term in metrics if term.endswith("/brightness") and "val/" in term)
+            assert_close(metrics[term].double(), expected[kind], rtol=0, atol=1e-6)
+            losses = {term for term in metrics if term.startswith("val/") and "loss" in term}
+            assert len(losses) == (2 if name in ADVERSARIAL else 1)
+            for loss in losses:
+                assert metrics[loss].isfinite()
+                assert metrics[loss] == devices[0][name][kind][loss]
 
 
 def test_uneven_ranks_leave_pictures_and_checkpoints(devices: Ranks) -> None:

@@ -12,7 +12,7 @@ import cli
 import gan_modules
 from gan_modules import GANModule, NoiseGAN
 
-FILES = Path(__file__).parent / "files" / "before_packages"
+FILES = Path(__file__).parents[1] / "files" / "before_packages"
 NAMES = {
     "gan": "GAN",
     "cgan": "CGAN",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 SUBCLASS = """
 import torch
@@ -47,6 +47,10 @@ if __name__ == "__main__":
 """
 
 
+# what takes a wheel to be built
+built = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with nothing in it but the installed wheel."""
@@ -79,6 +83,7 @@ def python(site: Path, *arguments: str) -> str:
     return result.stdout
 
 
+@built
 def test_contents(site: Path) -> None:
     names = {path.name for path in site.iterdir() if path.suffix != ".dist-info"}
     assert names == {"gan_modules", "datamodules", "cli.py"}
@@ -91,6 +96,7 @@ def test_contents(site: Path) -> None:
         assert (site / name).is_file()
 
 
+@built
 def test_subclass_from_an_unrelated_folder(site: Path) -> None:
     Path("mine.py").write_text(SUBCLASS)
     assert python(site, "mine.py").splitlines()[-1] == "(4, 3, 8, 8)"
@@ -99,6 +105,7 @@ def test_subclass_from_an_unrelated_folder(site: Path) -> None:
     assert python(site, "-c", reload).splitlines()[-1] == "SmoothWGANGP"
 
 
+@built
 def test_command_line_and_its_recipes_come_with_the_wheel(site: Path) -> None:
     # a user's own folder called datamodules must not get in the way of subclassing
     Path("datamodules").mkdir()
@@ -144,8 +151,8 @@ cli.run(
 """
 
 
-def test_nothing_is_imported_that_is_not_used(site: Path) -> None:
+def test_nothing_is_imported_that_is_not_used() -> None:
     # the package knows neither the data nor the command line; the command line and a training do
     # without what exports, the Hub, the demo and other loggers need
-    output = python(site, "-c", OPTIONAL).splitlines()
+    output = python(REPOSITORY, "-c", OPTIONAL).splitlines()
     assert [line for line in output if line.startswith("[")] == ["[]", "[]", "[]"]

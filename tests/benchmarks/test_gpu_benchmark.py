@@ -40,6 +40,7 @@ def test_it_measures_each_way(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert all(f"\n{name} " in printed for name in ways)
 
 
+@pytest.mark.slow
 def test_the_compiled_loop_trains_as_the_best_one(double: None) -> None:
     bench = gpu_loops.Bench("cpu", 64)
     batches = [

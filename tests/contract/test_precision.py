@@ -77,7 +77,7 @@ BF16 = {"discriminator": (0.1, 0.3), "generator": (0.3, 0.75)}
 def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
     """The first gradient of each player with the networks of the paper, on the same noise."""
     noise = variant in NOISE_VARIANTS
-    side, n = (16, 8) if noise else (32, 2)
+    side, n = (16, 4) if noise else (32, 1)
 
     def gradients(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(seed)

@@ -2,6 +2,7 @@
 
 import csv
 import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
-from variants import VARIANTS, batches, small
+from variants import (
+    MODELS,
+    VARIANTS,
+    batches,
+    critics,
+    for_each_player,
+    player_of,
+    small,
+)
 
 from datamodules import ImageDataModule
 from gan_modules import GAN
@@ -21,9 +30,14 @@ from gan_modules.callbacks import SampleGrid, StepCheckpoint
 # an iteration takes 2 x 6 images: 4 iterations an epoch, 2 images left out
 N_CRITIC, BATCH, IMAGES = 2, 6, 50
 ITERATION = ["discriminator"] * N_CRITIC + ["generator"]
+SHORT = {"generator": "g", "discriminator": "d"}
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda variant: variant.__name__)
+def iteration_of(variant: Any) -> list[str]:
+    return ITERATION if variant in VARIANTS else [*variant.players]
+
+
+@pytest.fixture(params=MODELS, ids=lambda variant: variant.__name__)
 def variant(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -37,10 +51,8 @@ class Clock(Callback):
         self.validations: list[int] = []
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-        group = optimizer.param_groups[0]
-        ours = any(group["params"][0] is p for p in pl_module.generator.parameters())
-        self.updates.append("generator" if ours else "discriminator")
-        self.rates.append(group["lr"])
+        self.updates.append(player_of(pl_module, optimizer))
+        self.rates.append(optimizer.param_groups[0]["lr"])
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         self.validations.append(trainer.global_step)
@@ -50,18 +62,21 @@ def sgd(parameters: Any) -> SGD:
     return SGD(parameters, lr=1e-3)
 
 
+# what becomes of the rate of each player's optimizer, the last one's first
+SCHEDULES = [lambda t: 1 - t / 10, lambda t: 0.5**t]
+
+
 def fit(
     variant: Any, model_options: dict[str, Any] | None = None, **options: Any
 ) -> tuple[Trainer, Clock]:
     torch.manual_seed(0)
     arguments = {
         "image_shape": (1, 8, 8),
-        "n_critic": N_CRITIC,
-        "generator_optimizer": sgd,
-        "discriminator_optimizer": sgd,
-        "generator_scheduler": lambda o: LambdaLR(o, lambda t: 1 - t / 10),
-        "discriminator_scheduler": lambda o: LambdaLR(o, lambda t: 0.5**t),
+        **critics(variant, N_CRITIC),
+        **for_each_player(variant, "optimizer", sgd),
     }
+    for player, schedule in zip(variant.players, SCHEDULES, strict=False):
+        arguments[f"{player}_scheduler"] = partial(LambdaLR, lr_lambda=schedule)
     model = small(variant, **arguments | (model_options or {}))
     clock = Clock()
     silent: dict[str, Any] = {
@@ -75,14 +90,15 @@ def fit(
     }
     options["callbacks"] = [clock, *options.get("callbacks", [])]
     trainer = Trainer(**silent | options)
-    trainer.fit(model, batches(model, BATCH, IMAGES), batches(model, BATCH, IMAGES))
+    size = N_CRITIC * BATCH // model.parts_per_iteration
+    trainer.fit(model, batches(model, size, IMAGES), batches(model, size, IMAGES))
     return trainer, clock
 
 
 # ---- one training with all intervals, for every variant --------------------------------------
 
 
-@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: variant.__name__)
+@pytest.fixture(scope="module", params=MODELS, ids=lambda variant: variant.__name__)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Ten steps of epochs that have four."""
     folder = tmp_path_factory.mktemp("trained")
@@ -99,7 +115,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             SampleGrid(every_n_steps=6, n=2, dirpath=str(folder / "samples")),
         ],
     )
-    return trainer, clock, folder
+    return trainer, clock, folder, request.param
 
 
 def steps_of(folder: Path) -> list[int]:
@@ -107,9 +123,9 @@ def steps_of(folder: Path) -> list[int]:
 
 
 def test_max_steps(trained: Any) -> None:
-    trainer, clock, _ = trained
+    trainer, clock, _, variant = trained
     assert trainer.global_step == 10
-    assert clock.updates == ITERATION * 10
+    assert clock.updates == iteration_of(variant) * 10
 
 
 def test_val_check_interval(trained: Any) -> None:
@@ -119,10 +135,12 @@ def test_val_check_interval(trained: Any) -> None:
 def test_log_every_n_steps(trained: Any) -> None:
     with (trained[2] / "log" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows if row["g/loss"]] == ["5", "10"]
-    assert [row["step"] for row in rows if row["val/g/loss"]] == ["3", "6", "9"]
-    # the epoch that the step belongs to
-    assert [row["epoch"] for row in rows if row["g/loss"]] == ["1", "2"]
+    for player in trained[3].players:
+        loss = f"{SHORT.get(player, player)}/loss"
+        assert [row["step"] for row in rows if row[loss]] == ["5", "10"]
+        assert [row["step"] for row in rows if row[f"val/{loss}"]] == ["3", "6", "9"]
+        # the epoch that the step belongs to
+        assert [row["epoch"] for row in rows if row[loss]] == ["1", "2"]
 
 
 def test_every_n_train_steps(trained: Any) -> None:
@@ -138,18 +156,17 @@ def test_samples_every_n_steps(trained: Any) -> None:
 
 
 def test_schedulers(trained: Any) -> None:
-    trainer, clock, _ = trained
+    trainer, clock, _, variant = trained
     # all updates of an iteration are at the rate of that iteration
     turns = list(zip(clock.updates, clock.rates, strict=True))
-    generator = [rate for player, rate in turns if player == "generator"]
-    discriminator = [rate for player, rate in turns if player == "discriminator"]
-    assert generator == pytest.approx([1e-3 * (1 - t / 10) for t in range(10)])
-    assert discriminator == pytest.approx(
-        [1e-3 * 0.5**t for t in range(10) for _ in range(N_CRITIC)]
-    )
+    iteration = iteration_of(variant)
+    for player, schedule in zip(variant.players, SCHEDULES, strict=False):
+        rates = [rate for name, rate in turns if name == player]
+        expected = [1e-3 * schedule(t) for t in range(10) for _ in range(iteration.count(player))]
+        assert rates == pytest.approx(expected)
     # and the next one's is ready
     rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
-    assert rates == pytest.approx([0.0, 1e-3 * 0.5**10])
+    assert rates == pytest.approx([0.0, 1e-3 * 0.5**10][: len(rates)])
 
 
 # ---- what ends a training --------------------------------------------------------------------
@@ -158,7 +175,7 @@ def test_schedulers(trained: Any) -> None:
 def test_max_epochs(variant: Any) -> None:
     trainer, clock = fit(variant, max_epochs=3)
     assert (trainer.global_step, trainer.current_epoch) == (12, 3)
-    assert clock.updates == ITERATION * 12
+    assert clock.updates == iteration_of(variant) * 12
     assert clock.validations == [4, 8, 12]
 
 
@@ -209,12 +226,15 @@ def test_validation_intervals(options: dict[str, Any], expected: list[int]) -> N
 
 
 def test_accumulation_changes_no_count(variant: Any) -> None:
-    pieces = {"generator_accumulate_grad_batches": 3, "discriminator_accumulate_grad_batches": 2}
+    pieces = {
+        f"{player}_accumulate_grad_batches": n
+        for player, n in zip(variant.players, (3, 2), strict=False)
+    }
     options = {"max_steps": 5, "val_check_interval": 2, "check_val_every_n_epoch": None}
     whole_trainer, whole = fit(variant, **options)
     trainer, clock = fit(variant, pieces, **options)
     assert trainer.global_step == whole_trainer.global_step == 5
-    assert clock.updates == ITERATION * 5
+    assert clock.updates == iteration_of(variant) * 5
     assert clock.validations == whole.validations == [2, 4]
     assert clock.rates == whole.rates
 

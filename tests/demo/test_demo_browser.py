@@ -207,6 +207,7 @@ def train(model: GANModule, make_trainer: Callable[..., Any], batch: Any, path: 
     trainer.save_checkpoint(path)
 
 
+@pytest.mark.slow
 def test_samples_directions_and_interpolation(models: Any, make_trainer: Any) -> None:
     images, labels = torch.rand(40, 1, 8, 8) * 2 - 1, torch.arange(40) % 3
     model = models.TinyCGAN(image_shape=(1, 8, 8), num_classes=3, latent_dim=4)

@@ -15,7 +15,7 @@ import cli
 import gan_modules
 from gan_modules import GenerativeModule
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted(

@@ -192,7 +192,7 @@ def assert_same_end(root: str) -> None:
 
 
 def test_killed_at_random_and_resumed() -> None:
-    assert tried("--config", "small.yaml", kills=3) == [-9] * 3
+    assert tried("--config", "small.yaml", kills=2) == [-9] * 2
     assert_same_end("hit")
 
 

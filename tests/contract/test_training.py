@@ -1,6 +1,7 @@
 """What holds for every variant that the package exports, found by enumeration."""
 
 import inspect
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,13 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
-from variants import NOISE_VARIANTS, VARIANTS
+from variants import LATENT_MODELS, MODELS, NOISE_VARIANTS, VARIANTS, batches, player_of, translates
 
-from gan_modules import GANModule, NoiseGAN, TranslationGAN
+from gan_modules import GANModule, GenerativeModule, NoiseGAN
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
+SHORT = {"generator": "g", "discriminator": "d"}
 
-@pytest.fixture(params=VARIANTS, ids=lambda variant: variant.__name__)
+
+@pytest.fixture(params=MODELS, ids=lambda variant: variant.__name__)
 def variant(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -24,76 +27,86 @@ def variant(request: pytest.FixtureRequest) -> Any:
 def build(variant: Any, seed: int = 0, **kwargs: Any) -> Any:
     """A variant with its default networks, for images of 8x8 pixels."""
     torch.manual_seed(seed)
-    if issubclass(variant, NoiseGAN):
+    if not translates(variant):
         kwargs = {"num_classes": 3, **kwargs}
     return variant(image_shape=(1, 8, 8), **kwargs)
 
 
-def batches(model: Any) -> DataLoader[Any]:
+def two_batches(model: Any) -> DataLoader[Any]:
     """What the model's family trains on: two iterations of two images per update."""
-    n = 2 * 2 * model.n_critic
-    generator = torch.Generator().manual_seed(1)
-    first, second = torch.rand(2, n, 1, 8, 8, generator=generator) * 2 - 1
-    other = second if isinstance(model, TranslationGAN) else 2 - torch.arange(n) % 3
-    return DataLoader(TensorDataset(first, other), 2 * model.n_critic, drop_last=True)
+    return batches(model, 2, 4 * model.parts_per_iteration)
+
+
+def weights(model: Any, player: str) -> list[Tensor]:
+    return [p for name in model.players[player] for p in getattr(model, name).parameters()]
+
+
+def losses(model: Any, prefix: str = "") -> set[str]:
+    return {f"{prefix}{SHORT.get(player, player)}/loss" for player in model.players}
 
 
 def test_every_family_has_variants() -> None:
-    names = {variant.__name__ for variant in VARIANTS}
-    assert {"GAN", "DCGAN", "CGAN", "WGAN", "WGANGP", "CycleGAN"} <= names
-    assert len(NOISE_VARIANTS) < len(VARIANTS)
+    names = {variant.__name__ for variant in MODELS}
+    assert {"GAN", "DCGAN", "CGAN", "WGAN", "WGANGP", "CycleGAN", "VAE"} <= names
+    assert len(NOISE_VARIANTS) < len(VARIANTS) < len(MODELS)
+    assert len(NOISE_VARIANTS) < len(LATENT_MODELS) < len(MODELS)
 
 
-def test_update_ratio_and_finite_losses(variant: Any, make_trainer: Any) -> None:
+def test_turns_are_counted_and_losses_finite(variant: Any, make_trainer: Any) -> None:
     model = build(variant)
-    steps = {"generator": 0, "discriminator": 0}
+    steps: list[str] = []
 
-    class Counter(Callback):
+    class Noting(Callback):
         def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-            first = optimizer.param_groups[0]["params"][0]
-            ours = any(first is parameter for parameter in pl_module.generator.parameters())
-            steps["generator" if ours else "discriminator"] += 1
+            steps.append(player_of(pl_module, optimizer))
 
-    trainer = make_trainer(max_steps=2, log_every_n_steps=1, callbacks=[Counter()])
-    trainer.fit(model, batches(model))
-    assert steps == {"generator": 2, "discriminator": 2 * model.n_critic}
+    trainer = make_trainer(max_steps=2, log_every_n_steps=1, callbacks=[Noting()])
+    trainer.fit(model, two_batches(model))
+    one = steps[: len(steps) // 2]
+    assert steps == one * 2
+    # the counted turn is the last, and the only one of its player
+    expected = dict.fromkeys(model.players, 1)
+    if isinstance(model, GANModule):
+        expected["discriminator"] = model.n_critic
+        assert one[-1] == "generator"
+    assert Counter(one) == expected
     assert trainer.global_step == 2
     assert all(value.isfinite() for value in trainer.callback_metrics.values())
-    assert {"d/loss", "g/loss"} <= set(trainer.callback_metrics)
+    assert losses(model) <= set(trainer.callback_metrics)
 
 
-@pytest.mark.parametrize("resting", ["generator", "discriminator"])
+class Resting(torch.optim.SGD):
+    def step(self, closure: Any = None) -> None:
+        """Leave the weights alone."""
+
+
+@pytest.mark.parametrize(
+    ("variant", "moving"), [(variant, player) for variant in MODELS for player in variant.players]
+)
 def test_each_optimizer_moves_its_own_player_only(
-    variant: Any, resting: str, make_trainer: Any
+    variant: Any, moving: str, make_trainer: Any
 ) -> None:
-    class Resting(torch.optim.SGD):
-        def step(self, closure: Any = None) -> None:
-            """Leave the weights alone."""
-
-    still = {f"{resting}_optimizer": Resting}
-    model = build(variant, **still)
-    moving = "generator" if resting == "discriminator" else "discriminator"
-    before = {
-        player: [p.detach().clone() for p in getattr(model, player).parameters()]
-        for player in (resting, moving)
-    }
-    make_trainer(max_steps=1).fit(model, batches(model))
-    after = {player: list(getattr(model, player).parameters()) for player in (resting, moving)}
-    expected = before[resting]
-    if resting == "discriminator" and hasattr(model, "clip_value"):
-        expected = [p.clamp(-model.clip_value, model.clip_value) for p in expected]
-    assert_close([p.detach() for p in after[resting]], expected, rtol=0, atol=0)
-    moved = [not torch.equal(p, old) for p, old in zip(after[moving], before[moving], strict=True)]
+    resting = [player for player in variant.players if player != moving]
+    model = build(variant, **{f"{player}_optimizer": Resting for player in resting})
+    before = {p: [w.detach().clone() for w in weights(model, p)] for p in model.players}
+    make_trainer(max_steps=1).fit(model, two_batches(model))
+    for player in resting:
+        expected = before[player]
+        if player == "discriminator" and hasattr(model, "clip_value"):
+            expected = [p.clamp(-model.clip_value, model.clip_value) for p in expected]
+        assert_close([p.detach() for p in weights(model, player)], expected, rtol=0, atol=0)
+    pairs = zip(weights(model, moving), before[moving], strict=True)
+    moved = [not torch.equal(p, old) for p, old in pairs]
     assert sum(moved) > len(moved) / 2
-    assert all(p.grad is None for p in (*after[resting], *after[moving]))
+    assert all(p.grad is None for player in model.players for p in weights(model, player))
 
 
 def test_checkpoint_round_trip(variant: Any, make_trainer: Any) -> None:
     model = build(variant)
     trainer = make_trainer(max_steps=1)
-    trainer.fit(model, batches(model))
+    trainer.fit(model, two_batches(model))
     trainer.save_checkpoint("model.ckpt")
-    again = GANModule.load_from_checkpoint("model.ckpt")
+    again = GenerativeModule.load_from_checkpoint("model.ckpt")
     assert type(again) is variant
     assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
 
@@ -101,12 +114,14 @@ def test_checkpoint_round_trip(variant: Any, make_trainer: Any) -> None:
 def test_validation_sees_the_whole_objective(variant: Any, make_trainer: Any) -> None:
     model = build(variant)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    (metrics,) = make_trainer(limit_val_batches=2).validate(model, batches(model), verbose=False)
-    assert {"val/d/loss", "val/g/loss"} <= set(metrics)
+    (metrics,) = make_trainer(limit_val_batches=2).validate(
+        model, two_batches(model), verbose=False
+    )
+    assert losses(model, "val/") <= set(metrics)
     assert_close(model.state_dict(), before, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("variant", NOISE_VARIANTS)
+@pytest.mark.parametrize("variant", LATENT_MODELS)
 def test_sample_shape_and_range(variant: Any) -> None:
     images = build(variant).sample(3, seed=0)
     assert images.shape == (3, 1, 8, 8)
@@ -115,48 +130,64 @@ def test_sample_shape_and_range(variant: Any) -> None:
 
 def test_sample_grid_shape_and_range(variant: Any) -> None:
     model = build(variant)
-    images = model.sample_grid(12, 0, next(iter(batches(model))))
+    images = model.sample_grid(12, 0, next(iter(two_batches(model))))
     assert images.ndim == 5
     assert images.shape[2:] == (1, 8, 8)
     assert images.abs().max() <= 1
 
 
-@pytest.mark.parametrize("variant", NOISE_VARIANTS)
+def labelled(model: Any) -> DataLoader[Any]:
+    """One iteration, whose first two images are of the classes 2 and 1."""
+    n = 2 * model.parts_per_iteration
+    images = torch.rand(n, 1, 8, 8) * 2 - 1
+    return DataLoader(TensorDataset(images, 2 - torch.arange(n) % 3), n)
+
+
+@pytest.mark.parametrize("variant", LATENT_MODELS)
 def test_conditional_use(variant: Any, make_trainer: Any) -> None:
     # a variant that is always conditional has no such option
     always = "num_classes" in inspect.signature(variant).parameters
     options = {} if always else {"conditional": True}
     model = build(variant, **options)
-    make_trainer(max_steps=1).fit(model, batches(model))
+    make_trainer(max_steps=1).fit(model, labelled(model))
     images = model.sample(2, labels=[0, 0], seed=1), model.sample(2, labels=[0, 2], seed=1)
     assert_close(images[0][0], images[1][0])
     assert not torch.equal(images[0][1], images[1][1])
     with pytest.raises(ValueError, match=r"labels from \d to 2, but num_classes=2"):
-        make_trainer(max_steps=1).fit(build(variant, num_classes=2, **options), batches(model))
+        make_trainer(max_steps=1).fit(build(variant, num_classes=2, **options), labelled(model))
 
 
 def test_bf16_trains_with_float32_weights(variant: Any, make_trainer: Any) -> None:
     model = build(variant)
     trainer = make_trainer(max_steps=1, precision="bf16-mixed", log_every_n_steps=1)
-    trainer.fit(model, batches(model))
+    trainer.fit(model, two_batches(model))
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert all(value.isfinite() for value in trainer.callback_metrics.values())
 
 
 def test_a_subclass_adds_a_term(variant: Any, make_trainer: Any) -> None:
     class Brighter(variant):  # type: ignore[misc]
-        def generator_losses(self, batch: Any) -> dict[str, Tensor]:
-            terms: dict[str, Tensor] = super().generator_losses(batch)
-            fake = self.generate(batch)
-            return {**terms, "darkness": -(fake if isinstance(fake, Tensor) else fake[0]).mean()}
+        def darkness(self, batch: Any) -> Tensor:
+            if translates(self):
+                return -self.generator["a_to_b"](batch[0]).mean()
+            return -self.fakes(self.sample_noise(len(batch[0])), batch[1]).mean()
 
+    def with_darkness(self: Any, batch: Any) -> dict[str, Tensor]:
+        terms = getattr(variant, f"{player}_losses")(self, batch)
+        return {**terms, "darkness": self.darkness(batch)}
+
+    # whoever trains the generator
+    (player,) = (player for player, names in variant.players.items() if "generator" in names)
+    setattr(Brighter, f"{player}_losses", with_darkness)
     model = build(Brighter)
     trainer = make_trainer(max_steps=1, log_every_n_steps=1)
-    trainer.fit(model, batches(model))
+    trainer.fit(model, two_batches(model))
     metrics = trainer.callback_metrics
-    terms = [value for name, value in metrics.items() if name[:2] == "g/" and name != "g/loss"]
-    assert "g/darkness" in metrics
-    assert_close(metrics["g/loss"], torch.stack(terms).sum())
+    prefix = f"{SHORT.get(player, player)}/"
+    terms = {name: value for name, value in metrics.items() if name.startswith(prefix)}
+    total = terms.pop(f"{prefix}loss")
+    assert f"{prefix}darkness" in terms
+    assert_close(total, torch.stack([*terms.values()]).sum())
 
 
 def test_a_new_variant_is_one_class(make_trainer: Any) -> None:
@@ -184,7 +215,7 @@ def test_a_new_variant_is_one_class(make_trainer: Any) -> None:
         discriminator_optimizer=torch.optim.Adam,
     )
     trainer = make_trainer(max_steps=3, log_every_n_steps=1)
-    trainer.fit(model, batches(model))
+    trainer.fit(model, two_batches(model))
     assert {"d/relativistic", "g/relativistic"} <= set(trainer.callback_metrics)
     trainer.save_checkpoint("model.ckpt")
     again = GANModule.load_from_checkpoint("model.ckpt")
