@@ -1,7 +1,7 @@
 """The family of GANs that translate between two domains of images, A and B."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,9 @@ class TranslationGAN(GANModule):
         ValueError: if an option is out of its range, a network does not fit ``image_shape``, or a
             module passed is not such a ``ModuleDict``.
     """
+
+    # instance normalisation takes channels one by one: a tenth faster so, on a processor
+    memory_format: ClassVar = torch.contiguous_format
 
     generator: nn.ModuleDict
     discriminator: nn.ModuleDict

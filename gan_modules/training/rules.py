@@ -31,8 +31,7 @@ class _Built(ABCMeta):
         # not super(): Lightning looks for it in the frames from which it takes hyper-parameters
         module = ABCMeta.__call__(cls, *args, **kwargs)
         module.build_networks()
-        # channels last in memory is the order that convolutions work in
-        module.to(memory_format=torch.channels_last)
+        module.to(memory_format=module.memory_format)
         module.start_averages()
         return module
 
@@ -63,6 +62,9 @@ class Rules(LightningModule, ABC, metaclass=_Built):
 
     players: ClassVar[Mapping[str, tuple[str, ...]]]
     """Each player's name, and those of the networks that its optimizer trains."""
+
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
+    """Order in memory of convolutions' weights: channels last is the one that they work in."""
 
     @abstractmethod
     def start_averages(self) -> None:
