@@ -1,6 +1,6 @@
 """How many modes of the toys a recipe covers, over several seeds.
 
-    python benchmarks/toy_modes.py                                   # WGAN-GP and GAN, 5 seeds
+    python benchmarks/toy_modes.py                            # WGAN-GP, GAN and D2GAN, 5 seeds
 
 A mode counts with at least 20 of 2,500 samples within 3 sigma of its centre; the share is that of
 the samples within 3 sigma of any. Each training is one process with one thread, run through the
@@ -14,12 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean
 
+import yaml
 from training import train
 
 from datamodules import ToyDataModule
 from gan_modules import NoiseGAN
 
-RECIPES = [f"toy/{model}_{toy}.yaml" for model in ("wgan_gp", "gan") for toy in ("grid", "ring")]
+RECIPES = [
+    *(f"toy/{model}_{toy}.yaml" for model in ("wgan_gp", "gan") for toy in ("grid", "ring")),
+    "toy/d2gan_grid.yaml",
+    "d2gan.yaml",
+]
 
 
 def main() -> None:
@@ -34,8 +39,9 @@ def main() -> None:
 
     def run(job: tuple[str, int]) -> dict[str, float | str]:
         recipe, seed = job
-        toy = Path(recipe).stem.split("_")[-1]
         folder, seconds = train(recipe, seed, options.runs)
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        toy = config["data"]["init_args"]["name"]
         model = NoiseGAN.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
         modes, share = ToyDataModule(name=toy).count_modes(model.sample(2_500, seed=0))
         print(job, f"{modes} modes, {share:.1%} within 3 sigma, {seconds:.0f} s", flush=True)

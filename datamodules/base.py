@@ -1,6 +1,7 @@
 """Data held in memory, shuffled in an order that a resumed run can re-enter."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Literal
@@ -94,6 +95,8 @@ class InMemoryDataModule(LightningDataModule, ABC):
     """
 
     num_classes: int
+    classes: Sequence[str] = ()
+    """Names of the classes, in their order; empty where they have none."""
     draws = 0
     """Random numbers that the training sampler draws per image."""
 

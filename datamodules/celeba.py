@@ -68,6 +68,7 @@ class CelebADataModule(AugmentedDataModule):
         self.attribute = attribute
         self.cache_dir = cache_dir
         self.num_classes = 0 if attribute is None else 2
+        self.classes = () if attribute is None else (f"not {attribute}", attribute)
         self._store: ImageStore | None = None
 
     def prepare_data(self) -> None:

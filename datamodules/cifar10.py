@@ -35,6 +35,9 @@ class CIFAR10DataModule(ImageDataModule):
 
     channels = 3
     num_classes = 10
+    classes = (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    )  # fmt: skip
 
     def __init__(
         self, *, root: str = "data", image_size: int = 32, val_size: int = 5_000, **kwargs: Any

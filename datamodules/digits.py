@@ -53,6 +53,7 @@ class DigitsDataModule(ImageDataModule):
 
     channels = 1
     num_classes = 10
+    classes = tuple(map(str, range(10)))
 
     def __init__(self, *, image_size: int = 16, **kwargs: Any) -> None:
         check_digits_size(image_size, "DigitsDataModule")

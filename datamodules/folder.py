@@ -74,7 +74,7 @@ class ImageFolderDataModule(AugmentedDataModule):
         self.channels = channels
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         folder = check_root(root)
-        self.classes: list[str] = []
+        self.classes = []
         self._rows: dict[Split, range] = {}
         names: list[str] = []
         labels: list[int] = []

@@ -72,6 +72,7 @@ class MNISTDataModule(_IDXDataModule):
     """
 
     source = MNIST
+    classes = tuple(map(str, range(10)))
 
 
 class FashionMNISTDataModule(_IDXDataModule):
@@ -81,3 +82,4 @@ class FashionMNISTDataModule(_IDXDataModule):
     """
 
     source = FashionMNIST
+    classes = tuple(FashionMNIST.classes)

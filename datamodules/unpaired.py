@@ -1,6 +1,8 @@
 """Two domains of images that do not belong together in pairs."""
 
+import re
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -61,6 +63,8 @@ class TwoDomainDataModule(AugmentedDataModule):
     """
 
     num_classes = 0
+    domains: Sequence[str] = ()
+    """Names of A and B; empty where they have none."""
 
     def training_sampler(self, dataset: UnpairedDataset) -> JoinedSampler:
         """Batches of both domains, each shuffled by a seed of its own."""
@@ -140,6 +144,9 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
         **kwargs: options of :class:`TwoDomainDataModule`. ``seed`` also decides which images are
             held out; None counts as 0 there, so that no run's seed does.
 
+    Attributes:
+        domains: ``("horse", "zebra")`` of a folder called ``horse2zebra``; empty for other names.
+
     Raises:
         ValueError: if an option is out of its range, or (when the data is prepared) files cannot
             be decoded.
@@ -165,6 +172,8 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
         self.channels = channels
         self.test_fraction = test_fraction
         folder = check_root(root)
+        pair = re.fullmatch(r"([^\W\d]+)2([^\W\d]+)", folder.resolve().name)
+        self.domains = () if pair is None else pair.groups()
         self._rows: dict[str, range] = {}
         names: list[str] = []
         for part in ("trainA", "trainB", "testA", "testB"):

@@ -37,6 +37,7 @@ class UnpairedDigitsDataModule(UnpairedDataModule):
     """
 
     channels = 3
+    domains = ("white on black", "chalk on a board")
 
     def __init__(self, *, image_size: int = 16, **kwargs: Any) -> None:
         check_digits_size(image_size, "UnpairedDigitsDataModule")

@@ -2,6 +2,7 @@
 
 from gan_modules.callbacks.best_checkpoint import BestCheckpoint
 from gan_modules.callbacks.checkpoint import StepCheckpoint
+from gan_modules.callbacks.examples import RealExamples
 from gan_modules.callbacks.loss_plot import LossPlot
 from gan_modules.callbacks.metrics import GenerativeMetrics
 from gan_modules.callbacks.nearest import NearestNeighbours
@@ -23,6 +24,7 @@ __all__ = [
     "NearestNeighbours",
     "NetworkWatch",
     "RealAgainstFake",
+    "RealExamples",
     "Reconstructions",
     "SampleGrid",
     "SampleTable",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 
@@ -17,6 +18,8 @@ __all__ = ["LossPlot"]
 
 class LossPlot(Callback):
     """Draw ``losses.png`` from what was logged: a panel per player, and one of the metrics.
+
+    The curves are part of every checkpoint: those of a resumed run begin where the first run did.
 
     Args:
         every_n_steps: generator updates between two drawings; the end is always drawn.
@@ -38,9 +41,27 @@ class LossPlot(Callback):
         self.path = path
         self._curves: dict[str, tuple[list[int], list[float]]] = {}
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Begin anew; what a resumed training goes on from is loaded after this."""
+        if stage == "fit":
+            self._curves = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The curves so far, as tensors, which take less room than lists of numbers."""
+        return {
+            "curves": {
+                name: (torch.tensor(steps), torch.tensor(values, dtype=torch.float64))
+                for name, (steps, values) in self._curves.items()
+            }
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on drawing them."""
+        curves = state_dict["curves"].items()
+        self._curves = {name: (s.tolist(), v.tolist()) for name, (s, v) in curves}
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the file."""
-        self._curves = {}
         file = Path(self.path or Path(trainer.default_root_dir, "losses.png"))
         check_writable("loss_plot.path", file)
         self._file = unused(file)
@@ -88,7 +109,10 @@ class LossPlot(Callback):
         axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
         for axis, (title, prefix) in zip(axes, panels.items(), strict=False):
             terms = {n.removeprefix("val/") for n in self._curves}
-            for colour, term in enumerate(sorted(t for t in terms if t.startswith(prefix))):
+            its = sorted(t for t in terms if t.startswith(prefix))
+            # the sum of a single term is that term
+            its = [t for t in its if len(its) != 2 or t != f"{prefix}loss"]
+            for colour, term in enumerate(its):
                 label = term.removeprefix(prefix)
                 self._plot(axis, term, label, colour)
                 self._plot(axis, f"val/{term}", f"{label} (validation)", colour)
@@ -96,7 +120,9 @@ class LossPlot(Callback):
         for colour, name in enumerate(sorted(measured)):
             self._plot(axes[-1], name, name.removeprefix("val/"), colour)
             axes[-1].set_ylabel("metrics")
-            axes[-1].set_yscale("log")
+            # a logarithm has no room for zeros, such as a precision can be
+            if all(value > 0 for name in measured for value in self._curves[name][1]):
+                axes[-1].set_yscale("log")
         for axis in axes:
             axis.grid(alpha=0.3)
             axis.legend(fontsize="small")

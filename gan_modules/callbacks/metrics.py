@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -10,6 +11,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 
+from gan_modules.callbacks.monitors import wait_for_measurements
 from gan_modules.callbacks.paths import check_writable, is_trial
 from gan_modules.errors import require
 from gan_modules.metrics.cache import TensorCache
@@ -52,9 +54,9 @@ class GenerativeMetrics(Callback):
             translation the held-out ones. Where it is set, the names state it
             (``fid_inception_10k_vs_val``).
         batch_size: samples that are made at a time, and their features computed.
-        every_n_validations: measure at every so manieth validation of a fit. Lightning's own
-            ``ModelCheckpoint`` and ``EarlyStopping`` need a figure at every one;
-            :class:`BestCheckpoint` does not.
+        every_n_validations: measure at every so manieth validation of a fit. ``EarlyStopping``
+            and ``ModelCheckpoint`` that monitor a metric pass over the others: patience counts
+            measurements.
         n_kept: samples, and real images, that are kept for ``kid``, ``precision``, ``recall``,
             ``density`` and ``coverage`` at most: the first samples, and real images chosen at
             random once. It bounds their memory and time, which grows with its square.
@@ -114,6 +116,8 @@ class GenerativeMetrics(Callback):
         )
         self._validations = 0
         self._logged: list[str] = []
+        # what a monitor can name, known when training starts
+        self.metric_names: list[str] = []
 
     @property
     def main_metric(self) -> str | None:
@@ -209,11 +213,13 @@ class GenerativeMetrics(Callback):
                 raise error
             self._active = False
             rank_zero_warn(f"no {', '.join(self.names)} in this run: {error}")
-
         if self._active:
             with self._apart(pl_module):
-                for part in self._parts(pl_module, held_out):
+                parts = self._parts(pl_module, held_out)
+                for part in parts:
                     self._evaluator.check(self._data, part)
+            self.metric_names = [f"{held_out}/{name}" for name in self._names(parts)]
+            wait_for_measurements(trainer, self.metric_names)
 
     def _parts(self, model: GenerativeModule, held_out: Split) -> Sequence[Comparison]:
         plan = Plan(self.n, self.batch_size, self.seed, held_out, self.reference)
@@ -236,6 +242,8 @@ class GenerativeMetrics(Callback):
         }
         if held_out == "val":
             self._logged = list(values)
+        if trainer.state.fn != TrainerFn.FITTING:
+            values |= {f"{held_out}/{name}": v for name, v in self.features.facts.items()}
         # while fitting, the module sends what begins with val/ to the loggers at its own steps
         logger = False if trainer.state.fn == TrainerFn.FITTING else None
         pl_module.log_dict(values, logger=logger, sync_dist=True)
@@ -257,17 +265,18 @@ class GenerativeMetrics(Callback):
             self.features.train(self._data, self.cache)
             parts = self._parts(model, held_out)
             measured = [self._evaluator.scores(self._data, part) for part in parts]
-            found: dict[str, float] = {}
+            values = [[of_part[name] for name in self.names] for of_part in measured]
             if len(parts) > 1:
-                smallest = min(part.n for part in parts)
-                for name in self.names:
-                    mean = sum(values[name] for values in measured) / len(parts)
-                    found[self._full_name(name, smallest, "")] = mean
-            for part, values in zip(parts, measured, strict=True):
-                for name in self.names:
-                    found[self._full_name(name, part.n, part.direction)] = values[name]
+                values.insert(0, [sum(v) / len(parts) for v in zip(*values, strict=True)])
+            found = dict(zip(self._names(parts), chain(*values), strict=True))
             shared: dict[str, float] = trainer.strategy.broadcast(found)
         return shared
+
+    def _names(self, parts: Sequence[Comparison]) -> list[str]:
+        """Of all figures, in their order: the means of several parts come first."""
+        means = [(min(part.n for part in parts), "")] if len(parts) > 1 else []
+        wanted = [*means, *((part.n, part.direction) for part in parts)]
+        return [self._full_name(name, n, at) for n, at in wanted for name in self.names]
 
     def _full_name(self, name: MetricName, n: int, direction: str) -> str:
         n = min(n, self.n_kept) if name in NEEDS_KEPT else n

@@ -1,7 +1,7 @@
 """What every picture drawn during training has in common: when, where to and for which loggers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,13 +15,14 @@ from torch.nn import functional as F
 from torchvision.transforms.v2.functional import pil_to_tensor
 from torchvision.utils import make_grid, save_image
 
+from gan_modules.callbacks.captions import with_row_names
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
 from gan_modules.errors import require
 from gan_modules.tools.files import whole_file
 from gan_modules.training.batches import Batch, as_batch, join_batches
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["Periodic", "Picture", "grid", "picture", "rule", "there_and_back"]
+__all__ = ["Periodic", "Picture", "grid", "held_out_batches", "picture", "rule", "there_and_back"]
 
 FRAME = 80
 """Milliseconds that a frame of an animation lasts."""
@@ -79,7 +80,7 @@ class Periodic(Callback, ABC):
         self._shown = -1
         self._batches: list[Batch] = []
         if self._is_due(trainer):
-            for batch in _held_out_batches(trainer):
+            for batch in held_out_batches(trainer):
                 if not self._wants_more():
                     break
                 self._keep(trainer.strategy.batch_to_device(batch))
@@ -225,9 +226,9 @@ def grid(images: Tensor, width: int) -> Tensor:
     return page
 
 
-def picture(images: Tensor, width: int) -> Image.Image:
-    """What :func:`grid` makes of images, in 8 bits, rounded."""
-    page = grid(images, width).mul(255).round().byte()
+def picture(images: Tensor, width: int, names: Sequence[str] = ()) -> Image.Image:
+    """What :func:`grid` makes of images, in 8 bits, rounded; with names of the rows, if given."""
+    page = with_row_names(grid(images, width), names).mul(255).round().byte()
     return Image.fromarray(page.permute(1, 2, 0).numpy())
 
 
@@ -264,7 +265,7 @@ def rule(page: Tensor, images: Tensor, dim: int, places: Iterable[int]) -> Tenso
     return page
 
 
-def _held_out_batches(trainer: Trainer) -> Iterator[Any]:
+def held_out_batches(trainer: Trainer) -> Iterator[Any]:
     """Batches of the first validation loader, if any; the random state is left alone."""
     loaders: Any = trainer.val_dataloaders
     if isinstance(loaders, dict):

@@ -1,10 +1,21 @@
 """The progress bar."""
 
+import logging
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks.progress.rich_progress import (
+    BatchesProcessedColumn,
+    CustomBarColumn,
+    RichProgressBarTheme,
+)
+from rich.progress import TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 __all__ = ["GANProgressBar"]
 
@@ -13,14 +24,16 @@ class GANProgressBar(RichProgressBar):
     """Rich progress over generator updates, with both players' losses and images per second.
 
     Where ``max_steps`` is set the bar runs over all of it: an epoch of a small data set lasts a
-    fraction of a second. Images per second counts the real images of all processes.
+    fraction of a second. Images per second counts the real images of all processes. It is one line
+    of 80 columns; what is logged meanwhile comes above it.
 
     Args:
         refresh_rate: drawings per second.
     """
 
     def __init__(self, refresh_rate: int = 5) -> None:
-        super().__init__(refresh_rate=refresh_rate)
+        super().__init__(refresh_rate, theme=RichProgressBarTheme(metrics_format=".4g"))
+        self._streams: list[tuple[Any, Any]] = []
         self._images = 0
         self._images_per_second = 0.0
         self._since = self._next_update = 0.0
@@ -33,6 +46,64 @@ class GANProgressBar(RichProgressBar):
     @property
     def _whole(self) -> bool:
         return self.trainer.max_steps > 0
+
+    def configure_columns(self, trainer: Trainer) -> list[Any]:
+        """What is done, of how much, and the time left: only the bar gives way to the others."""
+        bar = {"complete_style": self.theme.progress_bar, "pulse_style": self.theme.progress_bar}
+        columns = [
+            TextColumn("{task.description}"),
+            CustomBarColumn(None, finished_style=self.theme.progress_bar_finished, **bar),  # type: ignore[arg-type]
+            BatchesProcessedColumn(self.theme.batch_progress),
+            TimeRemainingColumn(elapsed_when_finished=True),
+        ]
+        for column in columns[2:]:
+            column._table_column = Column(no_wrap=True)
+        return columns
+
+    def _init_progress(self, trainer: Trainer) -> None:
+        before = self.progress
+        super()._init_progress(trainer)
+        if self.progress is not before and self._metric_component is not None:
+            self._metric_component._table_column = Column(no_wrap=True)
+            # Lightning's messages would be written into the bar, which would be drawn once more:
+            # by now sys.stderr puts them above it
+            for name in ("lightning.pytorch", "lightning.fabric"):
+                for handler in logging.getLogger(name).handlers:
+                    if type(handler) is logging.StreamHandler:
+                        self._streams.append((handler, handler.setStream(sys.stderr)))
+
+    def _stop_progress(self) -> None:
+        super()._stop_progress()
+        for handler, stream in self._streams:
+            if stream is not None:
+                handler.setStream(stream)
+        self._streams = []
+
+    @contextmanager
+    def part(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar below the other one while something else takes its time.
+
+        Args:
+            description: of what is done.
+            total: how much there is to do.
+
+        Yields:
+            A function to be told how much more is done.
+        """
+        progress = self.progress
+        if progress is None or self.is_disabled:
+            yield lambda more: None
+            return
+        task = progress.add_task(description, total=total)
+
+        def advance(more: int) -> None:
+            progress.update(task, advance=more)
+            progress.soft_refresh()
+
+        try:
+            yield advance
+        finally:
+            progress.remove_task(task)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -70,8 +141,15 @@ class GANProgressBar(RichProgressBar):
             metrics["images/s"] = f"{self._images_per_second:,.0f}"
         return metrics
 
+    def _update_metrics(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._metric_component is not None:
+            metrics = self.get_metrics(trainer, pl_module).items()
+            # as short as can be: the line is 80 columns wide
+            short = {name.removesuffix("/loss").replace("images", "img"): v for name, v in metrics}
+            self._metric_component.update(short)
+
     def _get_train_description(self, current_epoch: int) -> str:
         if self._whole:
-            return "Generator updates"
+            return "Updates"
         description: str = super()._get_train_description(current_epoch)
         return description

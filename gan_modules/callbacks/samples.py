@@ -2,11 +2,11 @@
 
 from typing import BinaryIO
 
-from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn import functional as F
 
+from gan_modules.callbacks.captions import row_names, with_row_names
 from gan_modules.callbacks.pictures import Picture
+from gan_modules.callbacks.scatter import scatter
 from gan_modules.training.batches import Batch
 from gan_modules.training.module import GenerativeModule
 
@@ -16,10 +16,11 @@ __all__ = ["SampleGrid"]
 class SampleGrid(Picture):
     """Save ``samples/step_XXXXXX.png``: always the same latents, through the averaged generator.
 
-    What is drawn is the model's ``sample_grid``: a square of samples, one class per row for a
-    conditional model, held-out images with their translations for one that translates. Points in
-    the plane are drawn as such, over the real ones of a held-out batch. Loggers that show images
-    (Weights & Biases, TensorBoard) get the picture too, as ``samples``.
+    What is drawn is the model's ``sample_grid``: a square of samples, for a conditional model by
+    class, with the names that the data has for them, held-out images with their translations for
+    one that translates. Points in the plane are drawn as such, over the real ones of a held-out
+    batch. Loggers that show images (Weights & Biases, TensorBoard) get the picture too, as
+    ``samples``.
 
     Args:
         every_n_steps: generator updates between two pictures; the end of training is always drawn.
@@ -47,26 +48,21 @@ class SampleGrid(Picture):
         dirpath: str | None = None,
     ) -> None:
         super().__init__(every_n_steps, n, seed, width, dirpath)
+        self._names: list[str] = []
 
     def draw(self, model: GenerativeModule, batch: Batch) -> Tensor:
         """The model's ``sample_grid``: ``(rows, columns, C, H, W)``, or ``(rows, columns, D)``."""
-        return model.sample_grid(self.n, self.seed, batch)
+        images = model.sample_grid(self.n, self.seed, batch)
+        self._names = row_names(model, self.n, len(images))
+        return images
+
+    def grid(self, images: Tensor) -> Tensor:
+        """The images as one, with the names of the classes beside their rows."""
+        return with_row_names(super().grid(images), self._names)
 
     def save(self, images: Tensor, batch: Batch, file: BinaryIO) -> None:
         """Write images as a grid, points as a scatter plot."""
         if images.ndim == 5:
             super().save(images, batch, file)
         else:
-            self._scatter(batch[0], images.flatten(0, 1), file)
-
-    def _scatter(self, real: Tensor, samples: Tensor, file: BinaryIO) -> None:
-        """Draw generated points over real ones: the first two coordinates of each."""
-        figure = Figure(figsize=(self.width / 100, self.width / 100), layout="constrained")
-        axes = figure.subplots()
-        for points, name, colour in ((real, "real", "tab:gray"), (samples, "generated", "tab:red")):
-            # points on a line are drawn at height 0
-            x, y = F.pad(points, (0, 1))[:, :2].float().cpu().numpy().T
-            axes.scatter(x, y, s=4, alpha=0.4, linewidths=0, color=colour, label=name)
-        axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
-        axes.legend(loc="upper right", fontsize="small", markerscale=3)
-        figure.savefig(file, format="png", dpi=100)
+            scatter({"real": batch[0], "generated": images.flatten(0, 1)}, self.width, file)

@@ -3,15 +3,21 @@
 import inspect
 from collections import OrderedDict
 from copy import deepcopy
+from functools import partial
 from pathlib import PurePath
+from types import FunctionType
 from typing import Any, Self
 
 import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.checkpoints.class_paths import exported_path, resolve
 
 __all__ = ["Described", "NotPlainError", "plain", "rebuilt"]
 
+FACTORIES = (nn.Module, Optimizer, LRScheduler)
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -55,6 +61,8 @@ def plain(value: Any) -> Any:
         return deepcopy(value._description)
     if isinstance(value, PurePath):
         return str(value)
+    if callable(value) and (told := _factory(value)) is not None:
+        return told
     # no subclass, which would come back as something else or not at all
     kind = type(value)
     if kind in (type(None), bool, int, float, str):
@@ -77,14 +85,37 @@ def rebuilt(value: Any) -> Any:
         parts = {key: rebuilt(part) for key, part in value.items()}
         path = value.get("class_path")
         kind = resolve(path) if isinstance(path, str) else None
+        options = parts.get("init_args", {})
         if isinstance(kind, type) and issubclass(kind, Described):
-            return kind(**parts.get("init_args", {}))
+            return kind(**options)
+        if callable(kind) and _is_factory(kind):
+            return partial(kind, **options) if options else kind
         return value if all(part is value[key] for key, part in parts.items()) else parts
     if isinstance(value, list | tuple):
         items = [rebuilt(part) for part in value]
         same = all(new is old for new, old in zip(items, value, strict=True))
         return value if same else items
     return value
+
+
+def _factory(value: Any) -> dict[str, Any] | None:
+    """What tells a class of networks, optimizers or schedulers, or a partial call of one."""
+    kind, keywords = value, {}
+    if isinstance(value, partial) and not value.args:
+        kind, keywords = value.func, value.keywords
+    if not _is_factory(kind) or resolve(exported_path(kind)) is not kind:
+        return None
+    try:
+        return {"class_path": exported_path(kind), "init_args": plain(keywords)}
+    except NotPlainError:
+        return None
+
+
+def _is_factory(kind: Any) -> bool:
+    """Whether a checkpoint may name it: see :func:`check_named_classes`."""
+    if isinstance(kind, FunctionType):
+        return kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return isinstance(kind, type) and issubclass(kind, FACTORIES)
 
 
 def _describe(

@@ -156,6 +156,10 @@ class PretrainedModule(ReloadableModule):
         )
         return model
 
+    def data_names(self) -> dict[str, tuple[str, ...]]:
+        """What the data calls its classes and domains, to be written with the rest."""
+        return {}
+
     def _hub(self) -> Any:
         hub = _hub_class(type(self))()
         hub.model = self
@@ -166,7 +170,8 @@ class PretrainedModule(ReloadableModule):
 
         checkpoint: dict[str, Any] = {self.CHECKPOINT_HYPER_PARAMS_KEY: {**self.hparams}}
         ReloadableModule.on_save_checkpoint(self, checkpoint)
-        config = {**checkpoint, "gan_modules": __version__}
+        names = {key: [*names] for key, names in self.data_names().items() if names}
+        config = {**checkpoint, **names, "gan_modules": __version__}
         try:
             text = json.dumps(config, indent=2, sort_keys=True)
         except TypeError as error:

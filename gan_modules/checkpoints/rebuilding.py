@@ -10,6 +10,8 @@ from typing import Any, Self
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.checkpoints.class_paths import exported_path, resolve
 from gan_modules.checkpoints.described import Described, NotPlainError, plain, rebuilt
@@ -23,8 +25,8 @@ class ReloadableModule(LightningModule):
 
     From the command line, networks and optimizers arrive as plain descriptions, which a checkpoint
     can hold. From Python they are objects, which would make it unreadable with
-    ``weights_only=True``: their names are kept in their place, or their description where they are
-    :class:`Described`.
+    ``weights_only=True``: classes of them and partial calls of classes are told by their paths,
+    what is :class:`Described` by its description; of anything else the name is kept.
     """
 
     _called_with: set[str]
@@ -69,10 +71,12 @@ class ReloadableModule(LightningModule):
             # the command line offers num_classes to every model, also to one that does not take it
             if name not in defaults and not name.startswith("_"):
                 continue
+            if callable(value) and value is defaults.get(name):
+                continue
             try:
                 kept[name] = plain(value)
             except NotPlainError as found:
-                if name in self._called_with and value is not defaults[name]:
+                if name in self._called_with:
                     self._require_object(name, found.value)
                     self._given_in_python.append(name)
         self.hparams.clear()
@@ -81,7 +85,8 @@ class ReloadableModule(LightningModule):
 
     def _require_object(self, name: str, value: object) -> None:
         """Raise ``ValueError`` for what neither a checkpoint can hold nor a user is asked for."""
-        if not callable(value) and not isinstance(value, Described):
+        # an optimizer in place of what builds one is told by whoever calls it
+        if not callable(value) and not isinstance(value, (Described, Optimizer, LRScheduler)):
             raise ValueError(
                 f"{type(self).__name__}.{name}={type(value).__name__} is not a plain value, which "
                 "a checkpoint can hold: pass numbers, texts, lists or dicts of them, or set it as "

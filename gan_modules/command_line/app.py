@@ -24,6 +24,7 @@ from gan_modules.callbacks.paths import is_trial
 from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
 from gan_modules.command_line.checkpoint_checks import check_more_to_do, check_same_options
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
+from gan_modules.command_line.compare import COMPARE, compare_parser
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser
 from gan_modules.command_line.memory import keep_freed_memory
@@ -37,7 +38,7 @@ from gan_modules.command_line.runs import (
     new_run_folder,
     run_loggers,
 )
-from gan_modules.command_line.trainer_parts import switched_off, with_progress_bar
+from gan_modules.command_line.trainer_parts import switched_off, with_own_callbacks
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GANCLI"]
@@ -108,11 +109,12 @@ class GANCLI(PredictCommand):
         return {name: commands[name] for name in COMMANDS}
 
     def setup_parser(self, add_subcommands: bool, *args: Any, **kwargs: Any) -> None:
-        """List ``demo``, too, which is no method of the trainer: ``run`` runs it."""
+        """List what is no method of the trainer, too: ``run`` runs it."""
         super().setup_parser(add_subcommands, *args, **kwargs)
         commands = self.parser._subcommands_action
         if commands is not None:
             commands.add_subcommand("demo", demo_parser(), help=DESCRIPTION)
+            commands.add_subcommand("compare", compare_parser(), help=COMPARE)
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser whose ``--config`` finds bare names."""
@@ -137,8 +139,8 @@ class GANCLI(PredictCommand):
             super().parse_arguments(parser, args)
         else:
             self.config = parser.parse_args(words)
-        if self.config["subcommand"] == "demo":
-            raise ValueError("demo must be the first word of the command line, for run")
+        if (command := self.config["subcommand"]) not in COMMANDS:
+            raise ValueError(f"{command} must be the first word of the command line, for run")
         check_options(typed, self.config[self.config["subcommand"]])
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -196,12 +198,13 @@ class GANCLI(PredictCommand):
         """Give a fit its run folder; other commands write nothing."""
         self._check_checkpoint()
         chosen = self._get(self.config_init, "trainer")
-        kwargs |= {"callbacks": with_progress_bar(chosen), "logger": False}
+        kwargs |= {"callbacks": with_own_callbacks(chosen), "logger": False}
         if self.subcommand == "fit" and not chosen["fast_dev_run"]:
             root, name = Path(chosen["default_root_dir"] or "runs"), self.run_name()
             self.run_folder = new_run_folder(root, name)
             kwargs["default_root_dir"] = self.run_folder
-            kwargs["logger"] = run_loggers(chosen["logger"], self.run_folder, name)
+            resumed = self._get(self.config, "ckpt_path")
+            kwargs["logger"] = run_loggers(chosen["logger"], self.run_folder, name, resumed)
         return super().instantiate_trainer(**kwargs)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gan_modules.callbacks.examples import real_examples
 from gan_modules.checkpoints.newest import newest_checkpoint
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
@@ -75,9 +76,32 @@ def run_demo(arguments: Sequence[str]) -> None:
     device = _device(chosen.device)
     cls = GenerativeModule if chosen.model is None else _own_class(chosen.model)
     path = _checkpoint(chosen.ckpt_path)
-    model = cls.load_from_checkpoint(path, map_location="cpu").to(device)
-    step = read_checkpoint(path)["global_step"]
-    serve(model, step, path, chosen.host, chosen.port, chosen.share, chosen.browser)
+    checkpoint = read_checkpoint(path)
+
+    def load(file: Path) -> GenerativeModule:
+        return cls.load_from_checkpoint(file, map_location="cpu").to(device)
+
+    serve(
+        load(path),
+        checkpoint["global_step"],
+        path,
+        real_examples(checkpoint),
+        _beside(path),
+        load,
+        chosen.host,
+        chosen.port,
+        chosen.share,
+        chosen.browser,
+    )
+
+
+def _beside(path: Path) -> list[Path]:
+    """The checkpoint, and those of the same run, the newest first."""
+    folder = path.parent
+    steps = sorted(folder.glob("step_*.ckpt"), reverse=True)
+    others = [*sorted(folder.glob("best*.ckpt")), *steps]
+    # last.ckpt is the newest by another name
+    return [path, *(other for other in others if other.resolve() != path.resolve())]
 
 
 def _checkpoint(path: str) -> Path:

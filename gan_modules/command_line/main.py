@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from gan_modules.command_line.app import GANCLI
+from gan_modules.command_line.compare import run_compare
 from gan_modules.command_line.demo import run_demo
 from gan_modules.command_line.messages import explain_exception
 from gan_modules.command_line.runs import forget_run_folders, remove_empty_run_folders
 
 __all__ = ["run"]
+
+WITHOUT_TRAINER = {"compare": run_compare, "demo": run_demo}
 
 
 def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
@@ -21,8 +24,8 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
     typed = sys.argv[1:] if args is None else args
     try:
         with _quietly():
-            if typed and typed[0] == "demo":
-                run_demo(typed[1:])
+            if typed and typed[0] in WITHOUT_TRAINER:
+                WITHOUT_TRAINER[typed[0]](typed[1:])
                 return None
             return GANCLI(args, **kwargs)
     except Exception as error:
@@ -42,7 +45,8 @@ def _quietly() -> Iterator[None]:
     ]
 
     def is_no_tip(record: logging.LogRecord) -> bool:
-        return "Tip:" not in record.getMessage()
+        # advertisements, and that a training of so many steps has ended after so many
+        return not any(word in record.getMessage() for word in ("Tip:", "`Trainer.fit` stopped"))
 
     with warnings.catch_warnings():
         # images in memory are indexed in the main process, faster than any worker could

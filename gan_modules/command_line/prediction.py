@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gan_modules.errors import require
+from gan_modules.families.labels import rows_of_each
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
 from gan_modules.tools.image_files import (
@@ -39,14 +40,15 @@ class Prediction:
     Args:
         n: samples; by default 64, or as many as labels.
         seed: of the latents; by default 0. The samples are those of ``model.sample``.
-        labels: one class per sample, or one for all; by default 0, 1, 2, ... in turn.
+        labels: one class per sample, or one for all, by number or by the name that the data has
+            for it; by default 0, 1, 2, ... in turn.
         truncation: largest magnitude of a latent's components; by default there is none.
         input: folder of images to translate, at any depth; their paths are kept.
         direction: a_to_b or b_to_a; by default a_to_b.
         size: side of the square to which input images are cut and resized; by default neither.
         format: png, jpg, or arrays in [-1, 1] of shape (C, H, W), npy or pt.
-        grid: one file in the place of one per sample: a picture, of one class per row if the model
-            is conditional, or an array (N, C, H, W).
+        grid: one file in the place of one per sample: a picture, class by class if the model is
+            conditional, or an array (N, C, H, W).
         batch_size: images at a time; by default 64 samples, or 8 translations.
         out: folder; by default predictions/step_XXXXXX in the checkpoint's run folder. Where it has
             files, -v1 and so on is appended.
@@ -60,7 +62,7 @@ class Prediction:
         *,
         n: int | None = None,
         seed: int | None = None,
-        labels: list[int] | int | None = None,
+        labels: list[int | str] | int | str | None = None,
         truncation: float | None = None,
         input: str | None = None,  # noqa: A002
         direction: str | None = None,
@@ -134,12 +136,14 @@ class Prediction:
 
     def _samples(self, model: LatentModel) -> tuple[Dataset[Any], list[Any]]:
         n = self.n or (len(self.labels) if isinstance(self.labels, list) else 64)
-        one = isinstance(self.labels, int)
+        one = isinstance(self.labels, (int, str))
         labels: Any = [self.labels] * n if one else self.labels
         self.columns = math.ceil(math.sqrt(n))
         if self.grid and model.num_classes and labels is None:
-            self.columns = math.ceil(n / model.num_classes)
-            labels = torch.arange(n) // self.columns
+            each = math.ceil(n / model.num_classes)
+            rows = rows_of_each(each, model.num_classes)
+            self.columns = math.ceil(each / rows)
+            labels = torch.arange(n) // (self.columns * rows)
         latents = model.latents(n, self.seed or 0, self.truncation)
         dataset = _Latents(latents, model.sample_labels(n, labels), self.format)
         return dataset, list(torch.arange(n).split(self.batch_size or 64))

@@ -16,6 +16,9 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_modules
+from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.command_line.results import run_folder_of
+from gan_modules.command_line.run_records import rows_until
 from gan_modules.command_line.wandb_run import RunWandbLogger
 from gan_modules.tools.files import whole_file
 
@@ -98,11 +101,29 @@ class _MetricsWriter(ExperimentWriter):
             new.write(text.getvalue().encode())
 
 
-class MetricsFile(CSVLogger):
-    """``metrics.csv`` in the run's folder; the hyper-parameters are in ``config.yaml``."""
+def _history(checkpoint: str) -> list[Any]:
+    """What the run that wrote a checkpoint had logged by then."""
+    file, found = run_folder_of(checkpoint) / "metrics.csv", read_checkpoint(checkpoint)
+    step = found["global_step"]
+    rows = rows_until(file, step) if file.is_file() else []
+    if found.get("validation_is_due"):
+        # it was saved before the validation of its own step, which is made again
+        return [r for r in rows if int(r["step"]) < step or not any("val/" in name for name in r)]
+    return rows
 
-    def __init__(self, folder: Path) -> None:
+
+class MetricsFile(CSVLogger):
+    """``metrics.csv`` in the run's folder; the hyper-parameters are in ``config.yaml``.
+
+    Args:
+        folder: of the run.
+        resumed: checkpoint that the run goes on from: the rows up to there of the run that wrote it
+            come first.
+    """
+
+    def __init__(self, folder: Path, resumed: str | None = None) -> None:
         super().__init__(folder.parent, name="", version=folder.name)
+        self._resumed = resumed
 
     @property
     @rank_zero_experiment
@@ -112,6 +133,8 @@ class MetricsFile(CSVLogger):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Experiment logs directory .* exists")
                 self._experiment = _MetricsWriter(self.log_dir)
+            if self._resumed is not None:
+                self._experiment.metrics = _history(self._resumed)
         return self._experiment
 
     def log_hyperparams(self, params: Any = None) -> None:
@@ -119,7 +142,10 @@ class MetricsFile(CSVLogger):
 
 
 def run_loggers(
-    chosen: Logger | list[Logger] | bool | None, folder: Path, name: str
+    chosen: Logger | list[Logger] | bool | None,
+    folder: Path,
+    name: str,
+    resumed: str | None = None,
 ) -> list[Logger]:
     """The loggers of a run: Weights & Biases, what the user chose, or none; always metrics.csv."""
     if chosen is None or chosen is True:
@@ -128,7 +154,7 @@ def run_loggers(
         loggers = []
     else:
         loggers = chosen if isinstance(chosen, list) else [chosen]
-    return [*loggers, MetricsFile(folder)]
+    return [*loggers, MetricsFile(folder, resumed)]
 
 
 def _wandb_logger(folder: Path, name: str) -> RunWandbLogger:

@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Callback
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 
 from gan_modules.callbacks import (
     BestCheckpoint,
     GANProgressBar,
     GenerativeMetrics,
     NetworkWatch,
+    RealExamples,
     StepCheckpoint,
 )
+from gan_modules.callbacks.summary import NetworkSummary
 
-__all__ = ["switched_off", "with_progress_bar"]
+__all__ = ["switched_off", "with_own_callbacks"]
 
 
 def switched_off(options: Any, enable_checkpointing: bool | None) -> tuple[type[Callback], ...]:
@@ -31,11 +33,16 @@ def switched_off(options: Any, enable_checkpointing: bool | None) -> tuple[type[
     return tuple(unwanted)
 
 
-def with_progress_bar(trainer: Mapping[str, Any]) -> list[Callback]:
-    """The callbacks among the trainer's options, and our bar unless there is another or none."""
+def with_own_callbacks(trainer: Mapping[str, Any]) -> list[Callback]:
+    """The callbacks among the trainer's options, and ours for what else a trainer has."""
     callbacks = trainer["callbacks"] or []
     callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
     has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
     if trainer["enable_progress_bar"] is not False and not has_bar:
         callbacks.append(GANProgressBar())
+    if not any(isinstance(callback, RealExamples) for callback in callbacks):
+        callbacks.append(RealExamples())
+    has_summary = any(isinstance(callback, ModelSummary) for callback in callbacks)
+    if trainer["enable_model_summary"] is not False and not has_summary:
+        callbacks.append(NetworkSummary())
     return callbacks

@@ -27,6 +27,8 @@ class RunWandbLogger(WandbLogger):
 
     def __init__(self, *, mode: str, **kwargs: Any) -> None:
         super().__init__(mode=mode, **kwargs)
+        # an option that Lightning passes on, and that W&B warns of although it is None
+        self._wandb_init.pop("anonymous", None)
         self._online = mode == "online"
         self._checkpoints: Path | None = None
 

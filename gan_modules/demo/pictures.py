@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
+from gan_modules.families.labels import rows_of_each
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.tools.directions import Directions, latent_directions
 
@@ -40,9 +41,11 @@ class SamplePictures:
 
     Args:
         model: of images, not of points.
+        real: real images to be shown beside, float in [-1, 1], shape ``(N, C, H, W)``.
     """
 
-    def __init__(self, model: LatentModel) -> None:
+    def __init__(self, model: LatentModel, real: Tensor | None = None) -> None:
+        self.real = real
         # otherwise two requests at once would leave each other's mode behind
         self.model = model.eval().requires_grad_(False)
         uniform = model.latent_distribution == "uniform"
@@ -65,19 +68,22 @@ class SamplePictures:
     def samples(
         self, seed: int, n: int = 64, label: int | None = None, truncation: float | None = None
     ) -> Image.Image:
-        """Samples in a square, or of a conditional model one class per row.
+        """Samples in a square, or of a conditional model class by class, each in rows of its own.
 
         Args:
             seed: of the latents.
             n: number of samples; in rows of classes as many as fit, at least one of each.
-            label: a class for all of them; None for one class per row.
+            label: a class for all of them; None for every class.
             truncation: see :meth:`Sampling.latents`; from ``most_truncation`` on there is none.
         """
-        columns, labels = ceil(sqrt(n)), None
+        columns, labels, names = ceil(sqrt(n)), None, []
         if self.model.num_classes and label is None:
-            columns = max(1, n // self.model.num_classes)
-            n = columns * self.model.num_classes
-            labels = torch.arange(n) // columns
+            each = max(1, n // self.model.num_classes)
+            rows = rows_of_each(each, self.model.num_classes)
+            columns = each // rows
+            n = columns * rows * self.model.num_classes
+            labels = torch.arange(n) // (columns * rows)
+            names = [part for name in self.names for part in (name, *[""] * (rows - 1))]
         elif label is not None:
             labels = torch.full((n,), label)
         if truncation is not None and truncation >= self.most_truncation:
@@ -85,7 +91,23 @@ class SamplePictures:
         images = self.model.sample(n, labels, seed, truncation)
         missing = -len(images) % columns
         images = torch.cat([images, -torch.ones_like(images[:1]).expand(missing, -1, -1, -1)])
-        return picture(images.unflatten(0, (-1, columns)), WIDTH)
+        page = images.unflatten(0, (-1, columns))
+        return picture(page, WIDTH, names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes; empty where they have none."""
+        names = self.model.class_names
+        return names if len(names) == self.model.num_classes else ()
+
+    def real_images(self) -> Image.Image | None:
+        """Real images in a square; None if there are none."""
+        if self.real is None:
+            return None
+        columns = ceil(sqrt(len(self.real)))
+        missing = -len(self.real) % columns
+        blank = -torch.ones_like(self.real[:1]).expand(missing, -1, -1, -1)
+        return picture(torch.cat([self.real, blank]).unflatten(0, (-1, columns)), WIDTH // 2)
 
     def moved(self, seed: int, label: int | None, offsets: Sequence[float]) -> Image.Image:
         """Samples above, and below them the same samples moved in latent space.
@@ -116,7 +138,8 @@ class SamplePictures:
 
     def strip(self, first: int, second: int, label: int | None) -> Image.Image:
         """The way from one seed's image to the other's; one row for each class."""
-        return picture(self._walks(first, second, label, torch.linspace(0, 1, COLUMNS)), WIDTH)
+        walks = self._walks(first, second, label, torch.linspace(0, 1, COLUMNS))
+        return picture(walks, WIDTH, self.names[: len(walks)] if label is None else ())
 
     def animation(self, first: int, second: int, label: int | None) -> str:
         """The same way there and back, moving, as the address (``data:``) of a GIF."""

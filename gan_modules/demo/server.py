@@ -4,9 +4,12 @@ import os
 import signal
 import socket
 import tempfile
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 from threading import Event
+
+from torch import Tensor
 
 from gan_modules.errors import require
 from gan_modules.training.module import GenerativeModule
@@ -52,6 +55,9 @@ def serve(
     model: GenerativeModule,
     step: int,
     source: str | Path,
+    real: Sequence[Tensor] = (),
+    checkpoints: Sequence[Path] = (),
+    load: Callable[[Path], GenerativeModule] | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     share: bool = False,
@@ -66,6 +72,9 @@ def serve(
         model: of the family of samples or of that of translations.
         step: generator updates that it was trained for.
         source: where it comes from, to be shown.
+        real: real images to be shown beside, one tensor per domain.
+        checkpoints: files to choose from on the page, the one of the model first.
+        load: gives the model of another one of them.
         host: address to listen on; ``0.0.0.0`` lets other machines in.
         port: by default the first free one from 7860.
         share: give it a public address for a week by Gradio's own servers.
@@ -80,7 +89,7 @@ def serve(
         os.environ["GRADIO_TEMP_DIR"] = folder
         from gan_modules.demo.page import CSS, THEME, build_page
 
-        page = build_page(model, step, source)
+        page = build_page(model, step, source, real, checkpoints, load)
         end = Event()
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signal_number, lambda *_: end.set())

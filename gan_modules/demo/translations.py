@@ -1,13 +1,17 @@
 """What the page of a model that translates shows. Nothing here knows of pages."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
 from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2.functional import to_pil_image
 
 from gan_modules.callbacks.pictures import picture
 from gan_modules.families.translation import DIRECTIONS, Direction, TranslationGAN
+from gan_modules.metrics.features import as_bytes
 from gan_modules.tools.image_files import image_size, read_image
 
 __all__ = ["Translated", "TranslationPictures"]
@@ -30,10 +34,26 @@ class TranslationPictures:
 
     Args:
         model: that translates.
+        real: images of A and of B, float in [-1, 1], shape ``(N, C, H, W)``, if there are any.
     """
 
-    def __init__(self, model: TranslationGAN) -> None:
+    def __init__(self, model: TranslationGAN, real: Sequence[Tensor] = ()) -> None:
         self.model = model.eval().requires_grad_(False)
+        self.real = real if len(real) == len(DIRECTIONS) else ()
+        self.names = model.domain_names if len(model.domain_names) == 2 else ("A", "B")
+
+    def example(self, direction: Direction, number: int) -> Image.Image | None:
+        """A real image of the domain that a direction begins at, in its own size; None without.
+
+        Args:
+            direction: ``"a_to_b"`` or ``"b_to_a"``.
+            number: which one; they go round.
+        """
+        if not self.real:
+            return None
+        images = self.real[DIRECTIONS.index(direction)]
+        image: Image.Image = to_pil_image(as_bytes(images[number % len(images)]))
+        return image
 
     @torch.no_grad()
     def translate(

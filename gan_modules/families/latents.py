@@ -157,8 +157,8 @@ def slerp(first: Tensor, second: Tensor, weight: float | Tensor) -> Tensor:
 
     Almost all normal latents lie near a sphere, which a straight line between two of them leaves:
     its middle is shorter than any latent the generator was trained on (White 2016,
-    arXiv:1609.04468). Here vectors of one norm keep it all the way, and the norm changes smoothly
-    between vectors of two.
+    arXiv:1609.04468). Here the direction turns evenly, and the norm goes straight from that of the
+    one vector to that of the other.
 
     Args:
         first: where weight is 0, shape ``(..., D)``.
@@ -166,20 +166,32 @@ def slerp(first: Tensor, second: Tensor, weight: float | Tensor) -> Tensor:
         weight: from 0 to 1; a tensor is broadcast against ``(..., 1)``.
 
     Returns:
-        Shape ``(..., D)``. On parallel vectors the straight line, which then is the great circle;
-        also on opposite ones, between which no great circle is the shortest.
+        Shape ``(..., D)``. Between opposite vectors, where no great circle is the shortest, one of
+        them; from or to a zero vector, which has no direction, the straight line.
     """
     weight = torch.as_tensor(weight, dtype=first.dtype, device=first.device)
+    norms = [vector.norm(dim=-1, keepdim=True) for vector in (first, second)]
     one, other = F.normalize(first, dim=-1), F.normalize(second, dim=-1)
+    one, other = torch.where(norms[0] == 0, other, one), torch.where(norms[1] == 0, one, other)
     # exact also for nearly opposite vectors, where the arc cosine of the product is percents off
     angle = 2 * torch.atan2((one - other).norm(dim=-1), (one + other).norm(dim=-1))[..., None]
-    sine = angle.sin()
-    # such vectors are parallel or opposite to the last digit
-    straight = sine < 4 * torch.finfo(first.dtype).eps
-    safe = torch.where(straight, 1.0, sine)
-    start = torch.where(straight, 1 - weight, ((1 - weight) * angle).sin() / safe)
-    end = torch.where(straight, weight, (weight * angle).sin() / safe)
-    return start * first + end * second
+    # Shoemake's weights divide by the sine of the angle; a second direction at right angles to the
+    # first keeps the norm up to opposite vectors
+    across = _rejection(other, one)
+    size = across.norm(dim=-1, keepdim=True)
+    axis = F.one_hot(one.abs().argmin(dim=-1), one.shape[-1]).to(one)
+    across = torch.where(size < 4 * torch.finfo(one.dtype).eps, _rejection(axis, one), across)
+    # twice: what rounding left of the first direction counts where the rest is small
+    across = F.normalize(_rejection(F.normalize(across, dim=-1), one), dim=-1)
+    turned = (weight * angle).cos() * one + (weight * angle).sin() * across
+    path = torch.lerp(*torch.broadcast_tensors(*norms, weight)) * turned
+    path = torch.where(weight == 0, first, path)
+    return torch.where(weight == 1, second, path)
+
+
+def _rejection(vector: Tensor, unit: Tensor) -> Tensor:
+    """What is left of a vector without its part along a unit vector."""
+    return vector - (vector * unit).sum(dim=-1, keepdim=True) * unit
 
 
 def truncate_normal(z: Tensor, threshold: float) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_modules.errors import require
+from gan_modules.families.labels import class_numbers, class_page
 from gan_modules.families.latents import Latents
 from gan_modules.seeding import derive_seed
 from gan_modules.training.batches import Batch, as_batch
@@ -104,7 +105,7 @@ class Sampling(GenerativeModule):
     def sample(
         self,
         n: int,
-        labels: Tensor | Sequence[int] | None = None,
+        labels: Tensor | Sequence[int | str] | None = None,
         seed: int | None = None,
         truncation: float | None = None,
     ) -> Tensor:
@@ -112,7 +113,8 @@ class Sampling(GenerativeModule):
 
         Args:
             n: number of images.
-            labels: ``n`` classes, for a conditional model; by default 0, 1, 2, ... in turn.
+            labels: ``n`` classes, for a conditional model, by number or by the data's name; by
+                default 0, 1, 2, ... in turn.
             seed: fixes the latents, see :meth:`latents`.
             truncation: of the latents, likewise.
 
@@ -121,7 +123,7 @@ class Sampling(GenerativeModule):
 
         Raises:
             ValueError: if an option is out of its range, or labels are given to an unconditional
-                model, or are not ``n`` integers in ``[0, num_classes)``.
+                model, or are not ``n`` classes that there are.
         """
         z = self.latents(n, seed, truncation)
         return self.images_of(z, self.sample_labels(n, labels))
@@ -138,7 +140,7 @@ class Sampling(GenerativeModule):
         n: int,
         steps: int,
         seed: int | None = None,
-        labels: Tensor | Sequence[int] | None = None,
+        labels: Tensor | Sequence[int | str] | None = None,
     ) -> Tensor:
         """Walk from one latent to another: on great circles, or straight if they are uniform.
 
@@ -180,15 +182,13 @@ class Sampling(GenerativeModule):
         return self.latent.between(first, second, weight)
 
     def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
-        """Samples, shape ``(rows, columns, C, H, W)``: a square, or one class per row."""
-        if not self.num_classes:
-            columns = math.ceil(math.sqrt(n))
-            rows = math.ceil(n / columns)
-            labels = None
+        """Samples, shape ``(rows, columns, C, H, W)``: a square, or by class, see class_page."""
+        if self.num_classes:
+            page = class_page(n, self.num_classes)
+            rows, columns, labels = *page.shape, page.flatten()
         else:
-            rows = min(n, self.num_classes)
-            columns = n // rows
-            labels = torch.arange(rows).repeat_interleave(columns)
+            columns = math.ceil(math.sqrt(n))
+            rows, labels = math.ceil(n / columns), None
         images = self.sample(rows * columns, labels, seed)
         return images.reshape(rows, columns, *images.shape[1:])
 
@@ -213,7 +213,9 @@ class Sampling(GenerativeModule):
         images = {"image": self.sample(n, labels, seed)}
         return images if labels is None else {**images, "label": labels}
 
-    def sample_labels(self, n: int, labels: Tensor | Sequence[int] | None = None) -> Tensor | None:
+    def sample_labels(
+        self, n: int, labels: Tensor | Sequence[int | str] | None = None
+    ) -> Tensor | None:
         """The classes of ``n`` samples, shape ``(n,)``, see :meth:`sample`; None if there are none.
 
         Raises:
@@ -225,10 +227,5 @@ class Sampling(GenerativeModule):
             return None
         if labels is None:
             return torch.arange(n, device=self.device) % self.num_classes
-        chosen = torch.as_tensor(labels)
-        in_range = bool(((chosen >= 0) & (chosen < self.num_classes)).all())
-        if chosen.shape != (n,) or chosen.is_floating_point() or not in_range:
-            raise ValueError(
-                f"labels={chosen.tolist()} must be {n} integers in [0, {self.num_classes - 1}]"
-            )
-        return chosen.long().to(self.device)
+        names = self.class_names if len(self.class_names) == self.num_classes else ()
+        return class_numbers(labels, n, self.num_classes, names).to(self.device)

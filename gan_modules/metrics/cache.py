@@ -11,7 +11,7 @@ from gan_modules.tools.files import whole_file
 
 __all__ = ["TensorCache", "digest", "weights_digest"]
 
-FORMAT = 4  # to be raised whenever the same key would give other tensors
+FORMAT = 5  # to be raised whenever the same key would give other tensors
 
 
 def digest(*parts: object) -> str:

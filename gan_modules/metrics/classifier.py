@@ -1,7 +1,10 @@
 """A classifier trained on the spot, where no pretrained network fits or is at hand."""
 
+import math
+from collections.abc import Callable
+
 import torch
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,6 +66,7 @@ def train_classifier(
     num_features: int = 64,
     width: int = 32,
     seed: int = 0,
+    advance: Callable[[int], None] = lambda steps: None,
 ) -> Classifier:
     """Fit a classifier, with batches of 64, Adam, and one cycle of the learning rate.
 
@@ -75,6 +79,7 @@ def train_classifier(
         num_features: size of the layer in which images are compared.
         width: channels of the first convolution.
         seed: of the weights and batches.
+        advance: told of every update.
 
     Returns:
         The classifier in evaluation mode, without gradients, on the images' device.
@@ -98,6 +103,7 @@ def train_classifier(
             loss.backward()
             optimizer.step()
             schedule.step()
+            advance(1)
     return model.eval().requires_grad_(False)
 
 
@@ -115,8 +121,9 @@ class ClassifierFeatures(FeatureNetwork):
     """The hidden layer of a small classifier trained on the labelled training images.
 
     It needs no download and knows the data at hand. Trained once, in seconds to a minute, and kept
-    in the metrics' ``cache_dir``; its accuracy on held-out images is reported. Figures can be
-    compared among runs on the same data, image size and options.
+    in the metrics' ``cache_dir``. Its accuracy on held-out images is reported, with a warning if it
+    is no better than the most frequent label given to all. Figures can be compared among runs on
+    the same data, image size and options.
 
     Args:
         steps: updates, of 64 images each.
@@ -152,6 +159,11 @@ class ClassifierFeatures(FeatureNetwork):
         """``<data>_classifier``, after the DataModule's class."""
         return self._name
 
+    @property
+    def facts(self) -> dict[str, float]:
+        """Its accuracy on held-out images, once it is known."""
+        return {} if math.isnan(self.accuracy) else {f"accuracy_{self.name}": self.accuracy}
+
     def load(self, data: RealData) -> None:
         """See that there are images with labels."""
         images, labels = data.first("train")
@@ -180,17 +192,25 @@ class ClassifierFeatures(FeatureNetwork):
                 )
             weights = {}
             if first:
-                model = train_classifier(images, labels, **self.options)
+                steps = self.options["steps"]
+                with data.progress("Classifier", steps) as advance:
+                    model = train_classifier(images, labels, **self.options, advance=advance)
                 weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
                 cache.write(f"classifier-{key}", weights)
             known = strategy.broadcast(weights)
         self._use(self._rebuilt(known))
         self._trained = key
-        right, total = self._score(data).tolist()
-        if total:
-            self.accuracy = right / total
-            rank_zero_info(
-                f"{self.name}: {self.accuracy:.1%} of {total} held-out images get their label"
+        right, *of_each = self._score(data).tolist()
+        total = sum(of_each)
+        self.accuracy = right / total if total else float("nan")
+        line = f"{self.name}: {self.accuracy:.1%} of {total} held-out images get their label"
+        if total and (right == total or right > max(of_each)):
+            rank_zero_info(line)
+        elif total:
+            rank_zero_warn(
+                f"{line}, no more than the most frequent label alone would give "
+                f"({max(of_each) / total:.1%}): it has learnt nothing, and metrics in its features "
+                "tell nothing; give it more images or steps, or choose other metrics.features"
             )
 
     def _rebuilt(self, weights: dict[str, Tensor]) -> Classifier:
@@ -219,13 +239,17 @@ class ClassifierFeatures(FeatureNetwork):
         return strategy.reduce(images, reduce_op="sum"), strategy.reduce(labels, reduce_op="sum")
 
     def _score(self, data: RealData) -> Tensor:
-        """Number of held-out images that get their label, and of all; both 0 if there are none."""
-        counts = torch.zeros(2, dtype=torch.long, device=data.trainer.strategy.root_device)
+        """Number of held-out images that get their label, and of each label."""
+        num_classes = len(self._loaded().get_parameter("logits.weight"))
+        counts = torch.zeros(num_classes + 2, dtype=torch.long)
+        counts = counts.to(data.trainer.strategy.root_device)
         if data.has("val"):
             for _, (images, labels) in data.batches("val"):
                 assert labels is not None
                 _, logits = self.extract(images)
                 assert logits is not None
                 counts[0] += logits.argmax(1).eq(labels).sum()
-                counts[1] += len(images)
+                # labels that training images do not have are one more
+                known = labels.long().clamp(-1, num_classes) % (num_classes + 1)
+                counts[1:] += known.bincount(minlength=num_classes + 1)
         return data.trainer.strategy.reduce(counts, reduce_op="sum").cpu()

@@ -1,7 +1,8 @@
 """The real images that generated ones are compared with: each split in order, every image once."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -107,6 +108,24 @@ class RealData:
         for _, batch in self.batches(split, member):
             return batch
         raise ValueError(f"there are no {split} images to compare with")
+
+    @contextmanager
+    def progress(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Show on the trainer's progress bar, if it can, how much of something long is done.
+
+        Args:
+            description: of what is done.
+            total: how much there is to do.
+
+        Yields:
+            A function to be told how much more is done.
+        """
+        part = getattr(self.trainer.progress_bar_callback, "part", None)
+        if part is None:
+            yield lambda more: None
+        else:
+            with part(description, total) as advance:
+                yield advance
 
     def has(self, split: Split) -> bool:
         """Whether there are such images."""

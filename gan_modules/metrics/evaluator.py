@@ -79,12 +79,14 @@ class Evaluator:
             classes = self._num_classes(data, part)
             inception = InceptionStatistics(classes, part.n, strategy.root_device)
         drawn = part.draw(real.label_counts)
-        for rows, features, logits in _together(
-            (rows, *self.features.extract(images)) for rows, images in drawn
-        ):
-            fake.add(features, rows)
-            if inception is not None:
-                inception.add(logits, rows)
+        with data.progress("Samples", part.n) as advance:
+            for rows, features, logits in _together(
+                (rows, *self.features.extract(images)) for rows, images in drawn
+            ):
+                fake.add(features, rows)
+                if inception is not None:
+                    inception.add(logits, rows)
+                advance(len(rows) * data.trainer.world_size)
         fake.reduce(strategy)
         if inception is not None:
             inception.reduce(strategy)
@@ -131,16 +133,18 @@ class Evaluator:
         statistics = FeatureStatistics(features.shape[1], n_kept, strategy.root_device)
         rows = subset_rows(count, n_kept)
         label_counts = torch.zeros(0, dtype=torch.long, device=strategy.root_device)
-        for positions, batch in data.batches(part.reference, part.member):
-            images, labels = batch[part.member], batch[1]
-            assert images is not None
-            parts = images.split(self.batch_size), positions.cpu().split(self.batch_size)
-            for some, where in zip(*parts, strict=True):
-                statistics.add(self.features.extract(some).features, rows[where])
-            if labels is not None and labels.ndim == 1 and not labels.is_floating_point():
-                # what is no class may be anything, and make for a long list
-                classes = labels[(labels >= 0) & (labels < MOST_CLASSES)].long()
-                label_counts = _add(label_counts, classes.bincount())
+        with data.progress("Real images", count) as advance:
+            for positions, batch in data.batches(part.reference, part.member):
+                images, labels = batch[part.member], batch[1]
+                assert images is not None
+                parts = images.split(self.batch_size), positions.cpu().split(self.batch_size)
+                for some, where in zip(*parts, strict=True):
+                    statistics.add(self.features.extract(some).features, rows[where])
+                    advance(len(some) * data.trainer.world_size)
+                if labels is not None and labels.ndim == 1 and not labels.is_floating_point():
+                    # what is no class may be anything, and make for a long list
+                    classes = labels[(labels >= 0) & (labels < MOST_CLASSES)].long()
+                    label_counts = _add(label_counts, classes.bincount())
         statistics.reduce(strategy)
         size = strategy.reduce(label_counts.new_tensor(len(label_counts)), reduce_op="max")
         label_counts = _add(label_counts, label_counts.new_zeros(int(size)))

@@ -80,6 +80,11 @@ class FeatureNetwork(ABC):
             cache: where the result is kept for the next time.
         """
 
+    @property
+    def facts(self) -> dict[str, float]:
+        """What is to stand beside the metrics to judge them by, such as an accuracy, by name."""
+        return {}
+
     def fingerprint(self) -> str:
         """A short name for the network and its weights, by which cached statistics are found."""
         return self._fingerprint

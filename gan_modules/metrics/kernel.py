@@ -23,7 +23,8 @@ def kernel_distance(
     """Unbiased squared maximum mean discrepancy under the kernel ``(x.y / D + 1)³``.
 
     It is taken over all pairs of features. The usual implementations average it over random
-    subsets of 1,000, whose mean has the same expectation, and a spread of its own.
+    subsets of 1,000, whose mean has the same expectation, and a spread of its own. All in float64:
+    where features lie far from the origin it is a small difference of large numbers.
 
     Args:
         real: float, shape ``(N, D)``.
@@ -113,8 +114,8 @@ def _kernel_sum_within(features: Tensor) -> Tensor:
 def _kernel_sum(x: Tensor, y: Tensor) -> Tensor:
     """Sum over all pairs of two sets, float64, shape ``()``."""
     total = x.new_zeros((), dtype=torch.float64)
-    columns = [part.T.contiguous() for part in (y / y.shape[1]).split(TILE)]
-    for rows in x.split(BLOCK):
+    columns = [part.T.contiguous() for part in (y.double() / y.shape[1]).split(TILE)]
+    for rows in x.double().split(BLOCK):
         for part in columns:
             values = (rows @ part).add_(1).flatten()
             total += torch.dot(values.square(), values)

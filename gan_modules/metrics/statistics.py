@@ -91,7 +91,12 @@ class InceptionStatistics:
         p = log_p.exp()
         entropies = (p * log_p).sum(dim=1, keepdim=True)
         values = torch.cat([torch.ones_like(entropies), entropies, p], dim=1)
-        self.sums.index_add_(0, rows.to(self.device) * self.parts // self.n, values)
+        self.sums.index_add_(0, self._part(rows.to(self.device)), values)
+
+    def _part(self, rows: Tensor) -> Tensor:
+        """The part of each image: part i begins at ``i n // parts``, as in the paper's own code."""
+        ends = torch.arange(1, self.parts + 1, device=rows.device) * self.n // self.parts
+        return torch.searchsorted(ends, rows, right=True)
 
     def reduce(self, strategy: Any) -> None:
         """Add up what the processes of a strategy hold."""

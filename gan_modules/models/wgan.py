@@ -79,9 +79,9 @@ class WGAN(NoiseGAN):
         """DCGAN's, without its sigmoid."""
         return DCGANDiscriminator(self.image_shape, self.num_classes)
 
-    def on_fit_start(self) -> None:
+    def on_train_start(self) -> None:
         """Clip the critic's weights whenever its optimizer has stepped."""
-        super().on_fit_start()
+        super().on_train_start()
         self._optimizers["discriminator"].optimizer.register_step_post_hook(self._clip_weights)
 
     @torch.no_grad()

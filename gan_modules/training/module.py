@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from gan_modules.checkpoints.pretrained import PretrainedModule
+from gan_modules.checkpoints.data_names import ModuleWithNames
 from gan_modules.errors import require
 from gan_modules.networks.layers.blocks import running_statistics
 from gan_modules.training.batches import (
@@ -18,6 +18,7 @@ from gan_modules.training.batches import (
 )
 from gan_modules.training.compiling import check_compiler, compile_methods, run_without_effect
 from gan_modules.training.fitting import tried
+from gan_modules.training.monitors import check_monitors
 from gan_modules.training.optimizers import look_for_gpus_once
 from gan_modules.training.players import (
     PlayerOptions,
@@ -36,7 +37,7 @@ from gan_modules.training.untrained import UntrainedNetworks
 __all__ = ["GenerativeModule"]
 
 
-class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNetworks, Rules):
+class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNetworks, Rules):
     """Any number of players, each with an optimizer, that take turns.
 
     A family builds its networks in :meth:`build_networks`, which is called when the whole
@@ -110,11 +111,13 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
         return super().configure_optimizers()
 
     def on_fit_start(self) -> None:
-        """Look up once what every step needs."""
-        look_for_gpus_once()
+        """Train what was in evaluation mode, as a model is that was loaded."""
         if not self.training:
-            # as after loading a checkpoint
             self.train()
+
+    def on_train_start(self) -> None:
+        """Look up once what every step needs; check what callbacks monitor and the last batch."""
+        look_for_gpus_once()
         self._stepper = choose_stepper(self)
         self._batch_is_checked = False
         if self._compiles:
@@ -130,10 +133,8 @@ class GenerativeModule(PretrainedModule, Reporting, TrainedNetworks, UntrainedNe
             for statistic in running_statistics(getattr(self, name))
         ]
         self._averages = self.averages_by_player(self.players)
-
-    def on_train_start(self) -> None:
-        """Check that the last batch of an epoch can be cut like the others, if it will be met."""
         trainer = self.trainer
+        check_monitors(trainer, self)
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches
             parts = self.parts_per_iteration

@@ -117,9 +117,37 @@ def test_networks_passed_in_python_must_be_passed_again(
         discriminator=partial(MLPDiscriminator, hidden=(8,)),
     )
     assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+    # classes, unlike functions of one's own, are told by their paths
     second = trained(make_trainer, make_loader, again)
-    with pytest.raises(ValueError, match="pass it again"):
-        GANModule.load_from_checkpoint(second)
+    alone = GANModule.load_from_checkpoint(second)
+    assert_close(alone.state_dict(), again.state_dict(), rtol=0, atol=0)
+
+
+def test_classes_passed_in_python_are_told_by_their_paths(
+    make_trainer: Any, make_loader: Any
+) -> None:
+    optimizer = partial(torch.optim.SGD, lr=0.25, momentum=0.5)
+    model = WGANGP(
+        image_shape=(1, 8, 8),
+        n_critic=1,
+        generator=MLPGenerator,
+        discriminator=partial(MLPDiscriminator, hidden=(4, 5)),
+        generator_optimizer=optimizer,
+    )
+    path = trained(make_trainer, make_loader, model)
+    hparams = torch.load(path, weights_only=True)["hyper_parameters"]
+    assert hparams["discriminator"] == {
+        "class_path": "gan_modules.networks.mlp.MLPDiscriminator",
+        "init_args": {"hidden": (4, 5)},
+    }
+    again = GANModule.load_from_checkpoint(path)
+    assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+    assert not again.training
+    # it can be trained on: the optimizer is known, too
+    resumed = make_trainer(max_steps=2)
+    resumed.fit(again, make_loader(4), ckpt_path=path)
+    assert resumed.optimizers[0].param_groups[0]["momentum"] == 0.5
+    assert again.training
 
 
 class Augmented(SmallWGANGP):

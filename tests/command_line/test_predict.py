@@ -317,7 +317,7 @@ WRONG: dict[str, str] = {
     "CHECKPOINT --n 0": "n=0 must be at least 1",
     "CHECKPOINT --n 1 --labels 3": "labels=[3] must be 1 integers in [0, 2]",
     "CHECKPOINT --seed -3": "seed=-3 must be in [0, 4294967295]",
-    "CHECKPOINT --labels seven": "labels=seven must be a list, an integer or null",
+    "CHECKPOINT --labels seven": "labels='seven' must be an integer in [0, 2]: the data that",
     "CHECKPOINT --format gif": "format=gif must be png, jpg, npy or pt",
     "CHECKPOINT --out CHECKPOINT/out": "run/checkpoints/a.ckpt/out cannot be made (Not a direc",
     "CHECKPOINT --config cgan.yaml": "run/checkpoints/a.ckpt was trained with class=",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import cli
-from gan_modules import CGAN, WGANGP, CycleGAN, GANModule, GenerativeModule
+from gan_modules import CGAN, CycleGAN, GANModule, GenerativeModule
 from gan_modules.callbacks.pictures import grid, picture
 from gan_modules.command_line import GANCLI
 from gan_modules.command_line.demo import _own_class
@@ -297,13 +297,9 @@ class Neither(GANModule):
         pass
 
 
-def test_models_without_a_page(make_model: Any) -> None:
+def test_models_without_a_page() -> None:
     from gan_modules.demo.page import build_page
 
-    points = WGANGP(image_shape=(2,), generator=MLPGenerator, discriminator=MLPDiscriminator)
-    line = r"demo shows images, not points: WGANGP has image_shape=\(2,\)"
-    with pytest.raises(ValueError, match=line):
-        build_page(points, 1, "a")
     Neither.__abstractmethods__ = frozenset()
     neither = Neither()  # type: ignore[abstract]
     with pytest.raises(ValueError, match="LatentModel or a TranslationGAN, not a Neither"):
@@ -313,20 +309,11 @@ def test_models_without_a_page(make_model: Any) -> None:
 # ---- the command line ----------------------------------------------------------------------------
 
 
-def save(model: GANModule, make_trainer: Any, path: str) -> str:
-    trainer = make_trainer(max_steps=1)
-    trainer.strategy.connect(model)
-    model.trainer = trainer
-    trainer.save_checkpoint(path)
-    return path
-
-
 WRONG = {
     "": "--ckpt_path is missing",
     "--ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file or a run folder",
     "--ckpt_path empty": "ckpt_path=empty has no readable checkpoint step_XXXXXX.ckpt",
     "--ckpt_path text.ckpt": "text.ckpt is not a readable checkpoint",
-    "--ckpt_path points.ckpt": "demo shows images, not points: WGANGP has image_shape=(2,)",
     "--ckpt_path a.ckpt --port TAKEN": "port=TAKEN on host=127.0.0.1 cannot be listened on (Addr",
     "--ckpt_path a.ckpt --port 0": "port=0 must be in [1, 65535]",
     "--ckpt_path a.ckpt --port web": "port=web must be an integer or null",
@@ -340,12 +327,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("command", WRONG)
-def test_wrong_commands_end_in_one_line(command: str, make_trainer: Any, capsys: Any) -> None:
+def test_wrong_commands_end_in_one_line(command: str, capsys: Any) -> None:
     Path("empty").mkdir()
     Path("text.ckpt").write_text("no checkpoint")
-    if "points" in command:
-        networks: dict[str, Any] = {"latent_dim": 2, "image_shape": (2,)}
-        save(Points(**networks), make_trainer, "points.ckpt")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -354,16 +338,8 @@ def test_wrong_commands_end_in_one_line(command: str, make_trainer: Any, capsys:
             cli.main(["demo", *command.replace("TAKEN", port).split()])
     assert caught.value.code in (1, 2)
     (line,) = capsys.readouterr().err.splitlines()
-    expected = f"error: {WRONG[command]}".replace("TAKEN", port).replace("WGANGP has", "Points has")
+    expected = f"error: {WRONG[command]}".replace("TAKEN", port)
     assert line[: len(expected)] == expected
-
-
-class Points(WGANGP):
-    def build_generator(self) -> nn.Module:
-        return MLPGenerator(self.image_shape, self.latent_dim, hidden=(8,))
-
-    def build_discriminator(self) -> nn.Module:
-        return MLPDiscriminator(self.image_shape, hidden=(8,))
 
 
 def test_without_gradio_a_line_says_how_to_get_it(
@@ -385,7 +361,7 @@ def test_demo_is_listed_and_its_help_is_short(capsys: Any, monkeypatch: pytest.M
             cli.main(words)
         assert caught.value.code == 0
     out = capsys.readouterr().out
-    assert "{fit,validate,test,predict,demo}" in out
+    assert "{fit,validate,test,predict,demo,compare}" in out
     options = out[out.index("usage: cli.py demo") :]
     assert len(options.splitlines()) < 30
     assert "trainer" not in options

@@ -40,9 +40,9 @@ def test_the_norm_is_kept_and_the_angle_grows_evenly() -> None:
 
 
 def test_norms_between_two() -> None:
-    # at right angles Shoemake's weights are cosine and sine: (2 cos 45, 4 sin 45)
+    # half of a right angle, at the mean of both norms
     middle = slerp(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 4.0]), 0.5)
-    assert_close(middle, torch.tensor([2 * ROOT, 4 * ROOT]))
+    assert_close(middle, torch.tensor([3 * ROOT, 3 * ROOT]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -56,8 +56,10 @@ def test_parallel_opposite_and_zero_vectors_divide_nothing_by_zero(
     assert path.isfinite().all()
     assert_close(path[:, 0], first)
     assert_close(path[:, 2], second)
-    if factor != 0:
+    if factor >= 0:
         assert_close(path[:, 1], (first + second) / 2)
+    else:
+        assert_close(path[:, 1].norm(), first.norm())
 
 
 def test_nearly_opposite_vectors_keep_their_norm() -> None:

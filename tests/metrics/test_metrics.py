@@ -141,7 +141,8 @@ def test_validate_gives_the_figures_of_an_independent_computation(
     classifier = ClassifierFeatures(steps=150)
     metrics = GenerativeMetrics(n=250, features=classifier, cache_dir=digits_cache)
     found = validate(model, data, metrics)
-    assert set(found) == {"fid_digits_classifier_250", "kid_digits_classifier_250"}
+    names = {"fid_digits_classifier_250", "kid_digits_classifier_250"}
+    assert set(found) == {*names, "accuracy_digits_classifier"}
     fakes = torch.cat([images for images, _ in model.noted])
     assert len(fakes) == 250
     assert len(fakes.unique(dim=0)) == 250
@@ -378,6 +379,7 @@ def fit(
     return trainer
 
 
+@pytest.mark.filterwarnings("ignore:.*learnt nothing")
 def test_training_is_bitwise_the_same_with_metrics(make_trainer: Any) -> None:
     states = []
     classifier = GenerativeMetrics(n=20, features=ClassifierFeatures(steps=5))
@@ -465,8 +467,9 @@ def test_a_second_training_begins_anew(make_trainer: Any, capsys: Any) -> None:
     assert re.search(r"best 4 after 4 generator updates \(\S+/checkpoints-v1/best_fid", second)
 
 
-def test_a_monitor_that_never_comes_is_told(make_trainer: Any) -> None:
-    with pytest.warns(match="monitor='val/fid' must be one of .*val/fid_projection_100, val/g/adv"):
+def test_a_monitor_that_never_comes_is_refused(make_trainer: Any) -> None:
+    line = "BestCheckpoint.monitor='val/fid' must be one of .*val/fid_projection_100, val/g/adv"
+    with pytest.raises(ValueError, match=line):
         fit(make_trainer, [projected(), BestCheckpoint("val/fid")], steps=2)
 
 
@@ -624,6 +627,7 @@ def test_the_classifier_is_trained_once(
         validate(model, data, GenerativeMetrics(n=10, features=ClassifierFeatures(steps=151)))
 
 
+@pytest.mark.filterwarnings("ignore:.*learnt nothing")
 def test_its_accuracy_is_that_on_the_images_held_out_now(validate: Any, tmp_path: Path) -> None:
     class Shorter(Digits8):
         def val_dataloader(self) -> DataLoader[Any]:
@@ -772,7 +776,9 @@ def test_data_first_read_while_validating_can_still_be_trained_on(make_trainer: 
     assert trainer.global_step == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*learnt nothing")
 def test_a_classifier_can_be_trained_while_validating(validate: Any) -> None:
     metrics = GenerativeMetrics(n=20, features=ClassifierFeatures(steps=2))
     found = validate(GAN(image_shape=(1, 8, 8), latent_dim=2), Digits8(), metrics)
-    assert set(found) == {"fid_digits8_classifier_20", "kid_digits8_classifier_20"}
+    names = {"fid_digits8_classifier_20", "kid_digits8_classifier_20"}
+    assert set(found) == {*names, "accuracy_digits8_classifier"}

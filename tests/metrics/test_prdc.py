@@ -25,7 +25,7 @@ def straight(real: Tensor, fake: Tensor) -> PRDC:
         return sorted(math.dist(points[i], p) for j, p in enumerate(points) if j != i)[k - 1]
 
     def inside(p: list[float], centre: list[float], r: float) -> bool:
-        return math.dist(p, centre) <= r
+        return math.dist(p, centre) < r
 
     x3, x5 = ([radius(x, i, k) for i in range(len(x))] for k in (3, 5))
     y3 = [radius(y, j, 3) for j in range(len(y))]
@@ -64,7 +64,7 @@ def test_by_hand() -> None:
     # beside them at 2; the fifth at 5, 4, 3, 3, 3, 4, 5
     real = torch.arange(7.0)[:, None]
     expected = [[3, 5], [2, 4], [2, 3], [2, 3], [2, 3], [2, 4], [3, 5]]
-    assert_close(squared_radii(real), torch.tensor(expected).float().square())
+    assert_close(squared_radii(real), torch.tensor(expected).double().square())
     # five fakes far away, two beside the first; those five have each other within 0.4, 0.3, 0.2,
     # 0.3, 0.4, and the two reach out to the third neighbour, among the five
     fake = torch.tensor([-1.0, -1.5, 100.0, 100.1, 100.2, 100.3, 100.4])[:, None]
@@ -72,9 +72,9 @@ def test_by_hand() -> None:
     assert score.precision == pytest.approx(2 / 7)
     # the balls of the first two fakes reach beyond 100 and hold everything
     assert score.recall == 1
-    # -1 is in the balls of 0 (5), 1 (4), 2 (3) and -1.5 in those of 0 and 1
-    assert score.density == pytest.approx(5 / (5 * 7))
-    assert score.coverage == pytest.approx(3 / 7)
+    # -1 and -1.5 are in the balls of 0 (5) and 1 (4), -1 on the edge of that of 2 (3): outside
+    assert score.density == pytest.approx(4 / (5 * 7))
+    assert score.coverage == pytest.approx(2 / 7)
 
 
 def test_the_real_ones_themselves_strangers_and_a_single_point() -> None:
@@ -82,7 +82,8 @@ def test_the_real_ones_themselves_strangers_and_a_single_point() -> None:
     same = compute_prdc(real, real.clone())
     assert same[:2] == (1, 1)
     assert same.coverage == 1
-    assert 1 <= same.density <= 6 / 5 + 1e-6  # five or six balls, as rounding decides
+    # of each ball the centre and four neighbours: the fifth is on its edge
+    assert same.density == pytest.approx(1, abs=0)
     assert compute_prdc(real, real + 1000) == (0, 0, 0, 0)
     collapsed = compute_prdc(real, real.mean(0).expand(200, 3))
     assert collapsed.precision == 1
