@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import os
 import pickle
@@ -38,6 +39,12 @@ def with_one_parser(main: Callable[..., Any]) -> Callable[..., Any]:
             return main(args)
 
     return run
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported, which it would look through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -210,7 +210,9 @@ def test_killed_once_and_resumed_to_the_end(seed: int) -> None:
     assert_same_end("hit")
 
 
-RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae"]
+RECIPES = [
+    "gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae", "infogan",
+]  # fmt: skip
 FEW = [
     "--trainer.max_steps=40", "--trainer.val_check_interval=10", "--trainer.log_every_n_steps=5",
     "--checkpoint.every_n_train_steps=3", "--samples.every_n_steps=20", "--trainer.logger=false",

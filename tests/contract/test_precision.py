@@ -69,6 +69,8 @@ class Updates(Callback):
 # largest of three seeds: 0.05 and 0.15; CycleGAN 0.14 and 0.37, whose gradient in float32 moves by
 # 0.27 if every weight is changed by a random 2^-9 of itself, the rounding of bfloat16
 BF16 = {"discriminator": (0.1, 0.3), "generator": (0.3, 0.75)}
+# InfoGAN's features are normalised over the batch, which magnifies rounding: 0.16
+BF16_RECOGNIZED = 0.3
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ BF16 = {"discriminator": (0.1, 0.3), "generator": (0.3, 0.75)}
 def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
     """The first gradient of each player with the networks of the paper, on the same noise."""
     noise = variant in NOISE_VARIANTS
-    side, n = (16, 4) if noise else (32, 1)
+    side, n = (16, 8) if noise else (32, 1)
 
     def gradients(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(seed)
@@ -92,7 +94,10 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
     for player, bounds in BF16.items():
         assert rounded[player].dtype == torch.float32
         error = relative(rounded[player], exact[player])
-        assert 0 < error < bounds[0 if noise else 1], (player, error)
+        bound = bounds[0 if noise else 1]
+        if "recognizer" in variant.players[player]:
+            bound = BF16_RECOGNIZED
+        assert 0 < error < bound, (player, error)
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])
