@@ -45,6 +45,20 @@ def test_r1_of_a_linear_discriminator() -> None:
     assert "r1" not in model.eval().terms_of("discriminator", (images, None))
 
 
+def test_r1_is_float32_under_autocast_and_leaves_the_images_alone() -> None:
+    torch.manual_seed(0)
+    model = small(
+        discriminator=MLPDiscriminator((1, 2, 2), hidden=(16,)), regularizers=[R1(weight=1.0)]
+    )
+    images = torch.randn(5, 1, 2, 2)
+    exact = model.terms_of("discriminator", (images, None))["r1"]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.terms_of("discriminator", (images, None))["r1"]
+    assert found.dtype == torch.float32
+    assert_close(found, exact)
+    assert not images.requires_grad
+
+
 def test_a_lazy_term_is_weighted_by_its_interval(make_trainer: Any, make_loader: Any) -> None:
     seen: list[tuple[int, float]] = []
 
