@@ -75,7 +75,7 @@ def test_points_are_drawn_over_the_held_out_ones(make_model: Any, make_trainer: 
 def test_held_out_images_are_collected_until_there_are_enough(
     make_model: Any, make_trainer: Any
 ) -> None:
-    held_out = torch.arange(7.0).reshape(7, 1, 1, 1).expand(7, 1, 8, 8) / 7
+    held_out = torch.arange(7.0).reshape(7, 1, 1, 1).expand(7, 1, 8, 8) / 7 - 1
     callback = SampleGrid(n=5)
     trainer = make_trainer(max_steps=1, callbacks=[callback], limit_val_batches=None)
     trainer.fit(
