@@ -12,15 +12,16 @@ from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
+from gan_modules.models.r3gan import R3GAN
 from gan_modules.models.sngan import SNGAN
 from gan_modules.models.vae import VAE
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
-from gan_modules.objectives.augmentations import InstanceNoise
-from gan_modules.objectives.regularizers import R1
+from gan_modules.objectives.augmentations import InstanceNoise, RandomShift
+from gan_modules.objectives.regularizers import R1, R2
 from gan_modules.training import optimizers, schedulers  # noqa: F401
 from gan_modules.training.module import GenerativeModule
-from gan_modules.training.schedulers import ConstantThenLinearLR
+from gan_modules.training.schedulers import ConstantThenLinearLR, CosineBurnIn
 from gan_modules.version import __version__
 
 __all__ = [
@@ -29,11 +30,14 @@ __all__ = [
     "DCGAN",
     "GAN",
     "R1",
+    "R2",
+    "R3GAN",
     "SNGAN",
     "VAE",
     "WGAN",
     "WGANGP",
     "ConstantThenLinearLR",
+    "CosineBurnIn",
     "CycleGAN",
     "GANModule",
     "GenerativeModule",
@@ -41,6 +45,7 @@ __all__ = [
     "InstanceNoise",
     "LatentModel",
     "NoiseGAN",
+    "RandomShift",
     "TranslationGAN",
     "__version__",
 ]

@@ -10,6 +10,7 @@ from gan_modules.families.factories import DiscriminatorFactory, build
 from gan_modules.families.gates import Judgement, Seen, mixes_samples, split_judgement
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.objectives.augmentations import Augmentation
+from gan_modules.objectives.losses import AdversarialLoss
 from gan_modules.objectives.regularizers import Regularizer
 from gan_modules.training.batches import Batch
 from gan_modules.training.fitting import Check, check_logits
@@ -128,9 +129,13 @@ class NoiseGAN(LatentModel, GANModule):
         else:
             both = None if labels is None or not self.num_classes else labels.repeat(2)
             judged = split_judgement(self.judge(torch.cat([real, fake]), both), len(real))
-        if self.regularizers:
-            self._seen = Seen(real, fake, labels, judged[0].logits, judged[1].logits)
+        self.note_seen(real, fake, labels, judged[0].logits, judged[1].logits)
         return judged
+
+    def note_seen(self, *seen: Any) -> None:
+        """Keep what was judged for regularisers, see :class:`Seen`; :meth:`judge_both` does it."""
+        if self.regularizers:
+            self._seen = Seen(*seen)
 
     def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
@@ -138,6 +143,21 @@ class NoiseGAN(LatentModel, GANModule):
         """The logits of :meth:`judge_both`, which is all that most objectives need."""
         one, other = self.judge_both(real, fake, labels)
         return one.logits, other.logits
+
+    def generator_logits(self, loss: AdversarialLoss, batch: Batch) -> tuple[Tensor, ...]:
+        """What the generator's loss is taken of: logits of its fakes.
+
+        They are followed by those of the real images if the loss is relativistic; nothing of these
+        depends on the generator.
+        """
+        return self.against_real(loss, self.judge(self.generate(batch), batch[1]).logits, batch)
+
+    def against_real(self, loss: AdversarialLoss, fake: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Logits of fakes, and of the real images of a batch if the loss is relativistic."""
+        if not loss.relativistic:
+            return (fake,)
+        with torch.no_grad():
+            return fake, self.judge(*batch).logits
 
     def on_iteration(self, step: int, images: int) -> None:
         """Set the augmentation's strength."""

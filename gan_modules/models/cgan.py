@@ -69,5 +69,4 @@ class CGAN(NoiseGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[log D(G(z | y) | y)]``."""
-        logits = self.judge(self.generate(batch), batch[1]).logits
-        return {"adversarial": self.loss.generator(logits)}
+        return {"adversarial": self.loss.generator(*self.generator_logits(self.loss, batch))}

@@ -132,9 +132,18 @@ class CycleGAN(TranslationGAN):
         back_a, back_b = self.generator["b_to_a"](fake_b), self.generator["a_to_b"](fake_a)
         terms["cycle_a"] = self.cycle_weight * F.l1_loss(back_a, a)
         terms["cycle_b"] = self.cycle_weight * F.l1_loss(back_b, b)
-        terms["a_to_b"] = self.loss.generator(self.discriminator["b"](fake_b))
-        terms["b_to_a"] = self.loss.generator(self.discriminator["a"](fake_a))
+        terms["a_to_b"] = self.loss.generator(*self._generator_logits("b", fake_b, b))
+        terms["b_to_a"] = self.loss.generator(*self._generator_logits("a", fake_a, a))
         return terms
+
+    def _generator_logits(self, domain: str, fake: Tensor, real: Tensor) -> tuple[Tensor, ...]:
+        """Logits of fakes, and of real images if the loss compares them with these."""
+        judge = self.discriminator[domain]
+        if not self.loss.relativistic:
+            return (judge(fake),)
+        with torch.no_grad():
+            compared = judge(real)
+        return judge(fake), compared
 
     def shared(self, batch: Batch) -> _Translations:
         """Translate once for both players: the discriminators' step leaves the generators alone."""

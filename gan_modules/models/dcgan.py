@@ -68,5 +68,4 @@ class DCGAN(NoiseGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[log D(G(z))]``."""
-        logits = self.judge(self.generate(batch), batch[1]).logits
-        return {"adversarial": self.loss.generator(logits)}
+        return {"adversarial": self.loss.generator(*self.generator_logits(self.loss, batch))}

@@ -77,5 +77,4 @@ class GAN(NoiseGAN):
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[log D(G(z))]``, or ``E[log(1 - D(G(z)))]`` with ``loss="minimax"``."""
-        logits = self.judge(self.generate(batch), batch[1]).logits
-        return {"adversarial": self.loss.generator(logits)}
+        return {"adversarial": self.loss.generator(*self.generator_logits(self.loss, batch))}

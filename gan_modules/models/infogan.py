@@ -154,8 +154,9 @@ class InfoGAN(NoiseGAN):
         """``-E[log D(G(z, c))] - lambda E[log Q(c | G(z, c))]``."""
         z, fakes = self.generate_with_latents(batch)
         fake = self.judge(fakes, batch[1])
+        logits = self.against_real(self.loss, fake.logits, batch)
         return {
-            "adversarial": self.loss.generator(fake.logits),
+            "adversarial": self.loss.generator(*logits),
             **self.code_losses(fake.features, z),
         }
 

@@ -10,7 +10,7 @@ from torch.optim import Adam
 from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
-from gan_modules.networks.layers.blocks import has_batch_norm
+from gan_modules.networks.layers.blocks import refuse_batch_norm
 from gan_modules.objectives.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
 from gan_modules.objectives.penalties import gradient_penalty
 from gan_modules.training.batches import Batch
@@ -68,11 +68,7 @@ class WGANGP(NoiseGAN):
     def build_networks(self) -> None:
         """Refuse a critic under which the penalty of one sample depends on the others."""
         super().build_networks()
-        if has_batch_norm(self.discriminator):
-            raise ValueError(
-                "discriminator has batch normalisation, under which the gradient penalty of one "
-                "sample depends on the others: give it norm=layer or norm=none"
-            )
+        refuse_batch_norm(self.discriminator)
 
     def build_generator(self) -> nn.Module:
         """The residual generator of the CIFAR-10 experiment."""

@@ -19,6 +19,7 @@ from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
+from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from gan_modules.networks.vae import MLPEncoder
@@ -38,6 +39,8 @@ __all__ = [
     "MLPGenerator",
     "MinibatchStdDev",
     "PatchGANDiscriminator",
+    "R3GANDiscriminator",
+    "R3GANGenerator",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "SNGANDiscriminator",

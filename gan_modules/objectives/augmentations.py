@@ -2,11 +2,12 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_modules.checkpoints.described import Described
 from gan_modules.errors import require
 
-__all__ = ["Augmentation", "InstanceNoise"]
+__all__ = ["Augmentation", "InstanceNoise", "RandomShift"]
 
 
 class Augmentation(Described, nn.Module):
@@ -49,3 +50,35 @@ class InstanceNoise(Augmentation):
     def forward(self, images: Tensor) -> Tensor:
         """Add noise to images ``(N, C, H, W)``."""
         return images + self.sigma.to(images.dtype) * torch.randn_like(images)
+
+
+class RandomShift(Augmentation):
+    """Every image shifted by up to some pixels in both directions, its edge repeated.
+
+    The discriminator cannot learn images by heart that it never sees twice in one place; a shift is
+    small enough for the generator not to learn it instead (Zhao et al. 2020, arXiv:2006.10738, and
+    Karras et al. 2020, arXiv:2006.06676, on when augmentations do leak).
+
+    Args:
+        pixels: largest shift.
+
+    Raises:
+        ValueError: if an option is out of its range.
+    """
+
+    def __init__(self, pixels: int = 1) -> None:
+        super().__init__()
+        require(pixels >= 1, "pixels", pixels, "at least 1")
+        self.pixels = pixels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shift images ``(N, C, H, W)``."""
+        n, _, height, width = images.shape
+        padded = F.pad(images, [self.pixels] * 4, mode="replicate")
+        shifts = torch.randint(2 * self.pixels + 1, (2, n, 1), device=images.device)
+        rows = shifts[0] + torch.arange(height, device=images.device)
+        columns = shifts[1] + torch.arange(width, device=images.device)
+        every = torch.arange(n, device=images.device)[:, None, None]
+        # channels come last: the three index tensors stand on both sides of them
+        shifted: Tensor = padded[every, :, rows[:, :, None], columns[:, None, :]]
+        return shifted.movedim(3, 1)

@@ -25,11 +25,21 @@ __all__ = [
     "least_squares_generator_loss",
     "minimax_generator_loss",
     "non_saturating_generator_loss",
+    "relativistic_average_loss",
+    "relativistic_loss",
     "wasserstein_discriminator_loss",
     "wasserstein_generator_loss",
 ]
 
-AdversarialLossName = Literal["minimax", "non_saturating", "least_squares", "hinge", "wasserstein"]
+AdversarialLossName = Literal[
+    "minimax",
+    "non_saturating",
+    "least_squares",
+    "hinge",
+    "wasserstein",
+    "relativistic",
+    "relativistic_average",
+]
 
 
 class AdversarialLoss(Described):
@@ -37,16 +47,20 @@ class AdversarialLoss(Described):
 
     Args:
         discriminator: of the logits of real samples and of fakes.
-        generator: of the logits of fakes.
+        generator: of the logits of fakes; if relativistic, of those and of the logits of real
+            samples.
+        relativistic: whether the generator's loss compares fakes with real samples.
     """
 
     def __init__(
         self,
         discriminator: Callable[[Tensor, Tensor], Tensor],
-        generator: Callable[[Tensor], Tensor],
+        generator: Callable[..., Tensor],
+        relativistic: bool = False,
     ) -> None:
         self.discriminator = discriminator
         self.generator = generator
+        self.relativistic = relativistic
 
 
 def cross_entropy_discriminator_loss(
@@ -118,6 +132,41 @@ def wasserstein_generator_loss(fake_scores: Tensor) -> Tensor:
     return -fake_scores.mean()
 
 
+def relativistic_loss(winning: Tensor, losing: Tensor) -> Tensor:
+    """``E[softplus(-(D(a) - D(b)))]`` over pairs, a to be judged more real than b.
+
+    The pairing loss of Jolicoeur-Martineau 2018 (arXiv:1807.00734, section 4), on which R3GAN
+    (arXiv:2501.05441) builds: every pair of real and fake counts, so that no mode can be left out.
+
+    Args:
+        winning: logits, the discriminator's of real samples, the generator's of fakes.
+        losing: as many logits of the others.
+
+    Raises:
+        ValueError: if they cannot be paired.
+    """
+    if winning.shape != losing.shape:
+        raise ValueError(
+            f"loss='relativistic' pairs real samples with fakes: there are logits of shapes "
+            f"{tuple(winning.shape)} and {tuple(losing.shape)}"
+        )
+    return F.softplus(losing - winning).mean()
+
+
+def relativistic_average_loss(winning: Tensor, losing: Tensor) -> Tensor:
+    """Each against the mean of the others, both halves (arXiv:1807.00734, section 4.2).
+
+    Half of the sum, as in the author's code.
+
+    Args:
+        winning: logits, the discriminator's of real samples, the generator's of fakes.
+        losing: logits of the others.
+    """
+    above = F.softplus(losing.mean() - winning).mean()
+    below = F.softplus(losing - winning.mean()).mean()
+    return (above + below) / 2
+
+
 _SMOOTHED = {
     "minimax": (cross_entropy_discriminator_loss, minimax_generator_loss),
     "non_saturating": (cross_entropy_discriminator_loss, non_saturating_generator_loss),
@@ -127,22 +176,26 @@ _UNSMOOTHED = {
     "hinge": (hinge_discriminator_loss, wasserstein_generator_loss),
     "wasserstein": (wasserstein_discriminator_loss, wasserstein_generator_loss),
 }
+_RELATIVISTIC = {
+    "relativistic": relativistic_loss,
+    "relativistic_average": relativistic_average_loss,
+}
 
 
 def adversarial_loss(name: AdversarialLossName, label_smoothing: float = 0.0) -> AdversarialLoss:
     """The pair of losses of that name.
 
     Args:
-        name: ``"minimax"``, ``"non_saturating"``, ``"least_squares"``, ``"hinge"`` or
-            ``"wasserstein"``.
+        name: ``"minimax"``, ``"non_saturating"``, ``"least_squares"``, ``"hinge"``,
+            ``"wasserstein"``, ``"relativistic"`` or ``"relativistic_average"``.
         label_smoothing: one-sided, in [0, 1); only for losses with targets, the first three.
 
     Raises:
         ValueError: for any other name, a smoothing out of range, or one that has no meaning.
     """
-    if name not in _SMOOTHED and name not in _UNSMOOTHED:
-        known = ", ".join([*_SMOOTHED, *_UNSMOOTHED])
-        raise ValueError(f"loss={name!r} must be one of {known}")
+    known = [*_SMOOTHED, *_UNSMOOTHED, *_RELATIVISTIC]
+    if name not in known:
+        raise ValueError(f"loss={name!r} must be one of {', '.join(known)}")
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"label_smoothing={label_smoothing!r} must be in [0, 1)")
     if name in _SMOOTHED:
@@ -152,4 +205,7 @@ def adversarial_loss(name: AdversarialLossName, label_smoothing: float = 0.0) ->
         raise ValueError(
             f"label_smoothing={label_smoothing!r} must be 0 with loss={name!r}: it has no targets"
         )
+    if name in _RELATIVISTIC:
+        # one function for both: each wants its own to be judged more real
+        return AdversarialLoss(_RELATIVISTIC[name], _RELATIVISTIC[name], relativistic=True)
     return AdversarialLoss(*_UNSMOOTHED[name])

@@ -15,6 +15,7 @@ __all__ = [
     "has_batch_norm",
     "init_normal",
     "make_norm",
+    "refuse_batch_norm",
     "running_statistics",
 ]
 
@@ -71,6 +72,15 @@ class Maxout(nn.Module):
 def has_batch_norm(network: nn.Module) -> bool:
     """Whether the network normalises over the batch, so that its samples depend on each other."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
+
+
+def refuse_batch_norm(discriminator: nn.Module) -> None:
+    """Raise ``ValueError`` if a penalty at one sample would depend on the others."""
+    if has_batch_norm(discriminator):
+        raise ValueError(
+            "discriminator has batch normalisation, under which the gradient penalty of one "
+            "sample depends on the others: give it norm=layer or norm=none"
+        )
 
 
 def running_statistics(network: nn.Module) -> list[Tensor]:
