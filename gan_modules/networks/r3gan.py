@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from gan_modules.networks.layers.blocks import check_sizes, doublings
 from gan_modules.networks.layers.conditioning import append_labels, require_labels
-from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["R3GANDiscriminator", "R3GANGenerator"]
 
@@ -102,7 +101,6 @@ class R3GANGenerator(nn.Module):
         width: channels; 768 in the paper.
         blocks: for each size; 2 in the paper.
         group_width: channels of a group of the 3x3 convolutions; 16 in the paper.
-        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: for any other image shape, or sizes that do not go with each other.
@@ -116,7 +114,6 @@ class R3GANGenerator(nn.Module):
         width: int = 768,
         blocks: int = 2,
         group_width: int = 16,
-        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         times = _check(image_shape, width, blocks, group_width, type(self).__name__)
@@ -130,8 +127,6 @@ class R3GANGenerator(nn.Module):
             layers += [_Block(width, group_width, total) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
         self.to_image = _initialised(nn.Conv2d(width, image_shape[0], 1, bias=False))
-        if spectral_norm:
-            normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)``."""
@@ -151,7 +146,6 @@ class R3GANDiscriminator(nn.Module):
         width: channels; 768 in the paper.
         blocks: for each size; 2 in the paper.
         group_width: channels of a group of the 3x3 convolutions; 16 in the paper.
-        spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
 
     Raises:
         ValueError: for any other image shape, or sizes that do not go with each other.
@@ -164,7 +158,6 @@ class R3GANDiscriminator(nn.Module):
         width: int = 768,
         blocks: int = 2,
         group_width: int = 16,
-        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         times = _check(image_shape, width, blocks, group_width, type(self).__name__)
@@ -181,8 +174,6 @@ class R3GANDiscriminator(nn.Module):
             _initialised(nn.Linear(width, num_classes or 1, bias=False)),
         ]
         self.layers = nn.Sequential(*layers)
-        if spectral_norm:
-            normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``."""

@@ -77,7 +77,7 @@ GRADIENTS = {
 }
 
 
-@pytest.mark.parametrize("name", get_args(AdversarialLossName))
+@pytest.mark.parametrize("name", list(GRADIENTS))
 def test_gradients_by_hand_where_nothing_may_overflow(name: AdversarialLossName) -> None:
     loss = adversarial_loss(name)
     real, fake = (torch.tensor([-1e4, 0.0, 1e4], requires_grad=True) for _ in range(2))
@@ -87,6 +87,22 @@ def test_gradients_by_hand_where_nothing_may_overflow(name: AdversarialLossName)
     ]
     assert_close([3 * gradient for gradient in found], [*map(torch.tensor, GRADIENTS[name])],
                  check_dtype=False)  # fmt: skip
+
+
+def test_relativistic_gradients_where_nothing_may_overflow() -> None:
+    assert {*GRADIENTS, "relativistic", "relativistic_average"} == {*get_args(AdversarialLossName)}
+    # real above, as, and below the fake that it is paired with: -sigmoid(-difference)
+    real = torch.tensor([1e4, 0.0, -1e4], requires_grad=True)
+    fake = torch.tensor([-1e4, 0.0, 1e4], requires_grad=True)
+    loss = adversarial_loss("relativistic")
+    gradients = torch.autograd.grad(loss.discriminator(real, fake), (real, fake))
+    expected = torch.tensor([0.0, -0.5, -1.0]) / 3
+    assert_close(gradients, (expected, -expected))
+    average = adversarial_loss("relativistic_average")
+    # both means are 0: -sigmoid(-D(x)) / 2 each, and what comes through the means
+    (gradient,) = torch.autograd.grad(average.discriminator(real, fake), real)
+    through = -torch.sigmoid(fake.detach()).mean() / 6
+    assert_close(gradient, -torch.sigmoid(-real.detach()) / 6 + through)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -141,3 +157,30 @@ def test_critic_loss_of_two_points_is_their_distance() -> None:
 def test_wrong_arguments(arguments: Any, line: str) -> None:
     with pytest.raises(ValueError, match=line):
         adversarial_loss(*arguments)
+
+
+def test_relativistic_pairing_by_hand() -> None:
+    loss = adversarial_loss("relativistic")
+    real, fake = torch.tensor([LOG3, 0.0]), torch.tensor([0.0, LOG3])
+    # softplus(-log 3) = log(4/3) and softplus(log 3) = log 4, the same for both players
+    expected = torch.tensor((math.log(4 / 3) + math.log(4)) / 2)
+    assert_close(loss.discriminator(real, fake), expected)
+    assert_close(loss.generator(fake, real), expected)
+    sure = torch.tensor([2 * LOG3, LOG3])
+    assert_close(loss.discriminator(sure, sure - LOG3), torch.tensor(math.log(4 / 3)))
+    assert_close(loss.generator(sure - LOG3, sure), torch.tensor(math.log(4)))
+    with pytest.raises(ValueError, match=r"pairs real samples with fakes: .* \(2,\) and \(3,\)"):
+        loss.discriminator(real, torch.zeros(3))
+
+
+def test_relativistic_average_by_hand() -> None:
+    loss = adversarial_loss("relativistic_average")
+    # means 0 and -log 3: each is log 3 above or below the mean of the others, but for one at a time
+    real, fake = torch.tensor([LOG3, -LOG3]), torch.tensor([-LOG3, -LOG3])
+    above = (F.softplus(torch.tensor(-2 * LOG3)) + LOG2) / 2
+    below = F.softplus(torch.tensor(-LOG3))
+    assert_close(loss.discriminator(real, fake), (above + below) / 2)
+    # mirrored: fakes above real ones
+    above = F.softplus(torch.tensor(LOG3))
+    below = (F.softplus(torch.tensor(2 * LOG3)) + LOG2) / 2
+    assert_close(loss.generator(fake, real), (above + below) / 2)
