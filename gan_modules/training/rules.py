@@ -64,7 +64,7 @@ class Rules(LightningModule, ABC, metaclass=_Built):
     """Each player's name, and those of the networks that its optimizer trains."""
 
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
-    """Order in memory of convolutions' weights: channels last is the one that they work in."""
+    """Of convolutions' weights. Channels last is the order that convolutions work in."""
 
     @abstractmethod
     def start_averages(self) -> None:
