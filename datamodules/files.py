@@ -35,12 +35,12 @@ def check_fraction(name: str, value: float) -> None:
 
 
 def hold_out(
-    rows: Tensor, names: Sequence[str], fraction: float, seed: int, purpose: str
+    rows: Tensor, names: Sequence[str], fraction: float, seed: int, purpose: str, least: int = 1
 ) -> tuple[Tensor, Tensor]:
     """Take some files out at random: those whose hash, in [0, 1), is below a fraction.
 
     A file's hash is that of its path, so that others that come or go do not change what becomes of
-    it, but where the fraction is less than one file: at least one is taken out, and one stays.
+    it, unless the fraction is about one file: at least one is taken out, and some stay.
 
     Args:
         rows: of the files, shape ``(N,)``.
@@ -48,6 +48,7 @@ def hold_out(
         fraction: probability with which each is taken out.
         seed: of the choice.
         purpose: makes choices for different purposes independent.
+        least: how many stay at least, if there are more.
 
     Returns:
         The rows that stay and those taken out, both in their order.
@@ -58,7 +59,7 @@ def hold_out(
     if len(rows) < 2:
         raise ValueError(f"{len(rows)} training images are too few to hold out 1")
     hashes = torch.tensor([derive_seed(seed, purpose, names[row]) for row in rows.tolist()])
-    out = hashes < fraction * 2**32
-    out[hashes.argmin()] = True
-    out[hashes.argmax()] = False
+    count = int((hashes < fraction * 2**32).sum())
+    out = torch.zeros(len(rows), dtype=torch.bool)
+    out[hashes.argsort()[: max(1, min(count, len(rows) - least))]] = True
     return rows[~out], rows[out]

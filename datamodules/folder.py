@@ -117,11 +117,12 @@ class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
         """Rows of every split, without those of corrupt files."""
         whole = {split: torch.arange(r.start, r.stop) for split, r in self._rows.items()}
         rows = {split: r[self._store.good[r]] for split, r in whole.items()}
-        for split, fraction in self.fractions.items():
-            if split not in rows:
-                rows["train"], rows[split] = hold_out(
-                    rows["train"], self._store.names, fraction, self.seed or 0, split
-                )
+        missing = [split for split in SPLITS if split not in rows]
+        names, seed = self._store.names, self.seed or 0
+        for i, split in enumerate(missing):
+            rows["train"], rows[split] = hold_out(
+                rows["train"], names, self.fractions[split], seed, split, len(missing) - i
+            )
         return rows
 
 
@@ -135,9 +136,11 @@ def _split_folders(root: Path) -> Iterator[tuple[Split, Path]]:
         raise ValueError(f"{root} has {present[0]}/ but no train/: name it {root / 'train'}")
     strays = find_images(root, skip=SPLITS).names
     if strays:
+        stray = strays[0].split("/")[0]
         raise ValueError(
-            f"{root} has train/ and, beside it, images in {strays[0].split('/')[0]}: move them into "
-            "one of the splits, or give root a folder that holds only classes or only train/, val/ and test/"
+            f"{root} has train/ and, beside it, images in {stray}: move them into one "
+            "of the splits, or give root a folder that holds only classes or only train/, val/ "
+            "and test/"
         )
     yield from ((split, root / split) for split in present)
 
