@@ -1,22 +1,14 @@
 """What lies in folders of images, and how it is divided."""
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from gan_modules.seeding import derive_seed
 
-__all__ = [
-    "check_channels",
-    "check_fraction",
-    "check_root",
-    "hold_out",
-    "image_files",
-    "subfolders",
-]
+__all__ = ["check_channels", "check_fraction", "check_root", "hold_out"]
 
 
 def check_root(root: str) -> Path:
@@ -42,43 +34,21 @@ def check_fraction(name: str, value: float) -> None:
         raise ValueError(f"{name}={value} must be between 0 and 1")
 
 
-def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; hidden ones do not count."""
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+def hold_out(
+    rows: Tensor, names: Sequence[str], fraction: float, seed: int, purpose: str, least: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Take some files out at random: those whose hash, in [0, 1), is below a fraction.
 
-
-def image_files(folder: Path, deep: bool = True) -> list[str]:
-    """Paths within a folder of the files whose endings PIL reads, sorted; hidden ones left out.
-
-    Args:
-        folder: where to look.
-        deep: also in the folders below it, to any depth.
-    """
-    formats = Image.registered_extensions()
-    endings = {ending for ending, name in formats.items() if name in Image.OPEN}
-    found = []
-    # links to folders are followed: large data are often linked to where they are needed
-    for path, folders, files in os.walk(folder, followlinks=True):
-        inner = Path(path).relative_to(folder).as_posix()
-        prefix = "" if inner == "." else f"{inner}/"
-        found += [
-            prefix + name
-            for name in files
-            if os.path.splitext(name)[1].lower() in endings  # noqa: PTH122  (fast for many)
-            and not name.startswith(".")
-        ]
-        folders[:] = [name for name in folders if deep and not name.startswith(".")]
-    return sorted(found)
-
-
-def hold_out(rows: Tensor, count: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
-    """Take some rows out at random.
+    A file's hash is that of its path, so that others that come or go do not change what becomes of
+    it, unless the fraction is about one file: at least one is taken out, and some stay.
 
     Args:
-        rows: shape ``(N,)``.
-        count: how many to take out.
+        rows: of the files, shape ``(N,)``.
+        names: paths of all files, by their rows.
+        fraction: probability with which each is taken out.
         seed: of the choice.
         purpose: makes choices for different purposes independent.
+        least: how many stay at least, if there are more.
 
     Returns:
         The rows that stay and those taken out, both in their order.
@@ -86,9 +56,10 @@ def hold_out(rows: Tensor, count: int, seed: int, purpose: str) -> tuple[Tensor,
     Raises:
         ValueError: if none would stay.
     """
-    if count >= len(rows):
-        raise ValueError(f"{len(rows)} training images are too few to hold out {count}")
-    generator = torch.Generator().manual_seed(derive_seed(seed, purpose))
+    if len(rows) < 2:
+        raise ValueError(f"{len(rows)} training images are too few to hold out 1")
+    hashes = torch.tensor([derive_seed(seed, purpose, names[row]) for row in rows.tolist()])
+    count = int((hashes < fraction * 2**32).sum())
     out = torch.zeros(len(rows), dtype=torch.bool)
-    out[torch.randperm(len(rows), generator=generator)[:count]] = True
+    out[hashes.argsort()[: max(1, min(count, len(rows) - least))]] = True
     return rows[~out], rows[out]

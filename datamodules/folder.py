@@ -8,41 +8,42 @@ import torch
 from torch import Tensor
 
 from datamodules.base import Split
-from datamodules.files import (
-    check_channels,
-    check_fraction,
-    check_root,
-    hold_out,
-    image_files,
-    subfolders,
-)
+from datamodules.files import check_channels, check_fraction, check_root, hold_out
 from datamodules.images import AugmentedDataModule
 from datamodules.store import ImageStore, MappedDataset
+from datamodules.stored import StoredDataModule
+from gan_modules.tools.image_folders import FoundImages, find_images
+from gan_modules.tools.image_values import Range, check_value_range
 
 __all__ = ["ImageFolderDataModule"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
-class ImageFolderDataModule(AugmentedDataModule):
+class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
     """Images of any size and format in a folder, decoded once into a cache file.
 
     Either ``root/train/``, and ``root/val/`` and ``root/test/`` if they exist, are the splits, or
     ``root`` is divided at random. In a split, each subfolder is a class, or all images lie
     directly in it and there are no classes. Images are turned upright, put on white where they are
     transparent, cropped in the middle to a square and resized. Data larger than the memory work:
-    the cache file, ``load_size`` squared bytes per image and channel, is mapped.
+    the cache file, ``load_size`` squared bytes per image and channel, is mapped. What is no image
+    is left out with a warning, hidden folders aside.
 
     Args:
         root: the folder.
         image_size: side S of the images that the model sees.
         channels: 3 for colour, 1 for grey, whatever the files hold.
         val_fraction: part of the training images that is held out for validation where there is no
-            ``root/val/``; one image at least.
-        test_fraction: the same for test.
+            ``root/val/``; one image at least. Each is held out with this probability, by a hash of
+            its path in ``root``, so that other files do not change what becomes of it.
+        test_fraction: the same for test, of those that are left.
         cache_dir: where the decoded images are kept; None for ``gan_modules`` in
             ``$XDG_CACHE_HOME``, or in ``~/.cache`` where that is not set.
         skip_corrupt: leave out files that cannot be decoded, with a warning.
+        value_range: the values of black and white in images with more than 8 bits per channel, and
+            in those of floats; what lies beyond is cut off. None for what format and values say:
+            they do where all bits of a usual range are in use; where nothing does, it is an error.
         **kwargs: options of :class:`AugmentedDataModule`. ``seed`` also decides which images are
             held out; None counts as 0 there, so that no run's seed does.
 
@@ -51,7 +52,7 @@ class ImageFolderDataModule(AugmentedDataModule):
 
     Raises:
         ValueError: if an option is out of its range, the folders do not fit together, or (when the
-            data is prepared) files cannot be decoded.
+            data is prepared) files cannot be decoded or need a ``value_range``.
         FileNotFoundError: if there is no such folder or no image in it.
     """
 
@@ -65,40 +66,42 @@ class ImageFolderDataModule(AugmentedDataModule):
         test_fraction: float = 0.05,
         cache_dir: str | None = None,
         skip_corrupt: bool = False,
+        value_range: Range | None = None,
         **kwargs: Any,
     ) -> None:
         check_channels(channels)
         check_fraction("val_fraction", val_fraction)
         check_fraction("test_fraction", test_fraction)
+        check_value_range(value_range)
         super().__init__(image_size=image_size, **kwargs)
         self.channels = channels
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}
         folder = check_root(root)
         self.classes = []
         self._rows: dict[Split, range] = {}
-        names: list[str] = []
+        files = FoundImages()
         labels: list[int] = []
         for split, part in _split_folders(folder):
-            classes, found, numbers = _scan(part)
-            if not found:
-                raise FileNotFoundError(f"{part} holds no images (.png, .jpg, ...)")
+            found = find_images(folder, "" if part == folder else part.name)
+            if not found.names:
+                raise FileNotFoundError(found.none_in(str(part)))
+            classes, numbers = _scan(part, found.names, 0 if part == folder else 1)
             if self._rows and classes != self.classes:
                 raise ValueError(
                     f"{part} has {_list(classes)}, but {folder / 'train'} has "
                     f"{_list(self.classes)}: they must agree"
                 )
             self.classes = classes
-            self._rows[split] = range(len(names), len(names) + len(found))
-            prefix = "" if part == folder else f"{part.name}/"
-            names += [prefix + name for name in found]
+            self._rows[split] = range(len(labels), len(labels) + len(numbers))
             labels += numbers
+            files.add(found)
+        files.warn(f"root={root!r}")
         self.num_classes = len(self.classes)
         self._labels = torch.tensor(labels)
-        self._store = ImageStore(folder, names, self.load_size, channels, cache_dir, skip_corrupt)
-
-    def prepare_data(self) -> None:
-        """Decode all images, unless they are in the cache."""
-        self._store.open()
+        self._divides = len(self._rows) < len(SPLITS)
+        self._store = ImageStore(
+            folder, files.names, self.load_size, channels, cache_dir, skip_corrupt, value_range
+        )
 
     def make_split(self, split: Split) -> MappedDataset:
         """The images of a split, mapped from the cache file."""
@@ -106,15 +109,20 @@ class ImageFolderDataModule(AugmentedDataModule):
         rows = self._divide()[split]
         return self._store.dataset(rows, self._labels[rows])
 
+    def training_rows(self) -> Tensor:
+        """Rows of the training split."""
+        return self._divide()["train"]
+
     def _divide(self) -> dict[Split, Tensor]:
         """Rows of every split, without those of corrupt files."""
         whole = {split: torch.arange(r.start, r.stop) for split, r in self._rows.items()}
         rows = {split: r[self._store.good[r]] for split, r in whole.items()}
-        n, seed = len(rows["train"]), self.seed or 0
-        for split, fraction in self.fractions.items():
-            if split not in rows:
-                count = max(1, round(fraction * n))
-                rows["train"], rows[split] = hold_out(rows["train"], count, seed, split)
+        missing = [split for split in SPLITS if split not in rows]
+        names, seed = self._store.names, self.seed or 0
+        for i, split in enumerate(missing):
+            rows["train"], rows[split] = hold_out(
+                rows["train"], names, self.fractions[split], seed, split, len(missing) - i
+            )
         return rows
 
 
@@ -126,30 +134,31 @@ def _split_folders(root: Path) -> Iterator[tuple[Split, Path]]:
         return
     if "train" not in present:
         raise ValueError(f"{root} has {present[0]}/ but no train/: name it {root / 'train'}")
-    others = [name for name in subfolders(root) if name not in SPLITS]
-    strays = [name for name in others if image_files(root / name)] or image_files(root, deep=False)
+    strays = find_images(root, skip=SPLITS).names
     if strays:
+        stray = strays[0].split("/")[0]
         raise ValueError(
-            f"{root} has train/ and, beside it, images in {strays[0]}: move them into one of the "
-            "splits, or give root a folder that holds only classes or only train/, val/ and test/"
+            f"{root} has train/ and, beside it, images in {stray}: move them into one "
+            "of the splits, or give root a folder that holds only classes or only train/, val/ "
+            "and test/"
         )
     yield from ((split, root / split) for split in present)
 
 
-def _scan(folder: Path) -> tuple[list[str], list[str], list[int]]:
-    """Names of classes, paths of images within the folder and their classes."""
-    files = image_files(folder)
-    loose = [name for name in files if "/" not in name]
+def _scan(folder: Path, files: list[str], depth: int) -> tuple[list[str], list[int]]:
+    """Names of classes, and the class of each path, which begins with ``depth`` other folders."""
+    parts = [name.split("/", depth + 1)[depth:] for name in files]
+    loose = [rest[0] for rest in parts if len(rest) == 1]
     if not loose:
-        classes = sorted({name.split("/", 1)[0] for name in files})
+        classes = sorted({rest[0] for rest in parts})
         number = {name: i for i, name in enumerate(classes)}
-        return classes, files, [number[name.split("/", 1)[0]] for name in files]
+        return classes, [number[rest[0]] for rest in parts]
     if len(loose) < len(files):
         raise ValueError(
             f"{folder} holds images ({loose[0]}, ...) beside folders of images: put all of them "
             "into folders, one per class, or none"
         )
-    return [], files, [0] * len(files)
+    return [], [0] * len(files)
 
 
 def _list(classes: list[str]) -> str:

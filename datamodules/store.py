@@ -1,7 +1,7 @@
 """Image files decoded once into one file of raw pixels, which is mapped into memory.
 
 The file holds the images, uint8 ``(N, C, S, S)``, and then one byte per image: 1 if it could be
-decoded. Its name is a hash of all that decides its content.
+decoded, otherwise why not. Its name is a hash of all that decides its content.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,28 @@ from rich.progress import Progress
 from torch import Tensor
 
 from datamodules.base import ImageTensorDataset
-from gan_modules.tools.image_files import upright
+from gan_modules.tools.image_files import (
+    Unreadable,
+    UnreadableImageError,
+    find_ranges,
+    opened,
+    unreadable_line,
+    upright,
+)
+from gan_modules.tools.image_values import Range
 
 __all__ = ["ImageStore", "MappedDataset", "decode"]
 
-FORMAT = 1  # to be raised whenever the same files give other pixels
+FORMAT = 2  # to be raised whenever the same files give other pixels
+GOOD = 1  # an image that could be decoded
 PIECE = 64  # images that a thread decodes at a time
 BLOCK = 2**26  # bytes that are read at a time to be moved to a device
 PATIENCE = 3.0  # seconds before progress is shown
 
 
-def decode(path: str | Path, size: int, channels: int) -> NDArray[np.uint8]:
+def decode(
+    path: str | Path, size: int, channels: int, ranges: Mapping[str, Range] | None = None
+) -> NDArray[np.uint8]:
     """Read an image file as ``(channels, size, size)``.
 
     Turned upright as its EXIF data says, what is transparent on white, cropped in the middle to a
@@ -44,13 +55,19 @@ def decode(path: str | Path, size: int, channels: int) -> NDArray[np.uint8]:
         path: file of any format that PIL knows.
         size: side of the result.
         channels: 1 for grey, 3 for colour.
+        ranges: which values are black and white where there are more than 8 bits, as
+            :func:`gan_modules.tools.image_files.upright` takes them.
+
+    Raises:
+        UnreadableImageError: if it cannot be read.
+        ValueRangeError: if nothing says which of its values are black and white.
     """
-    with Image.open(path) as file:
+    with opened(path) as file:
         whole = file.size
         # only JPEG can: decode at a fraction of the size, where that is still twice what is needed
         drafted = file.draft(None, (2 * size, 2 * size))
         scale = drafted[1][2] / whole[0] if drafted else 1.0
-        image = upright(file, channels)
+        image = upright(file, channels, ranges)
         wide = image.width >= image.height
         width, height = sorted(whole, reverse=wide)
         side = min(width, height)
@@ -124,6 +141,8 @@ class ImageStore:
         cache_dir: folder of the cache file; None for ``gan_modules`` in ``$XDG_CACHE_HOME``, or in
             ``~/.cache`` where that is not set.
         skip_corrupt: leave out files that cannot be decoded, with a warning.
+        value_range: the values of black and white in images with more than 8 bits per channel; None
+            for what format and values say.
     """
 
     def __init__(
@@ -134,6 +153,7 @@ class ImageStore:
         channels: int,
         cache_dir: str | None = None,
         skip_corrupt: bool = False,
+        value_range: Range | None = None,
     ) -> None:
         if cache_dir is None:
             base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -144,6 +164,8 @@ class ImageStore:
         self.names = names
         self.shape = len(names), channels, size, size
         self.skip_corrupt = skip_corrupt
+        self.value_range = value_range
+        self._sizes = [-1] * len(names)
         self.path: Path | None = None
         self.good = torch.empty(0, dtype=torch.bool)
 
@@ -151,8 +173,8 @@ class ImageStore:
         """Find the cache file or make it, once.
 
         Raises:
-            ValueError: if files cannot be decoded and are not to be skipped, or ``cache_dir``
-                cannot be written to.
+            ValueError: if files cannot be decoded and are not to be skipped, nothing says which of
+                their values are black and white, or ``cache_dir`` cannot be written to.
         """
         if self.path is not None:
             return
@@ -161,9 +183,21 @@ class ImageStore:
         # a file of another size is one that a full disk or a copy has cut off
         if not path.is_file() or path.stat().st_size != pixels + n:
             self._write(path)
-        good = torch.from_numpy(np.fromfile(path, np.uint8, offset=pixels)).bool()
-        self._report([self.names[i] for i in (~good).nonzero().flatten().tolist()])
-        self.good, self.path = good, path
+        codes = np.fromfile(path, np.uint8, offset=pixels)
+        bad = np.flatnonzero(codes != GOOD).tolist()
+        self._report({self.names[i]: Unreadable(codes[i]) for i in bad})
+        self.good, self.path = torch.from_numpy(codes == GOOD), path
+
+    def fingerprint(self, rows: Tensor) -> str:
+        """A hash of the names and sizes of all files and of which rows are chosen, shape ``(M,)``.
+
+        Times do not count: a copy of the files has others. :meth:`open` comes first.
+        """
+        digest = hashlib.blake2b(digest_size=16)
+        for name, size in zip(self.names, self._sizes, strict=True):
+            digest.update(f"\0{name}\0{size}".encode())
+        digest.update(rows.sort().values.numpy().tobytes())
+        return digest.hexdigest()
 
     def dataset(self, rows: Tensor, labels: Tensor) -> MappedDataset:
         """The images of some rows, with their labels; :meth:`open` comes first.
@@ -178,11 +212,14 @@ class ImageStore:
 
     def _key(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{FORMAT} {self.shape}".encode())
+        # what is refused as too large now may be decoded with another limit
+        options = self.shape, self.value_range, Image.MAX_IMAGE_PIXELS
+        digest.update(f"{FORMAT} {options}".encode())
         root = str(self.root)
-        for name in self.names:
+        for i, name in enumerate(self.names):
             try:
                 status = os.stat(f"{root}/{name}")  # noqa: PTH116  (thrice as fast for many files)
+                self._sizes[i] = status.st_size
                 digest.update(f"\0{name}\0{status.st_size}\0{status.st_mtime_ns}".encode())
             except OSError:
                 # decoding will fail on it and report it with the others
@@ -191,6 +228,9 @@ class ImageStore:
 
     def _write(self, path: Path) -> None:
         """Decode all files beside the path, then rename the result."""
+        self._ranges = find_ranges(
+            self.root, self.names, f"root={str(self.root)!r}", self.value_range
+        )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = tempfile.NamedTemporaryFile(  # noqa: SIM115  (outlives its block by a rename)
@@ -214,7 +254,7 @@ class ImageStore:
         threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
         # so many at a time that all threads are busy, and that memory does not grow with the data
         block = PIECE * threads * 4
-        good = []
+        codes = []
         console = Console(stderr=True)
         start = time.monotonic()
         with (
@@ -225,32 +265,29 @@ class ImageStore:
             for first in range(0, len(self.names), block):
                 names = self.names[first : first + block]
                 pieces = [names[i : i + PIECE] for i in range(0, len(names), PIECE)]
-                for pixels, flags in pool.map(self._decode_piece, pieces):
+                for pixels, piece in pool.map(self._decode_piece, pieces):
                     file.write(pixels.data)
-                    good.append(flags)
+                    codes.append(piece)
                 visible = time.monotonic() - start > PATIENCE
                 progress.update(task, completed=first + len(names), visible=visible)
-        file.write(np.concatenate(good).data)
+        file.write(np.concatenate(codes).data)
 
     def _decode_piece(self, names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         _, channels, size, _ = self.shape
         pixels = np.zeros((len(names), channels, size, size), np.uint8)
-        good = np.zeros(len(names), np.uint8)
+        codes = np.full(len(names), GOOD, np.uint8)
         root = str(self.root)
         for i, name in enumerate(names):
             try:
-                pixels[i] = decode(f"{root}/{name}", size, channels)
-                good[i] = 1
-            except MemoryError:
-                raise
-            except Exception:  # a broken file can make PIL raise nearly anything
-                continue
-        return pixels, good
+                pixels[i] = decode(f"{root}/{name}", size, channels, self._ranges)
+            except UnreadableImageError as error:
+                codes[i] = error.reason
+        return pixels, codes
 
-    def _report(self, corrupt: list[str]) -> None:
+    def _report(self, corrupt: dict[str, Unreadable]) -> None:
         if not corrupt:
             return
-        names = ", ".join(corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")
+        names = unreadable_line(corrupt)
         line = f"{len(corrupt)} of {len(self.names)} images in root={str(self.root)!r}"
         if not self.skip_corrupt:
             raise ValueError(

@@ -10,11 +10,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.base import ImageTensorDataset, Split
-from datamodules.files import check_channels, check_fraction, check_root, hold_out, image_files
+from datamodules.files import check_channels, check_fraction, check_root, hold_out
 from datamodules.images import AugmentedDataModule, checked_images
 from datamodules.sampling import JoinedSampler
 from datamodules.store import ImageStore
+from datamodules.stored import StoredDataModule
 from gan_modules.seeding import derive_seed
+from gan_modules.tools.image_folders import FoundImages, find_images
+from gan_modules.tools.image_values import Range, check_value_range
 
 __all__ = [
     "TwoDomainDataModule",
@@ -121,7 +124,7 @@ class UnpairedDataModule(TwoDomainDataModule):
         return UnpairedDataset(a, b)
 
 
-class UnpairedFolderDataModule(TwoDomainDataModule):
+class UnpairedFolderDataModule(StoredDataModule, TwoDomainDataModule):
     """Two folders of images, ``root/trainA/`` and ``root/trainB/``, decoded once into a cache.
 
     This is how the data sets of CycleGAN (Zhu et al. 2017, arXiv:1703.10593) come, and the
@@ -137,10 +140,14 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
         flip: mirror half of the training images left to right.
         channels: 3 for colour, 1 for grey, whatever the files hold.
         test_fraction: part of the training images that is held out where there is no test folder;
-            one image at least.
+            one image at least. Each is held out with this probability, by a hash of its path in
+            ``root``, so that other files do not change what becomes of it.
         cache_dir: where the decoded images are kept; None for ``gan_modules`` in
             ``$XDG_CACHE_HOME``, or in ``~/.cache`` where that is not set.
         skip_corrupt: leave out files that cannot be decoded, with a warning.
+        value_range: the values of black and white in images with more than 8 bits per channel, and
+            in those of floats; what lies beyond is cut off. None for what format and values say:
+            they do where all bits of a usual range are in use; where nothing does, it is an error.
         **kwargs: options of :class:`TwoDomainDataModule`. ``seed`` also decides which images are
             held out; None counts as 0 there, so that no run's seed does.
 
@@ -149,7 +156,7 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
 
     Raises:
         ValueError: if an option is out of its range, or (when the data is prepared) files cannot
-            be decoded.
+            be decoded or need a ``value_range``.
         FileNotFoundError: if a training folder is missing, or a folder holds no image.
     """
 
@@ -164,10 +171,12 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
         test_fraction: float = 0.05,
         cache_dir: str | None = None,
         skip_corrupt: bool = False,
+        value_range: Range | None = None,
         **kwargs: Any,
     ) -> None:
         check_channels(channels)
         check_fraction("test_fraction", test_fraction)
+        check_value_range(value_range)
         super().__init__(image_size=image_size, load_size=load_size, flip=flip, **kwargs)
         self.channels = channels
         self.test_fraction = test_fraction
@@ -175,7 +184,7 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
         pair = re.fullmatch(r"([^\W\d]+)2([^\W\d]+)", folder.resolve().name)
         self.domains = () if pair is None else pair.groups()
         self._rows: dict[str, range] = {}
-        names: list[str] = []
+        files = FoundImages()
         for part in ("trainA", "trainB", "testA", "testB"):
             if not (folder / part).is_dir():
                 if part.startswith("test"):
@@ -184,30 +193,39 @@ class UnpairedFolderDataModule(TwoDomainDataModule):
                     f"root={root!r} has no folder {part}: put the training images of the two "
                     "domains into trainA and trainB, those for test into testA and testB"
                 )
-            found = image_files(folder / part)
-            if not found:
-                raise FileNotFoundError(f"{folder / part} holds no images (.png, .jpg, ...)")
-            self._rows[part] = range(len(names), len(names) + len(found))
-            names += [f"{part}/{name}" for name in found]
-        self._store = ImageStore(folder, names, self.load_size, channels, cache_dir, skip_corrupt)
-
-    def prepare_data(self) -> None:
-        """Decode all images, unless they are in the cache."""
-        self._store.open()
+            found = find_images(folder, part)
+            if not found.names:
+                raise FileNotFoundError(found.none_in(str(folder / part)))
+            self._rows[part] = range(len(files.names), len(files.names) + len(found.names))
+            files.add(found)
+        files.warn(f"root={root!r}")
+        self._divides = len(self._rows) < 4
+        self._store = ImageStore(
+            folder, files.names, self.load_size, channels, cache_dir, skip_corrupt, value_range
+        )
 
     def make_split(self, split: Split) -> UnpairedDataset:
         """The images of both domains, mapped from the cache file; labels are 0."""
         self._store.open()
-        return UnpairedDataset(self._domain("A", split), self._domain("B", split))
+        a, b = (
+            self._store.dataset(rows, torch.zeros(len(rows), dtype=torch.long))
+            for rows in (self._divide(domain, split) for domain in "AB")
+        )
+        return UnpairedDataset(a, b)
 
-    def _domain(self, domain: str, split: Split) -> ImageTensorDataset:
+    def training_rows(self) -> Tensor:
+        """Rows of the training images of both domains."""
+        return torch.cat([self._divide(domain, "train") for domain in "AB"])
+
+    def _divide(self, domain: str, split: Split) -> Tensor:
+        """Rows of a domain in a split, without those of corrupt files."""
         rows = {
             name: torch.arange(r.start, r.stop)[self._store.good[r.start : r.stop]]
             for name, r in self._rows.items()
         }
         train, test = rows[f"train{domain}"], rows.get(f"test{domain}")
         if test is None:
-            count = max(1, round(self.test_fraction * len(train)))
-            train, test = hold_out(train, count, self.seed or 0, domain)
-        chosen = train if split == "train" else test
-        return self._store.dataset(chosen, torch.zeros(len(chosen), dtype=torch.long))
+            train, test = hold_out(
+                train, self._store.names, self.test_fraction, self.seed or 0, domain
+            )
+        return train if split == "train" else test

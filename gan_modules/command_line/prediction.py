@@ -2,13 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,18 +17,22 @@ from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation import DIRECTIONS, TranslationGAN
 from gan_modules.tools.image_files import (
     Format,
-    find_images,
+    Unreadable,
+    UnreadableImageError,
+    find_ranges,
     image_size,
     read_image,
+    unreadable_line,
 )
+from gan_modules.tools.image_folders import find_images
+from gan_modules.tools.image_values import Range, check_value_range
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["Prediction"]
 
 LAST_SEED = 2**32 - 1
-UNREADABLE = (OSError, SyntaxError, Image.DecompressionBombError)
 SAMPLING = ("n", "seed", "labels", "truncation")
-TRANSLATING = ("input", "direction", "size")
+TRANSLATING = ("input", "direction", "size", "value_range")
 
 
 class Prediction:
@@ -46,6 +49,8 @@ class Prediction:
         input: folder of images to translate, at any depth; their paths are kept.
         direction: a_to_b or b_to_a; by default a_to_b.
         size: side of the square to which input images are cut and resized; by default neither.
+        value_range: the values of black and white in input images with more than 8 bits per
+            channel; by default what format and values say.
         format: png, jpg, or arrays in [-1, 1] of shape (C, H, W), npy or pt.
         grid: one file in the place of one per sample: a picture, class by class if the model is
             conditional, or an array (N, C, H, W).
@@ -67,6 +72,7 @@ class Prediction:
         input: str | None = None,  # noqa: A002
         direction: str | None = None,
         size: int | None = None,
+        value_range: Range | None = None,
         format: Format = "png",  # noqa: A002
         grid: bool = False,
         batch_size: int | None = None,
@@ -78,6 +84,7 @@ class Prediction:
         require(in_range, "seed", seed, f"in [0, {LAST_SEED}]")
         known = direction is None or direction in DIRECTIONS
         require(known, "direction", direction, " or ".join(DIRECTIONS))
+        check_value_range(value_range)
         require(labels != [], "labels", labels, "one class at least")
         self.n = n
         self.seed = seed
@@ -86,6 +93,7 @@ class Prediction:
         self.input = input
         self.direction = direction
         self.size = size
+        self.value_range = value_range
         self.format = format
         self.grid = grid
         self.batch_size = batch_size
@@ -154,15 +162,19 @@ class Prediction:
         folder = Path(self.input)
         if not folder.is_dir():
             raise ValueError(f"input={self.input!r} must be a folder of images; there is none")
-        paths = find_images(folder)
-        if not paths:
-            raise ValueError(f"input={self.input!r} holds no images (.png, .jpg, ...)")
+        place = f"input={self.input!r}"
+        found = find_images(folder)
+        if not found.names:
+            raise ValueError(found.none_in(place))
+        found.warn(place)
+        paths = [Path(name) for name in found.names]
+        ranges = find_ranges(folder, found.names, place, self.value_range)
         dataset = _Files(
-            folder, paths, model.image_shape[0], self.size, self.direction, self.format
+            folder, paths, model.image_shape[0], self.size, self.direction, self.format, ranges
         )
         places: dict[tuple[int, int], list[int]] = {}
-        for place, size in enumerate(dataset.sizes()):
-            places.setdefault(size, []).append(place)
+        for number, size in enumerate(dataset.sizes()):
+            places.setdefault(size, []).append(number)
         network = model.sampler.get_submodule(self.direction or DIRECTIONS[0])
         bad = {size for size in places if not _keeps(network, (model.image_shape[0], *size))}
         if bad:
@@ -205,8 +217,9 @@ class _Files(Dataset[Any]):
         size: int | None,
         direction: str | None,
         ending: str,
+        ranges: Mapping[str, Range],
     ) -> None:
-        self.folder, self.paths = folder, paths
+        self.folder, self.paths, self.ranges = folder, paths, ranges
         self.channels, self.size = channels, size
         self.direction = direction or DIRECTIONS[0]
         alike = Counter(path.with_suffix("") for path in paths)
@@ -222,10 +235,11 @@ class _Files(Dataset[Any]):
     def __getitem__(self, places: list[int]) -> tuple[Tensor, str, list[str]]:
         images = []
         for place in places:
+            path = self.folder / self.paths[place]
             try:
-                images.append(read_image(self.folder / self.paths[place], self.channels, self.size))
-            except UNREADABLE as error:
-                raise ValueError(f"{self.folder / self.paths[place]} cannot be decoded") from error
+                images.append(read_image(path, self.channels, self.size, self.ranges))
+            except UnreadableImageError as error:
+                raise ValueError(f"{path} cannot be decoded: {error}") from error
         return torch.stack(images), self.direction, [self.names[place] for place in places]
 
     def sizes(self) -> list[tuple[int, int]]:
@@ -234,17 +248,17 @@ class _Files(Dataset[Any]):
         Raises:
             ValueError: if some cannot be read.
         """
-        sizes, corrupt = [], []
+        sizes: list[tuple[int, int]] = []
+        corrupt: dict[str, Unreadable] = {}
         for path in self.paths:
             try:
                 sizes.append(image_size(self.folder / path))
-            except UNREADABLE:
-                corrupt.append(str(path))
+            except UnreadableImageError as error:
+                corrupt[str(path)] = error.reason
         if corrupt:
-            names = ", ".join(corrupt[:5]) + (", ..." if len(corrupt) > 5 else "")
             raise ValueError(
                 f"{len(corrupt)} of {len(self.paths)} images in input={str(self.folder)!r} "
-                f"cannot be read: {names}"
+                f"cannot be read: {unreadable_line(corrupt)}"
             )
         return sizes if self.size is None else [(self.size, self.size)] * len(sizes)
 
