@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import lightning
 import torch
 
-from gan_modules.checkpoints.newest import newest_checkpoint
+from gan_modules.checkpoints.newest import find_checkpoint
 from gan_modules.checkpoints.rebuilding import ReloadableModule, require_passed_again
 from gan_modules.version import __version__
 
@@ -52,7 +52,8 @@ class PretrainedModule(ReloadableModule):
         """Rebuild a model from a run folder, for example ``runs/wgan_gp/3``.
 
         Args:
-            run: the folder, or the one of checkpoints in it.
+            run: the folder, or the one of checkpoints in it; ``runs/wgan_gp`` is the newest run in
+                it.
             which: ``"last"`` for the readable ``step_XXXXXX.ckpt`` of the most generator updates,
                 ``"best"`` for ``best*.ckpt``, which :class:`BestCheckpoint` keeps, or a number of
                 generator updates.
@@ -61,22 +62,7 @@ class PretrainedModule(ReloadableModule):
         Raises:
             ValueError: if there is no such checkpoint, or as :meth:`load_from_checkpoint`.
         """
-        folder = Path(run, "checkpoints") if Path(run, "checkpoints").is_dir() else Path(run)
-        steps = sorted(folder.glob("step_*.ckpt"))
-        best = sorted(folder.glob("best*.ckpt"))
-        if which == "last":
-            found = [path for path in [newest_checkpoint(folder)] if path is not None]
-        elif which == "best":
-            found = best
-        else:
-            found = [path for path in steps if path.name == f"step_{which:06d}.ckpt"]
-        if len(found) == 1:
-            return cls.load_from_checkpoint(found[0], **kwargs)
-        if found:
-            names = ", ".join(path.name for path in found)
-            raise ValueError(f"{folder} has {names}: load_from_checkpoint takes one of them")
-        there = ", ".join(path.name for path in [*steps, *best]) or "none"
-        raise ValueError(f"{folder} has no readable checkpoint for which={which!r}; it has {there}")
+        return cls.load_from_checkpoint(find_checkpoint(run, which), **kwargs)
 
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Write ``model.safetensors``, ``config.json`` and a model card, ``README.md``.

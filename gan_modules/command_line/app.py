@@ -29,10 +29,15 @@ from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
-from gan_modules.command_line.parsing import GANArgumentParser, with_null, with_subparsers
+from gan_modules.command_line.parsing import (
+    GANArgumentParser,
+    configs_first,
+    with_null,
+    with_subparsers,
+)
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import results_table, write_results
-from gan_modules.command_line.resume import run_name, typed_value, with_newest_run
+from gan_modules.command_line.resume import run_name, with_checkpoint
 from gan_modules.command_line.runs import (
     RunConfig,
     new_run_folder,
@@ -132,9 +137,8 @@ class GANCLI(PredictCommand):
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
             known.arguments = typed
-        words = with_null(typed)
-        if typed_value(words, "--ckpt_path") == "last":
-            words = with_newest_run(words, partial(ConfigFile.find, parser))
+        words = configs_first(with_null(typed))
+        words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)
         else:

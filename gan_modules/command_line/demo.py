@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gan_modules.callbacks.examples import real_examples
-from gan_modules.checkpoints.newest import newest_checkpoint
+from gan_modules.checkpoints.newest import find_checkpoint
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
 from gan_modules.training.module import GenerativeModule
@@ -75,7 +75,7 @@ def run_demo(arguments: Sequence[str]) -> None:
     find_port(chosen.host, chosen.port)
     device = _device(chosen.device)
     cls = GenerativeModule if chosen.model is None else _own_class(chosen.model)
-    path = _checkpoint(chosen.ckpt_path)
+    path = find_checkpoint(chosen.ckpt_path)
     checkpoint = read_checkpoint(path)
 
     def load(file: Path) -> GenerativeModule:
@@ -102,19 +102,6 @@ def _beside(path: Path) -> list[Path]:
     others = [*sorted(folder.glob("best*.ckpt")), *steps]
     # last.ckpt is the newest by another name
     return [path, *(other for other in others if other.resolve() != path.resolve())]
-
-
-def _checkpoint(path: str) -> Path:
-    """The checkpoint of that path, or the newest of the run of that path."""
-    if Path(path).is_file():
-        return Path(path)
-    if not Path(path).is_dir():
-        raise ValueError(f"ckpt_path={path} must be a checkpoint file or a run folder")
-    folder = Path(path, "checkpoints") if Path(path, "checkpoints").is_dir() else Path(path)
-    newest = newest_checkpoint(folder)
-    if newest is None:
-        raise ValueError(f"ckpt_path={path} has no readable checkpoint step_XXXXXX.ckpt")
-    return newest
 
 
 def _device(name: str | None) -> torch.device:

@@ -1,4 +1,4 @@
-"""``--ckpt_path last``: go on with the newest run."""
+"""``--ckpt_path``: a file, a run, or the last or best checkpoint of the newest run."""
 
 import inspect
 import json
@@ -10,7 +10,7 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.checkpoints.class_paths import exported_path, resolve
-from gan_modules.checkpoints.newest import newest_checkpoint
+from gan_modules.checkpoints.newest import checkpoint_in, find_checkpoint
 from gan_modules.command_line.config_files import config_folders
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "root_of",
     "run_name",
     "typed_value",
-    "with_newest_run",
+    "with_checkpoint",
 ]
 
 
@@ -57,8 +57,13 @@ def typed_value(arguments: Sequence[str], *options: str) -> str | None:
     return value
 
 
-def find_last_run(root: Path, name: str | None) -> LastRun:
+def find_last_run(root: Path, name: str | None, which: str = "last") -> LastRun:
     """The run of the highest number with a checkpoint; without a name, the last one written to.
+
+    Args:
+        root: folder of all runs.
+        name: of the run's config.
+        which: ``"last"`` or ``"best"``, of the run's checkpoints.
 
     Raises:
         ValueError: if there is none.
@@ -71,10 +76,12 @@ def find_last_run(root: Path, name: str | None) -> LastRun:
     else:
         folders.sort(key=lambda folder: int(folder.parent.name))
     for folder in reversed(folders):
-        config, checkpoint = folder.parent / "config.yaml", newest_checkpoint(folder)
+        config, checkpoint = folder.parent / "config.yaml", checkpoint_in(folder, which)
         if checkpoint is not None and config.is_file():
             return LastRun(config, checkpoint)
-    raise ValueError(f"ckpt_path=last must have a run with a checkpoint in {parent}: there is none")
+    raise ValueError(
+        f"ckpt_path={which} must have a run with such a checkpoint in {parent}: there is none"
+    )
 
 
 def root_of(arguments: Sequence[str], config: str | None) -> Path:
@@ -100,26 +107,53 @@ def continued(arguments: Sequence[str], run: LastRun) -> list[str]:
     return [kept[0], "--config", str(run.config), *kept[1:], "--ckpt_path", str(run.checkpoint)]
 
 
-def with_newest_run(typed: Sequence[str], find: Callable[[str], str]) -> list[str]:
-    """The command line that goes on with the newest run, of the config named if there is one.
+def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[str]:
+    """The command line with the file that its ``--ckpt_path`` means, and the options it needs.
 
-    The run's own ``config.yaml`` has all the options it was started with; what is typed besides
-    comes on top.
+    ``last`` and ``best`` are those of the newest run, of the config named if there is one, and come
+    with all the options that this run was started with. A run's folder is its newest checkpoint. A
+    checkpoint without a config, and without a model, has its own run's. What is typed besides comes
+    on top.
 
     Args:
         typed: the command line.
         find: the path of a config that may be named in short.
 
     Raises:
-        ValueError: if there is no run to go on with.
+        ValueError: if there is no such checkpoint.
     """
-    config = typed_value(typed, "--config", "-c")
-    if config is not None:
-        config = find(config)
-    name = run_name(config) if config else typed_value(typed, "--model")
-    run = find_last_run(root_of(typed, config), name)
+    given, config = typed_value(typed, "--ckpt_path"), typed_value(typed, "--config", "-c")
+    if given is None or given == "null":
+        return [*typed]
+    if given in ("last", "best"):
+        config = find(config) if config is not None else None
+        name = run_name(config) if config else typed_value(typed, "--model")
+        run = find_last_run(root_of(typed, config), name, given)
+    else:
+        if not Path(given).is_dir() and Path(given).name not in ("last", "best"):
+            path = Path(given)
+        else:
+            path = find_checkpoint(given)
+        run = LastRun(path.parent.parent / "config.yaml", path)
+        is_alone = config is None and typed_value(typed, "--model") is None
+        if typed[0] == "predict" or not is_alone or not run.config.is_file():
+            return _replaced(typed, str(path))
     rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")
     return continued(typed, run)
+
+
+def _replaced(typed: Sequence[str], path: str) -> list[str]:
+    """The command line with another ``--ckpt_path``."""
+    words, place = [*typed], 0
+    while place < len(words):
+        option, equals, _ = words[place].partition("=")
+        if option == "--ckpt_path" and equals:
+            words[place] = f"--ckpt_path={path}"
+        elif option == "--ckpt_path":
+            words[place + 1] = path
+            place += 1
+        place += 1
+    return words
 
 
 def difference(name: str, then: Any, now: Any) -> str | None:

@@ -1,0 +1,116 @@
+"""Where a checkpoint may be looked for, and that what is typed wins over a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import cli
+from gan_modules import GANModule
+from gan_modules.checkpoints.newest import find_checkpoint
+from gan_modules.command_line.parsing import configs_first
+
+CONFIG = """
+trainer: {max_steps: 2, limit_val_batches: 1, accelerator: cpu, logger: false,
+          enable_progress_bar: false, enable_model_summary: false}
+model:
+  class_path: GAN
+  init_args:
+    latent_dim: 4
+    generator: {class_path: MLPGenerator, init_args: {hidden: [8]}}
+    discriminator: {class_path: MLPDiscriminator, init_args: {hidden: [8]}}
+data: {class_path: DigitsDataModule, init_args: {batch_size: 4}}
+checkpoint: {every_n_train_steps: 1}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    # LightningCLI warns if the process has arguments of its own
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+
+
+@pytest.fixture
+def runs() -> Path:
+    """Two runs, of two and of three updates; the second has a best one."""
+    Path("small.yaml").write_text(CONFIG)
+    cli.main(["fit", "--config", "small.yaml"])
+    cli.main(["fit", "--trainer.max_steps", "3", "--config", "small.yaml"])
+    folder = Path("runs/small")
+    (folder / "1/checkpoints/step_000002.ckpt").rename(folder / "1/checkpoints/best_fid.ckpt")
+    return folder
+
+
+def test_what_is_typed_wins_wherever_it_stands(runs: Path) -> None:
+    assert torch.load(runs / "1/checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("fit --a 1 --config x.yaml", "fit --config x.yaml --a 1"),
+        ("fit --a 1 -c x --b=2 --config=y --c 3", "fit -c x --config=y --a 1 --b=2 --c 3"),
+        ("validate --ckpt_path F --config C", "validate --config C --ckpt_path F"),
+        ("fit --config x --a 1", "fit --config x --a 1"),
+        ("fit --config", "fit --config"),
+        ("--help", "--help"),
+        ("", ""),
+    ],
+)
+def test_configs_come_first(typed: str, expected: str) -> None:
+    assert configs_first(typed.split()) == expected.split()
+
+
+def test_the_paths_of_a_checkpoint(runs: Path) -> None:
+    newest, first = runs / "1/checkpoints/step_000003.ckpt", runs / "0/checkpoints/step_000002.ckpt"
+    best = runs / "1/checkpoints/best_fid.ckpt"
+    for path, expected in (
+        (runs, newest),
+        (runs / "last", newest),
+        (runs / "1", newest),
+        (runs / "0", first),
+        (runs / "0/checkpoints", first),
+        (first, first),
+        (runs / "best", best),
+        (runs / "1/best", best),
+    ):
+        assert find_checkpoint(path) == expected
+    assert find_checkpoint(runs / "1", 1) == runs / "1/checkpoints/step_000001.ckpt"
+    with pytest.raises(ValueError, match="no readable checkpoint for which='best'; it has last"):
+        find_checkpoint(runs / "0/best")
+    with pytest.raises(ValueError, match=r"nowhere has no readable checkpoint .* it has none"):
+        find_checkpoint("nowhere")
+    assert GANModule.from_run(str(runs)).latent_dim == 4
+
+
+def results(run: Path) -> list[str]:
+    return sorted(p.name for p in run.glob("*.json"))
+
+
+def test_every_command_takes_a_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # alone: the run's own config says what it was trained with
+    cli.main(["test", "--ckpt_path", str(runs / "0/checkpoints/step_000001.ckpt")])
+    assert results(runs / "0") == ["test_step_000001.json"]
+    cli.main(["validate", "--ckpt_path", str(runs)])
+    cli.main(["validate", "--config", "small.yaml", "--ckpt_path", "best"])
+    assert results(runs / "1") == ["validate_step_000002.json", "validate_step_000003.json"]
+    assert "d/loss" in json.dumps(json.loads((runs / "1/validate_step_000002.json").read_text()))
+    cli.main(["predict", "--ckpt_path", str(runs / "0"), "--n", "3"])
+    assert len(list(runs.glob("0/predictions/step_000002/*"))) == 3
+    # and going on from a run's folder is going on with that run
+    cli.main(["fit", "--ckpt_path", str(runs / "0"), "--trainer.max_steps", "4"])
+    config = yaml.safe_load((runs / "2/config.yaml").read_text())
+    assert config["trainer"]["max_steps"] == 4
+    assert find_checkpoint(runs / "2").name == "step_000004.ckpt"
+
+
+@pytest.mark.parametrize("path", ["runs/none", "runs/none/best"])
+def test_no_checkpoint_is_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "--ckpt_path", path, "--n", "1"])
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "error: " in error
+    assert "runs/none" in error
