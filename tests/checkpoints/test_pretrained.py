@@ -93,7 +93,7 @@ def test_models_of_a_run(run: Path) -> None:
 
 
 def test_runs_without_what_is_asked_for(run: Path) -> None:
-    there = "step_000001.ckpt, step_000002.ckpt, step_000003.ckpt"
+    there = "last.ckpt, step_000001.ckpt, step_000002.ckpt, step_000003.ckpt"
     with pytest.raises(ValueError, match=f"has no readable checkpoint for which=7; it has {there}"):
         GANModule.from_run(run, 7)
     with pytest.raises(ValueError, match=r"no readable checkpoint for which='best'"):
