@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
-from gan_modules.command_line.parser_errors import suggestion
+from gan_modules.command_line.hints import suggestion
 from gan_modules.errors import require
 from gan_modules.training.batches import is_shape
 

@@ -8,7 +8,8 @@ import yaml
 from jsonargparse import ActionConfigFile
 from lightning.pytorch.cli import LightningArgumentParser
 
-from gan_modules.command_line.parser_errors import shortened, suggestion
+from gan_modules.command_line.hints import suggestion
+from gan_modules.command_line.parser_errors import shortened
 
 __all__ = ["ConfigFile", "config_folders"]
 

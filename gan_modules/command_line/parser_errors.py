@@ -4,8 +4,7 @@ import re
 import sys
 from ast import literal_eval
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
-from inspect import isabstract, signature
+from inspect import isabstract
 from typing import Any
 
 from lightning.pytorch import Callback, LightningDataModule
@@ -14,10 +13,11 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from gan_modules.command_line.hints import elsewhere, parameters_of, suggestion
 from gan_modules.metrics import FeatureNetwork
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["explain_parser_error", "shortened", "suggestion"]
+__all__ = ["explain_parser_error", "shortened"]
 
 # which classes an option takes, by the end of its name
 CLASSES: dict[str, type[Any]] = {
@@ -47,16 +47,6 @@ TYPES = {
 }
 
 
-def suggestion(word: str, choices: Iterable[str]) -> str:
-    """``"; nearest: ..."`` where something is near, else all of a short list, else nothing."""
-    names = sorted(set(choices))
-    lowered = {name.lower(): name for name in names}
-    near = [lowered[match] for match in get_close_matches(word.lower(), lowered, 3, 0.5)]
-    if near:
-        return f"; nearest: {', '.join(near)}"
-    return f"; choose from: {', '.join(names)}" if 0 < len(names) <= 12 else ""
-
-
 def shortened(text: str, length: int = 300) -> str:
     """The text on one line, of no more than about that many characters."""
     words = " ".join(text.split())
@@ -73,7 +63,7 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     """
     if found := re.search(r"unrecognized arguments: (\S+)", message):
         word = found[1].split("=")[0] or found[1]
-        return f"there is no option {word}{suggestion(word, options)}"
+        return f"there is no option {word}{elsewhere(word) or suggestion(word, options)}"
     if found := re.search(r"does not accept option '([\w.]+)'", message):
         word = re.split(r"\.(class_path|init_args)", found[1])[0]
         return f"there is no option {word!r}{suggestion(f'--{word}', options)}"
@@ -123,7 +113,8 @@ def _explain_unknown(key: str, body: str, message: str, arguments: Iterable[str]
         return f"there is no option {name}"
     if cls is _base(key):
         return f"there is no option {name} yet: name the class first, as in --{key} CLASS"
-    return f"{cls.__name__} has no option {name}{suggestion(found[1], _parameters_of(cls))}"
+    near = suggestion(found[1], parameters_of(cls))
+    return f"{cls.__name__} has no option {name}{near or elsewhere(name.strip(chr(39)))}"
 
 
 def _explain_missing(key: str, names: Iterable[str]) -> str:
@@ -245,9 +236,3 @@ def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
     for subclass in base.__subclasses__():
         yield subclass
         yield from _subclasses(subclass)
-
-
-def _parameters_of(cls: type[Any]) -> set[str]:
-    """Every argument of a class and its ancestors."""
-    names = {name for c in cls.__mro__[:-1] for name in signature(c).parameters}
-    return names - {"self", "args", "kwargs", "params", "defaults", "optimizer"}

@@ -12,8 +12,9 @@ import pytest
 from jsonargparse import Namespace
 
 import cli
+from gan_modules.command_line.hints import suggestion
 from gan_modules.command_line.messages import with_full_name
-from gan_modules.command_line.parser_errors import shortened, suggestion
+from gan_modules.command_line.parser_errors import shortened
 
 SMALL = "fit --config small.yaml"
 SHORT = {
