@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from gan_modules.callbacks.examples import real_examples
-from gan_modules.checkpoints.newest import find_checkpoint
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
+from gan_modules.command_line.resume import checkpoint_of
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["DESCRIPTION", "demo_parser", "run_demo"]
@@ -75,7 +75,7 @@ def run_demo(arguments: Sequence[str]) -> None:
     find_port(chosen.host, chosen.port)
     device = _device(chosen.device)
     cls = GenerativeModule if chosen.model is None else _own_class(chosen.model)
-    path = find_checkpoint(chosen.ckpt_path)
+    path = checkpoint_of(chosen.ckpt_path)
     checkpoint = read_checkpoint(path)
 
     def load(file: Path) -> GenerativeModule:

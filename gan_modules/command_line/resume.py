@@ -15,6 +15,7 @@ from gan_modules.command_line.config_files import config_folders
 
 __all__ = [
     "LastRun",
+    "checkpoint_of",
     "continued",
     "difference",
     "find_last_run",
@@ -133,13 +134,27 @@ def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[st
         if not Path(given).is_dir() and Path(given).name not in ("last", "best"):
             path = Path(given)
         else:
-            path = find_checkpoint(given)
+            path = checkpoint_of(given)
         run = LastRun(path.parent.parent / "config.yaml", path)
         is_alone = config is None and typed_value(typed, "--model") is None
         if typed[0] == "predict" or not is_alone or not run.config.is_file():
             return _replaced(typed, str(path))
     rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")
     return continued(typed, run)
+
+
+def checkpoint_of(given: str) -> Path:
+    """The checkpoint that a value of ``--ckpt_path`` means.
+
+    Raises:
+        ValueError: in the words of that option, if there is none.
+    """
+    try:
+        return find_checkpoint(given)
+    except ValueError as error:
+        raise ValueError(
+            f"ckpt_path={given} must be a checkpoint file or a run: {error}"
+        ) from error
 
 
 def _replaced(typed: Sequence[str], path: str) -> list[str]:
