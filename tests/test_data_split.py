@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_data_folder import classes, folder, paint
+from image_folders import classes, folder, paint
 
 from datamodules import UnpairedFolderDataModule
 from datamodules.files import hold_out

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_folders import broken, classes, folder, paint, values
 from PIL import Image, ImageOps, PngImagePlugin
-from test_data_folder import broken, classes, folder, paint, values
 
 from datamodules.store import decode
 from gan_modules.tools.image_files import UnreadableImageError, image_size, read_image
