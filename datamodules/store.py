@@ -67,7 +67,7 @@ def decode(
         # only JPEG can: decode at a fraction of the size, where that is still twice what is needed
         drafted = file.draft(None, (2 * size, 2 * size))
         scale = drafted[1][2] / whole[0] if drafted else 1.0
-        image = upright(file, channels, ranges)
+        image = upright(file, channels, ranges, path)
         wide = image.width >= image.height
         width, height = sorted(whole, reverse=wide)
         side = min(width, height)

@@ -201,8 +201,8 @@ def celeba_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def photo_folder(tmp_path: Path) -> Path:
-    """Twelve photographs of noise, 40 by 30 pixels, and a second domain beside them."""
-    for part, n in (("photos", 12), ("pairs/trainA", 4), ("pairs/trainB", 6)):
+    """Sixteen photographs of noise, 40 by 30 pixels, and a second domain beside them."""
+    for part, n in (("photos", 16), ("pairs/trainA", 4), ("pairs/trainB", 6)):
         folder = tmp_path / part
         folder.mkdir(parents=True)
         for number in range(n):

@@ -101,7 +101,9 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
             anything; but a :class:`ValueRangeError` or ``MemoryError`` is left as it is.
     """
     try:
-        with Image.open(path) as file:
+        # of a path, Pillow 12 maps an uncompressed TIFF with width and height exchanged where it is
+        # to be turned, and mixes up its rows
+        with Path(path).open("rb") as stream, Image.open(stream) as file:
             yield file
     except (MemoryError, ValueRangeError, UnreadableImageError):
         raise
@@ -165,7 +167,10 @@ def find_ranges(
 
 
 def upright(
-    file: Image.Image, channels: int, ranges: Mapping[str, Range] | None = None
+    file: Image.Image,
+    channels: int,
+    ranges: Mapping[str, Range] | None = None,
+    path: str | Path = "image",
 ) -> Image.Image:
     """An opened image, turned as its EXIF data says, with white behind what is transparent.
 
@@ -173,6 +178,7 @@ def upright(
         file: of any mode that Pillow knows, not yet loaded.
         channels: 1 for grey, 3 for colour.
         ranges: of :func:`find_ranges`; what they lack is decided by this image alone.
+        path: what it is called in messages.
 
     Returns:
         Of mode L or RGB.
@@ -184,6 +190,8 @@ def upright(
     kind = deep_kind(file)
     inverted = is_inverted(file)
     file.load()
+    if kind is not None and (ranges is None or kind not in ranges):
+        ranges = spread_of(file, kind, Path(path))
     image = file if kind is None else _shallow(file, kind, ranges or {}, inverted)
     orientation = _orientation(file)
     if image.mode == "La":
@@ -203,8 +211,6 @@ def _shallow(
     file: Image.Image, kind: str, ranges: Mapping[str, Range], inverted: bool
 ) -> Image.Image:
     """A loaded image with 8 bits per channel."""
-    if kind not in ranges:
-        ranges = spread_of(file, kind)
     low, high = ranges.get(kind, (0, 1))
     if kind == COLOUR:
         table = rescaled(np.arange(256) * 257, (low, high)).tolist()
@@ -243,7 +249,7 @@ def read_image(
         ValueRangeError: if nothing says which of its values are black and white.
     """
     with opened(path) as file:
-        image = upright(file, channels, ranges)
+        image = upright(file, channels, ranges, path)
         if size is not None:
             height, width = (size, size) if isinstance(size, int) else size
             image = ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)

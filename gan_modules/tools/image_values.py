@@ -188,9 +188,8 @@ def _example(kind: str, low: float, high: float) -> str:
     return f"[0, {2**bits - 1}], which is {bits} bits"
 
 
-def spread_of(file: Image.Image, kind: str) -> dict[str, Range]:
+def spread_of(file: Image.Image, kind: str, path: Path) -> dict[str, Range]:
     """The ranges of an image by itself."""
     spread = ValueSpread()
-    path = Path(getattr(file, "filename", "") or "image")
     spread.add(path.name, file, kind)
     return spread.ranges(str(path.parent))

@@ -11,38 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from image_folders import broken, classes, folder, paint, values
 from PIL import Image
 from torch.testing import assert_close
 
-from datamodules import ImageFolderDataModule, store
+from datamodules import store
 from datamodules.store import ImageStore, decode
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-def paint(path: str, value: Any = 0, size: tuple[int, int] = (6, 6), mode: str = "L") -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, value).save(path)
-
-
-def classes(root: str, n: int = 10) -> None:
-    """Grey images of two classes, each of a value of its own."""
-    for i in range(n):
-        paint(f"{root}/{'ab'[i % 2]}/{i:02}.png", 5 * i)
-
-
-def folder(root: str, **kwargs: Any) -> ImageFolderDataModule:
-    return ImageFolderDataModule(**{"root": root, "image_size": 4, "batch_size": 2} | kwargs)
-
-
-def values(data: ImageFolderDataModule, split: Any) -> list[int]:
-    """The value of each image, which is the same in all of its pixels."""
-    images = data.splits[split].images.flatten(1)
-    assert (images == images[:, :1]).all()
-    return images[:, 0].tolist()  # type: ignore[no-any-return]
 
 
 def test_folders_are_classes_and_a_part_is_held_out() -> None:
@@ -265,14 +244,6 @@ def test_many_blocks_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     whole.open()
     images = whole.dataset(torch.arange(70), torch.zeros(70)).images
     assert images[:, 0, 0, 0].tolist() == list(range(70))
-
-
-def broken(root: str) -> None:
-    classes(root)
-    Path(root, "a/broken.png").write_bytes(b"no image at all")
-    data = Path(root, "a/00.png").read_bytes()
-    Path(root, "b/cut.png").write_bytes(data[: len(data) // 2])
-    Path(root, "b/empty.jpg").write_bytes(b"")
 
 
 def test_corrupt_files_are_named() -> None:

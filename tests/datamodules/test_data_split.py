@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_data_folder import classes, folder, paint
+from image_folders import classes, folder, paint
 
 from datamodules import UnpairedFolderDataModule
 from datamodules.files import hold_out
@@ -74,7 +74,7 @@ def test_a_new_image_does_not_move_those_of_a_domain() -> None:
     assert held_out() - {"trainA/00.png"} == before
 
 
-@pytest.mark.parametrize("change", ["none", "new", "gone", "other", "fraction", "time"])
+@pytest.mark.parametrize("change", ["none", "new", "gone", "other", "content", "fraction", "time"])
 def test_a_resumed_run_is_told(change: str, make_model: Any, make_trainer: Any) -> None:
     classes("root", 20)
     options: dict[str, Any] = {"image_size": 8}
@@ -90,6 +90,9 @@ def test_a_resumed_run_is_told(change: str, make_model: Any, make_trainer: Any) 
         line = f"has 19 images now, then 20 images; {RISK}"
     elif change == "other":
         Path("root/b/01.png").rename("root/b/02.png")
+        line = f"has 20 images now, then others, or divided otherwise; {RISK}"
+    elif change == "content":
+        paint("root/b/01.png", 9, size=(60, 60))
         line = f"has 20 images now, then others, or divided otherwise; {RISK}"
     elif change == "fraction":
         options["val_fraction"] = 0.5

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 from torch.testing import assert_close
 
+import cli
 from datamodules import ImageFolderDataModule, UnpairedFolderDataModule
 from datamodules.store import decode
+from gan_modules import CycleGAN
+from gan_modules.command_line.predict import ImageWriter
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.tools.image_files import read_image, upright
 from gan_modules.tools.image_values import ValueRangeError
@@ -293,3 +296,54 @@ def test_colour_that_uses_12_bits() -> None:
     with pytest.raises(ValueError, match=r"value_range=\(0, 4095\) must span 16384 at least"):
         folder(value_range=(0, 4095)).prepare_data()
     assert values(folder(value_range=(0, 65_535))) == {round(n * 273 / 257) for n in range(16)}
+
+
+# ---- on the command line -------------------------------------------------------------------------
+
+
+class Kept(torch.nn.Module):
+    """A generator that gives back what it gets."""
+
+    def __init__(self, image_shape: Any) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images + self.weight
+
+
+def test_predict_reads_what_training_reads(make_trainer: Any) -> None:
+    save("in/a.png", np.uint16(RAMP * 273))
+    model = CycleGAN(image_shape=(1, 4, 4), generator=Kept, discriminator=Kept)
+
+    def predict(**options: Any) -> None:
+        prediction = Prediction(input="in", out="out", **options)
+        writer = ImageWriter(prediction, Path("unused"))
+        trainer = make_trainer(callbacks=[writer])
+        trainer.predict(model, prediction.loader(model), return_predictions=False)
+
+    with pytest.raises(ValueError, match=r"nothing tells of 1 image of mode I;16 in input='in', s"):
+        predict()
+    predict(value_range=(0, 4095))
+    with Image.open("out/a.png") as file:
+        assert np.asarray(file).tolist() == (RAMP * 17).tolist()
+
+
+def test_one_line_on_the_command_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(16):
+        save(f"root/{i}.png", np.uint16(np.arange(256).reshape(16, 16) * 16))
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+    command = (
+        "fit --config folder/dcgan.yaml --data.root root --data.image_size 16 --trainer.logger"
+    )
+    given = "false --trainer.accelerator cpu --trainer.max_steps 1 --data.batch_size 4"
+    little = "--trainer.limit_val_batches 0 --trainer.enable_model_summary false"
+    options = f"{command} {given} {little} --trainer.enable_progress_bar false".split()
+    with pytest.raises(SystemExit):
+        cli.main(options)
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("error: value_range=None must be the values of black and white")
+    assert line.endswith("for example [0, 4095], which is 12 bits")
+    cli.main([*options, "--data.value_range", "[0, 4095]"])
