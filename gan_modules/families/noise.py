@@ -51,6 +51,8 @@ class NoiseGAN(LatentModel, GANModule):
         self._given["discriminator"] = discriminator
         self.share_fakes = self.shares_fakes if share_fakes is None else share_fakes
         self.augmentation = augmentation
+        if augmentation is not None:
+            augmentation.check(self.image_shape)
         self.regularizers = nn.ModuleList(regularizers or ())
         self._seen: Seen | None = None
 
@@ -128,7 +130,7 @@ class NoiseGAN(LatentModel, GANModule):
         else:
             both = None if labels is None or not self.num_classes else labels.repeat(2)
             judged = split_judgement(self.judge(torch.cat([real, fake]), both), len(real))
-        if self.regularizers:
+        if self.regularizers or self.augmentation is not None:
             self._seen = Seen(real, fake, labels, judged[0].logits, judged[1].logits)
         return judged
 
@@ -144,12 +146,27 @@ class NoiseGAN(LatentModel, GANModule):
         if self.augmentation is not None:
             self.augmentation.schedule(step, images)
 
+    def to_average(self) -> list[Tensor]:
+        """What the augmentation has observed, too."""
+        observed = () if self.augmentation is None else self.augmentation.to_average()
+        return [*super().to_average(), *observed]
+
+    def measures(self) -> dict[str, Tensor]:
+        """The augmentation's."""
+        found = {} if self.augmentation is None else self.augmentation.measures()
+        return {f"augment/{name}": value for name, value in found.items()}
+
     def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        """The objective's terms and, in training, those of the regularisers."""
+        """The objective's terms and, in training, those of the regularisers.
+
+        The augmentation observes the discriminator's updates.
+        """
         terms = super().terms_of(player, batch)
         if not self.training:
             return terms
         seen, self._seen = self._seen, None
+        if self.augmentation is not None and seen is not None and player == "discriminator":
+            self.augmentation.observe(seen.real_logits.detach())
         for regularizer in self.regularizers:
             assert isinstance(regularizer, Regularizer)
             if regularizer.player != player or seen is None:
