@@ -142,21 +142,21 @@ class Geometry(NamedTuple):
     @classmethod
     def draw(cls, count: int, height: int, width: int, p: Tensor) -> "Geometry":
         """The paper's distributions; each transformation is there with probability ``p``."""
-        flip, quarters, jump_x, jump_y, before, after = _uniform(6, count, p)
-        scale, stretch, drift_x, drift_y = _normal(4, count, p)
+        flip, quarters, jump_x, jump_y, before, after = _uniform(count, 6, p).unbind(1)
+        scale, stretch, drift_x, drift_y = _normal(count, 4, p).unbind(1)
         # one of both rotations, or both, with probability p
         rotates = 1 - torch.sqrt(1 - p)
-        gates = _uniform(8, count, p) < torch.stack([p, p, p, p, rotates, p, rotates, p])[:, None]
-        flips, turns, jumps, scales, rotates_before, stretches, rotates_after, drifts = gates
+        gates = _uniform(count, 8, p) < torch.stack([p, p, p, p, rotates, p, rotates, p])
+        flips, turns, jumps, scales, befores, stretches, afters, drifts = gates.unbind(1)
         return cls(
             flip=(2 * flip).floor() * flips,
             quarters=(4 * quarters).floor() * turns,
             jump_x=(0.125 * width * (2 * jump_x - 1)).round() * jumps,
             jump_y=(0.125 * height * (2 * jump_y - 1)).round() * jumps,
             scale=0.2 * scale * scales,
-            before=math.pi * (2 * before - 1) * rotates_before,
+            before=math.pi * (2 * before - 1) * befores,
             stretch=0.2 * stretch * stretches,
-            after=math.pi * (2 * after - 1) * rotates_after,
+            after=math.pi * (2 * after - 1) * afters,
             drift_x=0.125 * width * drift_x * drifts,
             drift_y=0.125 * height * drift_y * drifts,
         )
@@ -204,9 +204,9 @@ class Colours(NamedTuple):
     @classmethod
     def draw(cls, count: int, p: Tensor) -> "Colours":
         """The paper's distributions; each transformation is there with probability ``p``."""
-        flip, hue = _uniform(2, count, p)
-        brightness, contrast, saturation = _normal(3, count, p)
-        brightens, contrasts, flips, turns, saturates = _uniform(5, count, p) < p
+        flip, hue = _uniform(count, 2, p).unbind(1)
+        brightness, contrast, saturation = _normal(count, 3, p).unbind(1)
+        brightens, contrasts, flips, turns, saturates = (_uniform(count, 5, p) < p).unbind(1)
         return cls(
             brightness=0.2 * brightness * brightens,
             contrast=0.5 * contrast * contrasts,
@@ -241,13 +241,13 @@ class Colours(NamedTuple):
         return (by * brighter.unsqueeze(1)).sum(dim=2)
 
 
-def _uniform(kinds: int, count: int, like: Tensor) -> Tensor:
-    """Numbers from [0, 1), shape ``(kinds, count)``."""
-    return torch.rand(kinds, count, dtype=like.dtype, device=like.device)
+def _uniform(count: int, kinds: int, like: Tensor) -> Tensor:
+    """Numbers from [0, 1), shape ``(count, kinds)``."""
+    return torch.rand(count, kinds, dtype=like.dtype, device=like.device)
 
 
-def _normal(kinds: int, count: int, like: Tensor) -> Tensor:
-    return torch.randn(kinds, count, dtype=like.dtype, device=like.device)
+def _normal(count: int, kinds: int, like: Tensor) -> Tensor:
+    return torch.randn(count, kinds, dtype=like.dtype, device=like.device)
 
 
 def _rotation(cosine: Tensor, sine: Tensor) -> Tensor:
