@@ -17,7 +17,9 @@ from gan_modules.models.sngan import SNGAN
 from gan_modules.models.vae import VAE
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
+from gan_modules.objectives.adaptive_augment import AdaptiveAugment
 from gan_modules.objectives.augmentations import InstanceNoise, RandomShift
+from gan_modules.objectives.diff_augment import DiffAugment
 from gan_modules.objectives.regularizers import R1, R2
 from gan_modules.training import optimizers, schedulers  # noqa: F401
 from gan_modules.training.module import GenerativeModule
@@ -36,9 +38,11 @@ __all__ = [
     "VAE",
     "WGAN",
     "WGANGP",
+    "AdaptiveAugment",
     "ConstantThenLinearLR",
     "CosineBurnIn",
     "CycleGAN",
+    "DiffAugment",
     "GANModule",
     "GenerativeModule",
     "InfoGAN",

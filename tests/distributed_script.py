@@ -30,7 +30,7 @@ from datamodules import (
     UnpairedDataModule,
     UnpairedDigitsDataModule,
 )
-from gan_modules import GAN, CycleGAN
+from gan_modules import GAN, AdaptiveAugment, CycleGAN
 from gan_modules.callbacks import SampleGrid, StepCheckpoint
 from gan_modules.networks import MLPGenerator
 
@@ -117,6 +117,7 @@ def fit(
     ckpt_path: str | None = None,
     batch_norm: bool = False,
     save_at: int | None = None,
+    augmentation: Any = None,
     **processes: int,
 ) -> tuple[Trainer, dict[str, Any]]:
     options: dict[str, Any] = critics(variant, 2)
@@ -125,6 +126,8 @@ def fit(
         options["pool_size"] = 1000 if shared_noise else 5
     if optimizer is not None:
         options |= for_each_player(variant, "optimizer", optimizer)
+    if augmentation is not None:
+        options["augmentation"] = augmentation
     if batch_norm and not translates(variant):
         # whose running statistics each process would have of its own
         options |= NORMALISED
@@ -173,6 +176,12 @@ def equivalence(variant: Any, **processes: int) -> dict[str, Any]:
         path = f"half_{variant.__name__}/step_000003.ckpt"
         results["resumed"] = fit(variant, 6, False, "32-true", ckpt_path=path, **own)[1]
     return results
+
+
+def adaptive(**processes: int) -> dict[str, Any]:
+    """Six steps under augmentation whose strength follows the images of all ranks."""
+    augmentation = AdaptiveAugment(p=0.5, target=0.0, speed=1000, every=2)
+    return fit(GAN, 6, True, "64-true", augmentation=augmentation, **processes)[1]
 
 
 # ---- gradients that some ranks lack ----------------------------------------------------------
@@ -278,6 +287,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     processes = {name: int(value) for name, value in (o.split("=") for o in sys.argv[1:])}
     results = {variant.__name__: equivalence(variant, **processes) for variant in MODELS}
+    results["adaptive"] = adaptive(**processes)
     if processes["devices"] > 1:
         results["lopsided"] = lopsided(**processes)
         # on two ranks of 9 images: 4 + 1 and 4; of 10 images: 4 + 1 each

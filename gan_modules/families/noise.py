@@ -52,6 +52,8 @@ class NoiseGAN(LatentModel, GANModule):
         self._given["discriminator"] = discriminator
         self.share_fakes = self.shares_fakes if share_fakes is None else share_fakes
         self.augmentation = augmentation
+        if augmentation is not None:
+            augmentation.check(self.image_shape)
         self.regularizers = nn.ModuleList(regularizers or ())
         self._seen: Seen | None = None
 
@@ -133,8 +135,11 @@ class NoiseGAN(LatentModel, GANModule):
         return judged
 
     def note_seen(self, *seen: Any) -> None:
-        """Keep what was judged for regularisers, see :class:`Seen`; :meth:`judge_both` does it."""
-        if self.regularizers:
+        """Keep what was judged, see :class:`Seen`, for regularisers and for the augmentation.
+
+        :meth:`judge_both` does it.
+        """
+        if self.regularizers or self.augmentation is not None:
             self._seen = Seen(*seen)
 
     def discriminate_both(
@@ -164,12 +169,27 @@ class NoiseGAN(LatentModel, GANModule):
         if self.augmentation is not None:
             self.augmentation.schedule(step, images)
 
+    def to_average(self) -> list[Tensor]:
+        """What the augmentation has observed, too."""
+        observed = () if self.augmentation is None else self.augmentation.to_average()
+        return [*super().to_average(), *observed]
+
+    def measures(self) -> dict[str, Tensor]:
+        """The augmentation's."""
+        found = {} if self.augmentation is None else self.augmentation.measures()
+        return {f"augment/{name}": value for name, value in found.items()}
+
     def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        """The objective's terms and, in training, those of the regularisers."""
+        """The objective's terms and, in training, those of the regularisers.
+
+        The augmentation observes the discriminator's updates.
+        """
         terms = super().terms_of(player, batch)
         if not self.training:
             return terms
         seen, self._seen = self._seen, None
+        if self.augmentation is not None and seen is not None and player == "discriminator":
+            self.augmentation.observe(seen.real_logits.detach())
         for regularizer in self.regularizers:
             assert isinstance(regularizer, Regularizer)
             if regularizer.player != player or seen is None:

@@ -1,5 +1,7 @@
 """Augmentations in front of a discriminator: modules that map images to images."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -7,18 +9,39 @@ from torch.nn import functional as F
 from gan_modules.checkpoints.described import Described
 from gan_modules.errors import require
 
-__all__ = ["Augmentation", "InstanceNoise", "RandomShift"]
+__all__ = ["Augmentation", "InstanceNoise", "RandomShift", "require_images"]
 
 
 class Augmentation(Described, nn.Module):
     """What a discriminator's images go through, real ones and fakes, in training only.
 
     ``forward`` maps images ``(N, C, H, W)`` to images of that shape, differentiably. What changes
-    with time is a buffer, set by :meth:`schedule`.
+    with time is a buffer, set by :meth:`schedule`; what follows from what was observed is one that
+    a checkpoint holds.
     """
+
+    def check(self, image_shape: Sequence[int]) -> None:
+        """Raise ``ValueError`` if images of that shape cannot be augmented."""
 
     def schedule(self, step: int, images: int) -> None:
         """Set what changes with time, from the iterations and images before this iteration."""
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Note what the discriminator said of real images in an update of its own."""
+
+    def to_average(self) -> Sequence[Tensor]:
+        """Buffers that are averaged over ranks at the end of every iteration."""
+        return ()
+
+    def measures(self) -> dict[str, Tensor]:
+        """Scalars to be logged, as ``augment/<name>``."""
+        return {}
+
+
+def require_images(augmentation: Augmentation, image_shape: Sequence[int]) -> None:
+    """Raise ``ValueError`` for points, which an augmentation of images cannot transform."""
+    right = f"(C, H, W) with {type(augmentation).__name__}, which transforms images"
+    require(len(image_shape) == 3, "image_shape", tuple(image_shape), right)
 
 
 class InstanceNoise(Augmentation):

@@ -103,6 +103,18 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         found = self._compiled.get(name) if self.training else None
         return found or cast(Callable[..., Any], getattr(self, name))
 
+    def to_average(self) -> list[Tensor]:
+        """What ranks average, in place, at the end of every iteration, so that all have one model.
+
+        Each has its own images: by default the running statistics of batch normalisation.
+        """
+        return [
+            statistic
+            for names in self.players.values()
+            for name in names
+            for statistic in running_statistics(getattr(self, name))
+        ]
+
     # ---- the loop ------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -126,12 +138,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._watch, self._ranges = TermWatch(), RangeWatch()
         self._last = {}
         self._optimizers = self.optimizers_by_player()
-        self._running_statistics = [
-            statistic
-            for names in self.players.values()
-            for name in names
-            for statistic in running_statistics(getattr(self, name))
-        ]
+        self._to_average = self.to_average()
         self._averages = self.averages_by_player(self.players)
         trainer = self.trainer
         check_monitors(trainer, self)
@@ -177,7 +184,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         if due or self._watch.is_full:
             self._look()
         if due:
-            self.report(named(self.with_last(terms)))
+            self.report({**named(self.with_last(terms)), **self.measures()})
 
     def _look(self) -> None:
         """Wait for the device, and raise if something has gone wrong since the last time."""
@@ -226,9 +233,8 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
                     for name, term in terms.items():
                         share = term.detach() if pieces == 1 else term.detach() / pieces
                         total[name] = total[name] + share if name in total else share
-                # each rank has its own images, and all must end with one model
-                statistics = self._running_statistics if counted else []
-                average_over_ranks(self.trainer, self._parameters_of[player], statistics)
+                further = self._to_average if counted else []
+                average_over_ranks(self.trainer, self._parameters_of[player], further)
                 optimizer = self._optimizers[player]
                 if counted:
                     # the only step that goes through Lightning's counter, global_step

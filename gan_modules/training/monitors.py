@@ -39,7 +39,8 @@ def check_monitors(trainer: Trainer, model: "GenerativeModule") -> None:
     if not wanted or may_log_more or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     terms = _names_of_terms(trainer, model)
-    real = sorted({*known, *terms, *(f"val/{t}" for t in terms if trainer.enable_validation)})
+    held_out = [f"val/{t}" for t in terms if trainer.enable_validation]
+    real = sorted({*known, *terms, *held_out, *model.measures()})
     for callback in wanted:
         if _monitor(callback) not in real:
             raise ValueError(

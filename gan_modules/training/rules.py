@@ -112,8 +112,13 @@ class Rules(LightningModule, ABC, metaclass=_Built):
     def on_iteration(self, step: int, images: int) -> None:
         """Set what changes with time, from the number of iterations and of images before this one.
 
-        A resumed training calls it first, too: it must depend on nothing else.
+        A resumed training calls it first, too: it must depend on nothing else but what a checkpoint
+        holds.
         """
+
+    def measures(self) -> Mapping[str, Tensor]:
+        """Scalars that are logged in training beside the terms, by their whole names."""
+        return {}
 
     def shared(self, batch: Batch) -> Any:
         """What two players use of a part, computed once by the loop; by default nothing.

@@ -29,8 +29,9 @@ def launch(folder: Path, nodes: int, devices: int) -> Ranks:
 @pytest.fixture(scope="module")
 def one() -> dict[str, Any]:
     """The whole batch in this process."""
-    equivalence = runpy.run_path(str(SCRIPT))["equivalence"]
-    return {v.__name__: equivalence(v, devices=1, num_nodes=1) for v in MODELS}
+    script, alone = runpy.run_path(str(SCRIPT)), {"devices": 1, "num_nodes": 1}
+    results = {v.__name__: script["equivalence"](v, **alone) for v in MODELS}
+    return {**results, "adaptive": script["adaptive"](**alone)}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,16 @@ def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -
         assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
         losses = {"d/loss", "g/loss"} if name in ADVERSARIAL else {"autoencoder/loss"}
         assert losses <= first["metrics"].keys()
+
+
+def test_the_strength_of_augmentation_follows_all_ranks(one: dict[str, Any], ranks: Ranks) -> None:
+    whole, first, second = (results["adaptive"] for results in (one, *ranks))
+    assert_close(first["state"], second["state"], rtol=0, atol=0)
+    assert_close(first["state"], whole["state"], rtol=0, atol=1e-9)
+    # by 64 images of 1000 after two and after four iterations
+    metrics = [results["metrics"] for results in (whole, first, second)]
+    assert all(m["augment/p"] == pytest.approx(0.628) for m in metrics)
+    assert len({m["augment/r_t"].item() for m in metrics}) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
