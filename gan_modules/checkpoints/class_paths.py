@@ -1,10 +1,12 @@
 """The dotted paths by which files name classes."""
 
+import inspect
 import sys
+from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-__all__ = ["exported_path", "resolve"]
+__all__ = ["exported_path", "imported_subclass", "resolve"]
 
 
 def resolve(path: str) -> Any:
@@ -30,3 +32,25 @@ def exported_path(cls: type[Any] | FunctionType) -> str:
     if getattr(sys.modules.get(package), name, None) is cls:
         return f"{package}.{name}"
     return f"{cls.__module__}.{name}"
+
+
+def imported_subclass(cls: type[Any], path: str) -> type[Any]:
+    """Find a concrete subclass by its path, or by its name alone where a script has moved."""
+    # a class of two bases is met twice
+    known = list(dict.fromkeys(_concrete_subclasses(cls)))
+    exact = [c for c in known if path == f"{c.__module__}.{c.__qualname__}" or c is resolve(path)]
+    named = [c for c in known if c.__qualname__ == path.rsplit(".", 1)[-1]]
+    found = exact or named
+    if len(found) != 1:
+        raise ValueError(
+            f"the checkpoint holds a {path}, which is not imported: import it first, "
+            "or call load_from_checkpoint on that class"
+        )
+    return found[0]
+
+
+def _concrete_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
+    for subclass in cls.__subclasses__():
+        if not inspect.isabstract(subclass):
+            yield subclass
+        yield from _concrete_subclasses(subclass)

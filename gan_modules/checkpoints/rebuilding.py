@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gan_modules.checkpoints.class_paths import exported_path, resolve
+from gan_modules.checkpoints.class_paths import exported_path, imported_subclass
 from gan_modules.checkpoints.described import Described, NotPlainError, plain, rebuilt
 from gan_modules.checkpoints.named_classes import check_named_classes
 
@@ -149,7 +149,7 @@ class ReloadableModule(LightningModule):
             checkpoint, kwargs, checkpoint_path, "load_from_checkpoint(path, "
         )
         if inspect.isabstract(cls):
-            found: type[Self] = _imported_subclass(cls, checkpoint["class"])
+            found: type[Self] = imported_subclass(cls, checkpoint["class"])
             return found.load_from_checkpoint(
                 checkpoint_path, map_location, hparams_file, strict, weights_only, **kwargs
             )
@@ -285,25 +285,3 @@ def _defaults(cls: type[Any]) -> dict[str, Any]:
         parameters = inspect.signature(ancestor).parameters
         found |= {name: parameter.default for name, parameter in parameters.items()}
     return found
-
-
-def _imported_subclass(cls: type[Any], path: str) -> type[Any]:
-    """Find a concrete subclass by its path, or by its name alone where a script has moved."""
-    # a class of two bases is met twice
-    known = list(dict.fromkeys(_concrete_subclasses(cls)))
-    exact = [c for c in known if path == f"{c.__module__}.{c.__qualname__}" or c is resolve(path)]
-    named = [c for c in known if c.__qualname__ == path.rsplit(".", 1)[-1]]
-    found = exact or named
-    if len(found) != 1:
-        raise ValueError(
-            f"the checkpoint holds a {path}, which is not imported: import it first, "
-            "or call load_from_checkpoint on that class"
-        )
-    return found[0]
-
-
-def _concrete_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
-    for subclass in cls.__subclasses__():
-        if not inspect.isabstract(subclass):
-            yield subclass
-        yield from _concrete_subclasses(subclass)

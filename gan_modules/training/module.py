@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from gan_modules.checkpoints.data_names import ModuleWithNames
 from gan_modules.errors import require
-from gan_modules.networks.layers.blocks import running_statistics
 from gan_modules.training.batches import (
     Batch,
     as_batch,
@@ -102,18 +101,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         """A method of :attr:`compilable`, compiled if ``compile`` is set and this is training."""
         found = self._compiled.get(name) if self.training else None
         return found or cast(Callable[..., Any], getattr(self, name))
-
-    def to_average(self) -> list[Tensor]:
-        """What ranks average, in place, at the end of every iteration, so that all have one model.
-
-        Each has its own images: by default the running statistics of batch normalisation.
-        """
-        return [
-            statistic
-            for names in self.players.values()
-            for name in names
-            for statistic in running_statistics(getattr(self, name))
-        ]
 
     # ---- the loop ------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from gan_modules.networks.layers.blocks import running_statistics
 from gan_modules.training.batches import Batch, check_images
 from gan_modules.training.fitting import Check
 from gan_modules.training.range_watch import Range
@@ -115,6 +116,18 @@ class Rules(LightningModule, ABC, metaclass=_Built):
         A resumed training calls it first, too: it must depend on nothing else but what a checkpoint
         holds.
         """
+
+    def to_average(self) -> list[Tensor]:
+        """What ranks average, in place, at the end of every iteration, so that all have one model.
+
+        Each has its own images: by default the running statistics of batch normalisation.
+        """
+        return [
+            statistic
+            for names in self.players.values()
+            for name in names
+            for statistic in running_statistics(getattr(self, name))
+        ]
 
     def measures(self) -> Mapping[str, Tensor]:
         """Scalars that are logged in training beside the terms, by their whole names."""
