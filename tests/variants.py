@@ -9,12 +9,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
-from gan_modules import GANModule, GenerativeModule, LatentModel, NoiseGAN, TranslationGAN
+from gan_modules import R3GAN, GANModule, GenerativeModule, LatentModel, NoiseGAN, TranslationGAN
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
+    R3GANDiscriminator,
+    R3GANGenerator,
 )
 from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.vae import MLPEncoder
@@ -112,3 +114,14 @@ def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
     first, second = torch.rand(2, n, *model.image_shape, generator=generator) * 2 - 1
     other = second if translates(model) else torch.arange(n) % classes
     return DataLoader(TensorDataset(first, other), size * model.parts_per_iteration, drop_last=True)
+
+
+def narrower(variant: Any) -> dict[str, Any]:
+    """Networks in place of the paper's where these would take minutes on a processor."""
+    if variant is not R3GAN:
+        return {}
+    # grouped convolutions in half precision
+    return {
+        "generator": partial(R3GANGenerator, width=32),
+        "discriminator": partial(R3GANDiscriminator, width=32),
+    }

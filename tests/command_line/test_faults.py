@@ -212,6 +212,7 @@ def test_killed_once_and_resumed_to_the_end(seed: int) -> None:
 
 RECIPES = [
     "gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae", "infogan",
+    "r3gan",
 ]  # fmt: skip
 FEW = [
     "--trainer.max_steps=40", "--trainer.val_check_interval=10", "--trainer.log_every_n_steps=5",
@@ -543,7 +544,9 @@ def test_last_is_all_it_takes(capsys: Any) -> None:
 @pytest.mark.usefixtures("_config")
 def test_last_is_the_newest_checkpoint_that_can_be_read(capsys: Any) -> None:
     line = fails(capsys, "fit", "--config", "small.yaml", "--ckpt_path", "last")
-    assert line == "ckpt_path=last must have a run with a checkpoint in runs/small: there is none"
+    assert (
+        line == "ckpt_path=last must have a run with such a checkpoint in runs/small: there is none"
+    )
     fit("--config", "small.yaml", "--trainer.max_steps", "3")
     # a run that was killed before its first checkpoint, and a file that was cut off elsewhere
     Path("runs/small/1/checkpoints").mkdir(parents=True)

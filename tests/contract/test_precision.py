@@ -11,7 +11,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 from torch.optim import SGD
 from torch.testing import assert_close
-from variants import NOISE_VARIANTS, VARIANTS, batches, small
+from variants import NOISE_VARIANTS, VARIANTS, batches, narrower, small
 
 from gan_modules import WGANGP
 from gan_modules.checkpoints.rebuilding import _defaults
@@ -83,8 +83,9 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
 
     def gradients(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(seed)
-        options = {"num_classes": 3} if noise else {}
-        model = variant(image_shape=(1, side, side), n_critic=1, **both(1e-30), **options)
+        options: dict[str, Any] = {"num_classes": 3} if noise else {}
+        options |= {"image_shape": (1, side, side), "n_critic": 1, **narrower(variant)}
+        model = variant(**both(1e-30), **options)
         updates = Updates()
         trainer = make_trainer(max_steps=1, precision=precision, callbacks=[updates])
         trainer.fit(model, batches(model, n, n))

@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
-from variants import LATENT_MODELS, MODELS, NOISE_VARIANTS, VARIANTS, batches, player_of, translates
+from variants import (
+    LATENT_MODELS,
+    MODELS,
+    NOISE_VARIANTS,
+    VARIANTS,
+    batches,
+    narrower,
+    player_of,
+    translates,
+)
 
 from gan_modules import GANModule, GenerativeModule, NoiseGAN
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
@@ -29,7 +38,7 @@ def build(variant: Any, seed: int = 0, **kwargs: Any) -> Any:
     torch.manual_seed(seed)
     if not translates(variant):
         kwargs = {"num_classes": 3, **kwargs}
-    return variant(image_shape=(1, 8, 8), **kwargs)
+    return variant(**{"image_shape": (1, 8, 8), **narrower(variant), **kwargs})
 
 
 def two_batches(model: Any) -> DataLoader[Any]:
@@ -97,7 +106,8 @@ def test_each_optimizer_moves_its_own_player_only(
         assert_close([p.detach() for p in weights(model, player)], expected, rtol=0, atol=0)
     pairs = zip(weights(model, moving), before[moving], strict=True)
     moved = [not torch.equal(p, old) for p, old in pairs]
-    assert sum(moved) > len(moved) / 2
+    # branches that start at 0 hold what is before them still for one update
+    assert sum(moved) > len(moved) / 4
     assert all(p.grad is None for player in model.players for p in weights(model, player))
 
 

@@ -311,8 +311,8 @@ def test_models_without_a_page() -> None:
 
 WRONG = {
     "": "--ckpt_path is missing",
-    "--ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file or a run folder",
-    "--ckpt_path empty": "ckpt_path=empty has no readable checkpoint step_XXXXXX.ckpt",
+    "--ckpt_path no.ckpt": "ckpt_path=no.ckpt must be a checkpoint file or a run: no.ckpt has",
+    "--ckpt_path empty": "ckpt_path=empty must be a checkpoint file or a run: empty has no r",
     "--ckpt_path text.ckpt": "text.ckpt is not a readable checkpoint",
     "--ckpt_path a.ckpt --port TAKEN": "port=TAKEN on host=127.0.0.1 cannot be listened on (Addr",
     "--ckpt_path a.ckpt --port 0": "port=0 must be in [1, 65535]",

@@ -103,7 +103,8 @@ def test_duplicates_and_identical_sets() -> None:
     assert_close(tuple(compute_prdc(mixed, fake)), reference(mixed, fake), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("n", [150, 2000])  # pair by pair and by sums of powers
+# pair by pair and by sums of powers
+@pytest.mark.parametrize("n", [150, pytest.param(2000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mean", [0.0, 100.0, 10_000.0])
 def test_kid_where_the_mean_is_far_above_the_spread(mean: float, n: int) -> None:
     generator = torch.Generator().manual_seed(0)
