@@ -383,14 +383,14 @@ def test_every_image_is_transformed_on_its_own(augment: Any) -> None:
 
 @pytest.mark.parametrize("augment", BOTH)
 def test_first_and_second_derivatives(augment: Any) -> None:
-    image = images(2, 3, 3, 4, dtype=torch.float64).requires_grad_()
+    image = images(1, 3, 3, 4, dtype=torch.float64).requires_grad_()
 
     def squared(x: Tensor) -> Tensor:
         torch.manual_seed(1)
         return augment(x).square()
 
     assert torch.autograd.gradcheck(squared, (image,))
-    assert torch.autograd.gradgradcheck(squared, (image,))
+    assert torch.autograd.gradgradcheck(squared, (image,), fast_mode=True)
 
 
 @pytest.mark.parametrize("augment", BOTH)
