@@ -88,8 +88,8 @@ class AdaptiveAugment(Augmentation):
         self.r_t.copy_(torch.where(seen, total / times, self.r_t))
         if self.target is not None:
             amount = images // step * self.every / self.speed
-            direction = torch.sign(self.r_t - self.target) * seen
-            self.p.add_(direction * amount).clamp_(0, 1)
+            direction = (self.r_t - self.target).sign() * seen
+            self.p.add_(direction.to(self.p) * amount).clamp_(0, 1)
         self.signs.zero_()
 
     def to_average(self) -> Sequence[Tensor]:

@@ -19,7 +19,16 @@ from variants import MODELS, batches, small
 
 import cli
 from datamodules import DigitsDataModule
-from gan_modules import DCGAN, GAN, R1, WGANGP, CycleGAN, InstanceNoise
+from gan_modules import (
+    DCGAN,
+    GAN,
+    R1,
+    WGANGP,
+    AdaptiveAugment,
+    CycleGAN,
+    DiffAugment,
+    InstanceNoise,
+)
 from gan_modules.callbacks import StepCheckpoint
 from gan_modules.networks import DCGANDiscriminator, DCGANGenerator, MLPGenerator
 from gan_modules.training.batches import Batch
@@ -183,14 +192,25 @@ def test_checkpoints_go_from_compiled_to_not_compiled_and_back(
     assert traced()[1:] == (0, 0)
 
 
-def test_augmentation_and_regularizers(double: None, traced: Any, make_trainer: Any) -> None:
-    """Noise that fades from step to step; a penalty that is due in every third."""
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        partial(InstanceNoise, sigma=0.5, steps=5),
+        partial(AdaptiveAugment, p=0.5, speed=100, every=2),
+        pytest.param(DiffAugment, marks=pytest.mark.slow),
+    ],
+    ids=lambda made: getattr(made, "func", made).__name__,
+)
+def test_augmentation_and_regularizers(
+    augmentation: Any, double: None, traced: Any, make_trainer: Any
+) -> None:
+    """What changes from step to step; a penalty that is due in every third."""
 
     def run(compiles: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         torch.manual_seed(0)
         model = small(
             GAN, image_shape=(1, 8, 8), compile=compiles,
-            augmentation=InstanceNoise(sigma=0.5, steps=5), regularizers=[R1(weight=2.0, every=3)],
+            augmentation=augmentation(), regularizers=[R1(weight=2.0, every=3)],
         )  # fmt: skip
         trainer = make_trainer(max_steps=7, precision="64-true", log_every_n_steps=1)
         trainer.fit(model, batches(model, 4, 28))
