@@ -36,7 +36,7 @@ from gan_modules.command_line.parsing import (
     with_subparsers,
 )
 from gan_modules.command_line.predict import PredictCommand
-from gan_modules.command_line.results import results_table, write_results
+from gan_modules.command_line.results import require_measured, results_table, write_results
 from gan_modules.command_line.resume import run_name, with_checkpoint
 from gan_modules.command_line.runs import (
     RunConfig,
@@ -275,6 +275,7 @@ class GANCLI(PredictCommand):
         if not trainer.is_global_zero:
             return
         command, metrics = str(self.subcommand), trainer.callback_metrics
+        require_measured(command, metrics)
         Console().print(results_table(command, metrics))
         if not is_trial(trainer):
             step = read_checkpoint(path)["global_step"]

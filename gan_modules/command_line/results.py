@@ -49,6 +49,16 @@ def write_results(
     return path
 
 
+def require_measured(command: str, metrics: Mapping[str, Tensor]) -> None:
+    """Raise ``ValueError`` if a command has nothing to show."""
+    if not metrics:
+        batches = "limit_test_batches" if command == "test" else "limit_val_batches"
+        raise ValueError(
+            f"{command} has measured nothing: trainer.{batches} must leave a batch, or "
+            "metrics.names name a metric"
+        )
+
+
 def results_table(command: str, metrics: Mapping[str, Tensor]) -> Table:
     """The same for people: one line per metric, with six digits; the file has all of them."""
     table = Table(title=command)

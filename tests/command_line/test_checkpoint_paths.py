@@ -114,3 +114,12 @@ def test_no_checkpoint_is_one_line(path: str, capsys: pytest.CaptureFixture[str]
     assert error.count("\n") == 1
     assert "error: " in error
     assert "runs/none" in error
+
+
+def test_nothing_measured_is_an_error(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        cli.main(["validate", "--ckpt_path", str(runs), "--trainer.limit_val_batches", "0"])
+    assert done.value.code == 1
+    line = "error: validate has measured nothing: trainer.limit_val_batches must leave a batch"
+    assert capsys.readouterr().err.splitlines()[-1].startswith(line)
+    assert not results(runs / "1")
