@@ -29,8 +29,9 @@ class AdaptiveAugment(Augmentation):
     not, and ``target=None`` is right. Logged are ``augment/p`` and ``augment/r_t``.
 
     Other than in the paper, images are scaled up and down with the Haar wavelet's filters in place
-    of a longer one's. Images of one channel have brightness, contrast and luma flip; those of
-    neither one nor three channels keep their colours.
+    of a longer one's, and what a quarter turn of an oblong image leaves free are reflections, as
+    everywhere beyond the border. Images of one channel have brightness, contrast and luma flip;
+    those of neither one nor three channels keep their colours.
 
     Args:
         p: probability of each transformation at the start.

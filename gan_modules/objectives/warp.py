@@ -27,8 +27,8 @@ def warp(images: Tensor, inverse: Tensor) -> Tensor:
     of the input: supersampling by 2, with the Haar wavelet's filters. Whole-pixel shifts, flips and
     quarter turns therefore lose nothing, not a bit. Outside the images are their reflections.
 
-    It gathers pixels where ``grid_sample`` would have rounded positions at most sizes, and had no
-    second derivative in older versions of torch. Maps get no gradient.
+    It gathers pixels: ``grid_sample`` rounds positions at most sizes, has no second derivative in
+    older versions of torch and no deterministic one on CUDA. Maps get no gradient.
 
     Args:
         images: of a floating point type.

@@ -1,12 +1,13 @@
 """Augmentations against computations of other libraries and by hand, and their strength."""
 
 import math
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
@@ -460,8 +461,7 @@ def test_only_updates_of_the_discriminator_are_observed() -> None:
     assert model.augmentation.signs.tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("cls", [GAN, WGANGP])
+@pytest.mark.parametrize(("cls", "precision"), [(GAN, "32-true"), (WGANGP, "bf16-mixed")])
 def test_training_logs_strength_and_resumes(cls: Any, precision: str, make_trainer: Any) -> None:
     def run(steps: int, ckpt_path: str | None = None) -> tuple[Any, Any]:
         torch.manual_seed(0)
@@ -482,13 +482,31 @@ def test_training_logs_strength_and_resumes(cls: Any, precision: str, make_train
     assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
 
 
+def test_strength_can_be_monitored(make_trainer: Any, make_loader: Any) -> None:
+    model = small(augmentation=AdaptiveAugment())
+    for name in ("augment/p", "augment/q"):
+        stopping = EarlyStopping(name, check_on_train_epoch_end=False)
+        trainer = make_trainer(max_steps=1, callbacks=[stopping])
+        loader = make_loader(4, shape=(3, 8, 8))
+        if name == "augment/p":
+            trainer.fit(model, loader)
+        else:
+            with pytest.raises(ValueError, match=r"must be one of augment/p, augment/r_t, d/"):
+                trainer.fit(model, loader)
+
+
 def test_a_checkpoint_brings_augmentation_back(make_trainer: Any, make_loader: Any) -> None:
     for augment in (
         AdaptiveAugment(p=0.25, target=None, speed=100, every=2),
         DiffAugment(["cutout", "color"]),
         DiffAugment(),
     ):
-        model = GAN(image_shape=(3, 8, 8), augmentation=augment)
+        options = {"hidden": (4,)}
+        model = GAN(
+            image_shape=(3, 8, 8), augmentation=augment,
+            generator=partial(MLPGenerator, **options),
+            discriminator=partial(MLPDiscriminator, **options),
+        )  # fmt: skip
         trainer = make_trainer(max_steps=2)
         trainer.fit(model, make_loader(4, shape=(3, 8, 8)))
         trainer.save_checkpoint("a.ckpt")
