@@ -45,8 +45,10 @@ def _quietly() -> Iterator[None]:
     ]
 
     def is_no_tip(record: logging.LogRecord) -> bool:
-        # advertisements, and that a training of so many steps has ended after so many
-        return not any(word in record.getMessage() for word in ("Tip:", "`Trainer.fit` stopped"))
+        # advertisements, that a training of so many steps has ended after so many, and that our
+        # table of networks stands in place of Lightning's
+        dropped = ("Tip:", "`Trainer.fit` stopped", "already configured with model summary")
+        return not any(words in record.getMessage() for words in dropped)
 
     with warnings.catch_warnings():
         # images in memory are indexed in the main process, faster than any worker could
