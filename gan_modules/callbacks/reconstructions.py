@@ -34,16 +34,6 @@ class Reconstructions(Picture):
     name = "reconstructions"
     needs = "reconstruct"
 
-    def __init__(
-        self,
-        every_n_steps: int | None = None,
-        n: int = 16,
-        seed: int = 0,
-        width: int = 512,
-        dirpath: str | None = None,
-    ) -> None:
-        super().__init__(every_n_steps, n, seed, width, dirpath)
-
     def draw(self, model: Any, batch: Batch) -> Tensor:
         """Shape ``(3, n, C, H, W)``."""
         images, labels = batch

@@ -97,15 +97,21 @@ def root_of(arguments: Sequence[str], config: str | None) -> Path:
 
 def continued(arguments: Sequence[str], run: LastRun) -> list[str]:
     """The command line with the run's own config in the place of all others."""
+    command, *others = _without(arguments, "--config", "-c", "--ckpt_path")
+    return [command, "--config", str(run.config), *others, "--ckpt_path", str(run.checkpoint)]
+
+
+def _without(arguments: Sequence[str], *options: str) -> list[str]:
+    """The command line without some options and their values."""
     kept: list[str] = []
     words = iter(arguments)
     for word in words:
         option, equals, _ = word.partition("=")
-        if option not in ("--config", "-c", "--ckpt_path"):
+        if option not in options:
             kept.append(word)
         elif not equals:
             next(words, None)
-    return [kept[0], "--config", str(run.config), *kept[1:], "--ckpt_path", str(run.checkpoint)]
+    return kept
 
 
 def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[str]:
@@ -131,14 +137,13 @@ def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[st
         name = run_name(config) if config else typed_value(typed, "--model")
         run = find_last_run(root_of(typed, config), name, given)
     else:
-        if not Path(given).is_dir() and Path(given).name not in ("last", "best"):
-            path = Path(given)
-        else:
-            path = checkpoint_of(given)
+        # a file that is not there is for the command to refuse
+        is_run = Path(given).is_dir() or Path(given).name in ("last", "best")
+        path = checkpoint_of(given) if is_run else Path(given)
         run = LastRun(path.parent.parent / "config.yaml", path)
         is_alone = config is None and typed_value(typed, "--model") is None
         if typed[0] == "predict" or not is_alone or not run.config.is_file():
-            return _replaced(typed, str(path))
+            return [*_without(typed, "--ckpt_path"), "--ckpt_path", str(path)]
     rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")
     return continued(typed, run)
 
@@ -155,20 +160,6 @@ def checkpoint_of(given: str) -> Path:
         raise ValueError(
             f"ckpt_path={given} must be a checkpoint file or a run: {error}"
         ) from error
-
-
-def _replaced(typed: Sequence[str], path: str) -> list[str]:
-    """The command line with another ``--ckpt_path``."""
-    words, place = [*typed], 0
-    while place < len(words):
-        option, equals, _ = words[place].partition("=")
-        if option == "--ckpt_path" and equals:
-            words[place] = f"--ckpt_path={path}"
-        elif option == "--ckpt_path":
-            words[place + 1] = path
-            place += 1
-        place += 1
-    return words
 
 
 def difference(name: str, then: Any, now: Any) -> str | None:

@@ -192,11 +192,18 @@ class NoiseGAN(LatentModel, GANModule):
             self.augmentation.observe(seen.real_logits.detach())
         for regularizer in self.regularizers:
             assert isinstance(regularizer, Regularizer)
-            if regularizer.player != player or seen is None:
+            if regularizer.player != player or not regularizer.is_due(self.global_step):
                 continue
-            if regularizer.is_due(self.global_step):
-                weight = regularizer.every * regularizer.weight
-                terms[regularizer.name] = weight * regularizer(self, seen)
+            name = regularizer.name
+            if seen is None or name in terms:
+                why = (
+                    "real and fake are not judged by judge_both" if seen is None else "it is there"
+                )
+                raise ValueError(
+                    f"regularizers={type(regularizer).__name__} cannot add the term {name!r} to "
+                    f"{type(self).__name__}.{player}_losses: {why}"
+                )
+            terms[name] = regularizer.every * regularizer.weight * regularizer(self, seen)
         return terms
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:

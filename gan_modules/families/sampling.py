@@ -130,8 +130,9 @@ class Sampling(GenerativeModule):
 
     def images_of(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Images of latents, in batches: memory for the layers between does not grow with them."""
-        classes = [None] * len(z) if labels is None else labels.split(TOGETHER)
-        pairs = zip(z.split(TOGETHER), classes, strict=labels is not None)
+        if labels is None:
+            return torch.cat([self(part) for part in z.split(TOGETHER)])
+        pairs = zip(z.split(TOGETHER), labels.split(TOGETHER), strict=True)
         return torch.cat([self(*pair) for pair in pairs])
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks.layers.blocks import refuse_batch_norm
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
-from gan_modules.objectives.losses import relativistic_loss
+from gan_modules.objectives.losses import adversarial_loss
 from gan_modules.objectives.penalties import scores_and_gradients
 from gan_modules.objectives.regularizers import half_squared_norm
 from gan_modules.training.batches import Batch
@@ -76,6 +76,7 @@ class R3GAN(NoiseGAN):
         for name, value in (("gamma", gamma), ("final_gamma", end)):
             require(0 <= value < math.inf, name, value, "at least 0 and finite")
         require(burn_in_images >= 1, "burn_in_images", burn_in_images, "at least 1")
+        self.loss = adversarial_loss("relativistic")
         self.gammas, self.burn_in_images = (gamma, end), burn_in_images
         # a tensor: what is compiled takes the number that it has then
         self.register_buffer("gamma", torch.tensor(float(gamma)), persistent=False)
@@ -102,20 +103,20 @@ class R3GAN(NoiseGAN):
         """``E[softplus(D(G(z)) - D(x))] + gamma / 2 E[||grad D(x)||^2 + ||grad D(G(z))||^2]``."""
         real, labels = batch
         fake = self.generate(batch).detach()
-        judge = lambda images: self.judge(images, labels).logits  # noqa: E731
+
+        def judge(images: Tensor) -> Tensor:
+            return self.judge(images, labels).logits
+
         # in passes of their own, so that layers may compare images with each other
         real_logits, at_real = scores_and_gradients(judge, real)
         fake_logits, at_fake = scores_and_gradients(judge, fake)
         self.note_seen(real, fake, labels, real_logits, fake_logits)
         return {
-            "adversarial": relativistic_loss(real_logits, fake_logits),
+            "adversarial": self.loss.discriminator(real_logits, fake_logits),
             "r1": self.gamma * half_squared_norm(at_real),
             "r2": self.gamma * half_squared_norm(at_fake),
         }
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``E[softplus(D(x) - D(G(z)))]``."""
-        fake = self.judge(self.generate(batch), batch[1]).logits
-        with torch.no_grad():
-            real = self.judge(*batch).logits
-        return {"adversarial": relativistic_loss(fake, real)}
+        return {"adversarial": self.loss.generator(*self.generator_logits(self.loss, batch))}

@@ -5,7 +5,13 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.layers.blocks import ConvNorm, check_sizes, doublings, make_norm
+from gan_modules.networks.layers.blocks import (
+    ConvNorm,
+    check_sizes,
+    doublings,
+    init_glorot,
+    make_norm,
+)
 from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
@@ -14,29 +20,9 @@ from gan_modules.networks.layers.spectral import normalise_spectrally
 __all__ = ["ResNetDiscriminator", "ResNetGenerator"]
 
 
-def _conv(in_channels: int, out_channels: int, kernel: int, *, he: bool = True) -> nn.Conv2d:
-    """Convolution of unchanged size, initialised as in the official code."""
-    return _initialised(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2), he=he)
-
-
-def _initialised(conv: nn.Conv2d, *, he: bool = True) -> nn.Conv2d:
-    """The convolution, initialised as in the official code.
-
-    Weights are uniform of variance ``4 / (fan_in + fan_out)``, its form of He's initialisation;
-    in the shortcuts and the generator's output layer half of that, which is Glorot's.
-    """
-    nn.init.xavier_uniform_(conv.weight, gain=2**0.5 if he else 1.0)
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return conv
-
-
-def _linear(in_features: int, out_features: int) -> nn.Linear:
-    """Linear layer with Glorot's initialisation, as in the official code."""
-    linear = nn.Linear(in_features, out_features)
-    nn.init.xavier_uniform_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear
+HE = 2**0.5
+"""Gain of the official code's form of He's initialisation, of variance ``4 / (fan_in + fan_out)``;
+shortcuts and the generator's output layer have Glorot's."""
 
 
 class _ResidualBlock(nn.Module):
@@ -61,18 +47,18 @@ class _ResidualBlock(nn.Module):
             *before,
             # holds the place of the upsampling, so that weights have the names they always had
             *(nn.Identity() for _ in up),
-            _initialised(UpsampleConv2d(in_channels, out_channels))
+            init_glorot(UpsampleConv2d(in_channels, out_channels), HE)
             if resample == "up"
-            else _conv(in_channels, out_channels, 3),
+            else init_glorot(nn.Conv2d(in_channels, out_channels, 3, padding=1), HE),
             make_norm(norm, out_channels),
             nn.ReLU(),
-            _initialised(DownsampleConv2d(out_channels, out_channels))
+            init_glorot(DownsampleConv2d(out_channels, out_channels), HE)
             if resample == "down"
-            else _conv(out_channels, out_channels, 3),
+            else init_glorot(nn.Conv2d(out_channels, out_channels, 3, padding=1), HE),
         )
         shortcut: list[nn.Module] = []
         if resample != "none" or in_channels != out_channels:
-            shortcut = [_conv(in_channels, out_channels, 1, he=False)]
+            shortcut = [init_glorot(nn.Conv2d(in_channels, out_channels, 1))]
         # a 1x1 convolution commutes with both resamplings: it runs on the smaller map
         self.shortcut = nn.Sequential(*down, *shortcut, *up)
 
@@ -112,12 +98,12 @@ class ResNetGenerator(nn.Module):
         self.num_classes = num_classes
         times = doublings(image_shape, type(self).__name__)
         self.layers = nn.Sequential(
-            _linear(latent_dim + num_classes, width * 4 * 4),
+            init_glorot(nn.Linear(latent_dim + num_classes, width * 4 * 4)),
             nn.Unflatten(1, (width, 4, 4)),
             *(_ResidualBlock(width, width, norm, "up") for _ in range(times)),
             make_norm(norm, width),
             nn.ReLU(),
-            _conv(width, image_shape[0], 3, he=False),
+            init_glorot(nn.Conv2d(width, image_shape[0], 3, padding=1)),
             nn.Tanh(),
         )
         if spectral_norm:
@@ -171,7 +157,7 @@ class ResNetDiscriminator(nn.Module):
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            _linear(width, 1),
+            init_glorot(nn.Linear(width, 1)),
             nn.Flatten(0),
         )
         if spectral_norm:

@@ -5,20 +5,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.layers.blocks import check_sizes, doublings
+from gan_modules.networks.layers.blocks import check_sizes, doublings, init_glorot
 from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
 from gan_modules.networks.layers.conditioning import one_hot, require_labels
 from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["SNGANDiscriminator", "SNGANGenerator"]
-
-
-def _initialised(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Conv2d | nn.Linear:
-    """Glorot's uniform initialisation times a gain, biases at 0, as in the official code."""
-    nn.init.xavier_uniform_(layer.weight, gain)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 class _GeneratorBlock(nn.Module):
@@ -28,9 +20,9 @@ class _GeneratorBlock(nn.Module):
         super().__init__()
         self.norm1 = ConditionalBatchNorm2d(channels, num_classes)
         self.norm2 = ConditionalBatchNorm2d(channels, num_classes)
-        self.conv1 = _initialised(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
-        self.conv2 = _initialised(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
-        self.shortcut = _initialised(nn.Conv2d(channels, channels, 1), 1.0)
+        self.conv1 = init_glorot(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
+        self.conv2 = init_glorot(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
+        self.shortcut = init_glorot(nn.Conv2d(channels, channels, 1))
         self.up = nn.Upsample(scale_factor=2)
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
@@ -67,10 +59,10 @@ class SNGANGenerator(nn.Module):
         check_sizes(width=width)
         self.num_classes, self.width = num_classes, width
         times = doublings(image_shape, type(self).__name__)
-        self.linear = _initialised(nn.Linear(latent_dim, width * 4 * 4), 1.0)
+        self.linear = init_glorot(nn.Linear(latent_dim, width * 4 * 4))
         self.blocks = nn.ModuleList(_GeneratorBlock(width, num_classes) for _ in range(times))
         self.norm = nn.BatchNorm2d(width)
-        self.conv = _initialised(nn.Conv2d(width, image_shape[0], 3, padding=1), 1.0)
+        self.conv = init_glorot(nn.Conv2d(width, image_shape[0], 3, padding=1))
         if spectral_norm:
             normalise_spectrally(self)
 
@@ -92,12 +84,12 @@ class _DiscriminatorBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.is_first = kind == "first"
-        self.conv1 = _initialised(nn.Conv2d(in_channels, channels, 3, padding=1), 2**0.5)
-        self.conv2 = _initialised(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
+        self.conv1 = init_glorot(nn.Conv2d(in_channels, channels, 3, padding=1), 2**0.5)
+        self.conv2 = init_glorot(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
         self.down: nn.Module = nn.Identity() if kind == "same" else nn.AvgPool2d(2)
         self.shortcut: nn.Module = nn.Identity()
         if kind != "same":
-            self.shortcut = _initialised(nn.Conv2d(in_channels, channels, 1), 1.0)
+            self.shortcut = init_glorot(nn.Conv2d(in_channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(x if self.is_first else x.relu())
@@ -141,11 +133,10 @@ class SNGANDiscriminator(nn.Module):
             _DiscriminatorBlock(width, width, "same"),
             _DiscriminatorBlock(width, width, "same"),
         )
-        self.linear = _initialised(nn.Linear(width, 1), 1.0)
+        self.linear = init_glorot(nn.Linear(width, 1))
         if num_classes:
             # a linear layer of one-hot labels is an embedding, and can be normalised as one
-            self.embedding = nn.Linear(num_classes, width, bias=False)
-            nn.init.xavier_uniform_(self.embedding.weight)
+            self.embedding = init_glorot(nn.Linear(num_classes, width, bias=False))
         if spectral_norm:
             normalise_spectrally(self)
 

@@ -58,8 +58,7 @@ class R1(Regularizer):
 
     def forward(self, model: Any, seen: Any) -> Tensor:
         """The unweighted value."""
-        judge = lambda x: model.judge(x, seen.labels).logits  # noqa: E731
-        return half_squared_norm(input_gradients(judge, seen.real))
+        return _at(model, seen.real, seen.labels)
 
 
 class R2(Regularizer):
@@ -79,8 +78,17 @@ class R2(Regularizer):
 
     def forward(self, model: Any, seen: Any) -> Tensor:
         """The unweighted value."""
-        judge = lambda x: model.judge(x, seen.labels).logits  # noqa: E731
-        return half_squared_norm(input_gradients(judge, seen.fake.detach()))
+        return _at(model, seen.fake.detach(), seen.labels)
+
+
+def _at(model: Any, images: Tensor, labels: Tensor | None) -> Tensor:
+    """The penalty at some images."""
+
+    def judge(x: Tensor) -> Tensor:
+        logits: Tensor = model.judge(x, labels).logits
+        return logits
+
+    return half_squared_norm(input_gradients(judge, images))
 
 
 def half_squared_norm(gradients: Tensor) -> Tensor:

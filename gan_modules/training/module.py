@@ -1,6 +1,7 @@
 """The training loop, written once for every model."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -21,6 +22,7 @@ from gan_modules.training.monitors import check_monitors
 from gan_modules.training.optimizers import look_for_gpus_once
 from gan_modules.training.players import (
     PlayerOptions,
+    first_of_two,
     frozen,
 )
 from gan_modules.training.range_watch import RangeWatch
@@ -115,7 +117,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             self.train()
 
     def on_train_start(self) -> None:
-        """Look up once what every step needs; check what callbacks monitor and the last batch."""
+        """Look up once what every step needs; check the last batch of an epoch."""
         look_for_gpus_once()
         self._stepper = choose_stepper(self)
         self._batch_is_checked = False
@@ -128,7 +130,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._to_average = self.to_average()
         self._averages = self.averages_by_player(self.players)
         trainer = self.trainer
-        check_monitors(trainer, self)
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             whole_epoch = trainer.num_training_batches
             parts = self.parts_per_iteration
@@ -154,13 +155,14 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         whole = self._receive(batch)
         self._ranges.note(self.ranges(whole))
         parts = split_batch(whole, self.parts_per_iteration, "n_critic")
-        if is_first and self._compiled:
-            # a compiled call cannot say in one line what is wrong with a network
-            losses = [getattr(self, f"{player}_losses") for player in self.players]
+        if is_first:
             with tried(self.checks(whole[0])):
-                run_without_effect(self, losses, parts[-1])
-            is_first = False
-        with tried(self.checks(whole[0]) if is_first else {}):
+                check_monitors(self.trainer, partial(self._names_of_terms, parts[-1]))
+                if self._compiled:
+                    # a compiled call cannot say in one line what is wrong with a network
+                    losses = [getattr(self, f"{player}_losses") for player in self.players]
+                    run_without_effect(self, losses, parts[-1])
+        with tried(self.checks(whole[0]) if is_first and not self._compiled else {}):
             terms = self._take_turns(parts, len(whole[0]))
         # averages and schedules advance where their own player stepped
         for player in terms.keys() & self._averages.keys():
@@ -172,6 +174,17 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             self._look()
         if due:
             self.report({**named(self.with_last(terms)), **self.measures()})
+
+    def _terms_of_all(self, batch: Batch) -> dict[str, Tensor]:
+        """Each player's terms of its last turn with one part, by their whole names."""
+        turns = dict(self.turns([batch])).items()
+        return named({p: with_sum(p, self.terms_of(p, part)) for p, part in turns})
+
+    def _names_of_terms(self, batch: Batch) -> list[str]:
+        """Names of all that is logged in training; random numbers are drawn."""
+        found: list[str] = []
+        run_without_effect(self, [lambda part: found.extend(self._terms_of_all(part))], batch)
+        return [*found, *self.measures()]
 
     def _look(self) -> None:
         """Wait for the device, and raise if something has gone wrong since the last time."""
@@ -185,7 +198,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self.on_iteration(step, step * images * self.trainer.world_size)
         turns = list(self.turns(parts))
         counted = len(turns) - 1
-        sharing = self._first_of_two(turns)
+        sharing = first_of_two(turns, self._options)
         terms: dict[str, dict[str, Tensor]] = {}
         try:
             for number, (player, part) in enumerate(turns):
@@ -196,14 +209,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             # what was made before its player stepped has no right gradient any more
             self._shared_now = None
         return terms
-
-    def _first_of_two(self, turns: Sequence[tuple[str, Batch]]) -> int | None:
-        """The last turn before the counted one, if another player takes it with the same part."""
-        if len(turns) < 2:
-            return None
-        (one, first), (other, second) = turns[-2:]
-        in_pieces = any(self._options[p].accumulate_grad_batches > 1 for p in (one, other))
-        return len(turns) - 2 if one != other and first is second and not in_pieces else None
 
     def _update(self, player: str, batch: Batch, counted: bool) -> dict[str, Tensor]:
         """Minimise one player's losses by one step; return their terms, without graph."""
@@ -269,12 +274,8 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         is_first = not self._batch_is_checked
         received = self._receive(batch)
         with tried(self.checks(received[0]) if is_first else {}):
-            turns = dict(self.turns([received]))
-            terms = {
-                player: with_sum(player, self.terms_of(player, part))
-                for player, part in turns.items()
-            }
-        self.report_evaluation(prefix, named(terms), len(received[0]))
+            terms = self._terms_of_all(received)
+        self.report_evaluation(prefix, terms, len(received[0]))
 
     # ---- checkpoints ---------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ __all__ = [
     "PlayerOptions",
     "SchedulerFactory",
     "configure_player",
+    "first_of_two",
     "frozen",
     "in_order_of",
     "owned_parameters",
@@ -148,6 +149,17 @@ def _clipping(bound: float) -> Callable[..., Any]:
         return args[:1], {**kwargs, "closure": closure_and_clip}
 
     return before_step
+
+
+def first_of_two(
+    turns: Sequence[tuple[str, Any]], options: Mapping[str, PlayerOptions]
+) -> int | None:
+    """Number of the last turn before the counted one, if another player takes it with one part."""
+    if len(turns) < 2:
+        return None
+    (one, first), (other, second) = turns[-2:]
+    in_pieces = any(options[player].accumulate_grad_batches > 1 for player in (one, other))
+    return len(turns) - 2 if one != other and first is second and not in_pieces else None
 
 
 @contextmanager

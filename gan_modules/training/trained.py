@@ -15,7 +15,7 @@ from gan_modules.training.players import (
     in_order_of,
     owned_parameters,
 )
-from gan_modules.training.strategies import check_trainer
+from gan_modules.training.trainer_checks import check_trainer
 
 __all__ = ["TrainedNetworks"]
 
@@ -37,7 +37,7 @@ class TrainedNetworks(LightningModule):
     def trainer(self, trainer: Trainer | None) -> None:
         # before any hook of Lightning's, none of which a subclass must pass on
         if trainer is not None:
-            check_trainer(trainer)
+            check_trainer(trainer, self.players)
         LightningModule.trainer.fset(self, trainer)  # type: ignore[attr-defined]
 
     def play(self, **players: PlayerOptions) -> None:

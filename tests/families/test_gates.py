@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from gan_modules import DCGAN, GAN, R1, WGANGP, InstanceNoise, NoiseGAN
+from gan_modules import DCGAN, GAN, R1, R3GAN, WGANGP, InstanceNoise, NoiseGAN
 from gan_modules.families.gates import mixes_samples
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 from gan_modules.objectives.augmentations import Augmentation
@@ -43,6 +43,26 @@ def test_r1_of_a_linear_discriminator() -> None:
     # not in the generator's turn, and not in evaluation
     assert "r1" not in model.terms_of("generator", (images, None))
     assert "r1" not in model.eval().terms_of("discriminator", (images, None))
+
+
+def test_a_regularizer_that_would_be_passed_over_is_refused() -> None:
+    class Apart(GAN):
+        """Judges real and fake by itself."""
+
+        def discriminator_losses(self, batch: Any) -> dict[str, Tensor]:
+            return {"adversarial": self.judge(batch[0]).logits.mean()}
+
+    batch = (torch.zeros(2, 1, 2, 2), None)
+    options: dict[str, Any] = {"image_shape": (1, 2, 2), "regularizers": [R1()]}
+    with pytest.raises(ValueError, match=r"regularizers=R1 cannot add .* Apart.* by judge_both"):
+        Apart(**options).terms_of("discriminator", batch)
+    # nor may one take the place of a term that there is
+    with pytest.raises(ValueError, match=r"the term 'r1' to R3GAN.discriminator_losses: it is th"):
+        R3GAN(generator=MLPGenerator, discriminator=MLPDiscriminator, **options).terms_of(
+            "discriminator", batch
+        )
+    with pytest.raises(ValueError, match="the term 'r1' to GAN"):
+        GAN(**options | {"regularizers": [R1(), R1(2.0)]}).terms_of("discriminator", batch)
 
 
 def test_r1_is_float32_under_autocast_and_leaves_the_images_alone() -> None:

@@ -12,7 +12,7 @@ from lightning.pytorch.strategies import (
 )
 
 from gan_modules import WGANGP
-from gan_modules.training.strategies import check_strategy
+from gan_modules.training.trainer_checks import check_strategy
 
 
 class Sharding(FSDPStrategy):

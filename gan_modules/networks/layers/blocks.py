@@ -13,6 +13,7 @@ __all__ = [
     "check_sizes",
     "doublings",
     "has_batch_norm",
+    "init_glorot",
     "init_normal",
     "make_norm",
     "refuse_batch_norm",
@@ -88,6 +89,14 @@ def running_statistics(network: nn.Module) -> list[Tensor]:
     layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     found = [s for layer in layers for s in (layer.running_mean, layer.running_var)]
     return [statistic for statistic in found if statistic is not None]
+
+
+def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
+    """Glorot's uniform initialisation times a gain, biases at 0; the layer itself is returned."""
+    nn.init.xavier_uniform_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 def init_normal(module: nn.Module) -> None:

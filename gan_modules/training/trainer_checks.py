@@ -1,5 +1,7 @@
 """What of Lightning's trainer does not go with players that take turns."""
 
+from collections.abc import Iterable
+
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import (
     Callback,
@@ -16,8 +18,12 @@ from lightning.pytorch.strategies import (
 __all__ = ["check_strategy", "check_trainer"]
 
 
-def check_trainer(trainer: Trainer) -> None:
+def check_trainer(trainer: Trainer, players: Iterable[str]) -> None:
     """Refuse options that know one optimizer or one loss only.
+
+    Args:
+        trainer: that is about to be used.
+        players: of the model.
 
     Raises:
         ValueError: in one line that says what to use instead.
@@ -27,22 +33,26 @@ def check_trainer(trainer: Trainer) -> None:
         value = getattr(trainer, name)
         if value != neutral:
             raise ValueError(
-                f"{name}={value} of the trainer knows one optimizer, a GAN has two: set the "
-                f"model's generator_{name} and discriminator_{name}"
+                f"{name}={value} of the trainer knows one optimizer, each player has its own: set "
+                f"the model's {_options(players, name)}"
             )
     callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         if isinstance(callback, GradientAccumulationScheduler):
             raise ValueError(
-                "GradientAccumulationScheduler knows one optimizer, a GAN has two: set the model's "
-                "generator_accumulate_grad_batches and discriminator_accumulate_grad_batches"
+                "GradientAccumulationScheduler knows one optimizer, each player has its own: set "
+                f"the model's {_options(players, 'accumulate_grad_batches')}"
             )
         if isinstance(callback, LearningRateFinder):
             raise ValueError(
                 "LearningRateFinder takes the rate at which one loss falls fastest, which says "
-                "nothing of players against each other: try rates of generator_optimizer and "
-                "discriminator_optimizer by a metric of the samples"
+                "nothing of players that take turns: try rates of "
+                f"{_options(players, 'optimizer')} by a metric of the samples"
             )
+
+
+def _options(players: Iterable[str], name: str) -> str:
+    return " and ".join(f"{player}_{name}" for player in players)
 
 
 def check_strategy(strategy: Strategy) -> None:
