@@ -37,8 +37,9 @@ class R3GAN(NoiseGAN):
     Default networks are those of CIFAR-10, rates those with which training begins.
     ``CosineBurnIn`` has the paper's schedule of rates and betas, ``final_gamma`` that of gamma.
 
-    Deviations: the average's decay is a constant, where the paper's half-life grows; augmentation
-    is for ``augmentation`` to give.
+    Deviations: the average's decay is a constant unless ``ema_half_life`` and ``ema_ramp`` are
+    given, with which the half-life grows as the paper's does, in a straight line where that one
+    follows half a cosine; augmentation is for ``augmentation`` to give.
 
     Args:
         latent_dim: size of the latent vector.

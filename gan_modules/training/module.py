@@ -9,7 +9,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from gan_modules.checkpoints.data_names import ModuleWithNames
-from gan_modules.errors import require
+from gan_modules.training.averaging import Forgetting
 from gan_modules.training.batches import (
     Batch,
     as_batch,
@@ -65,6 +65,11 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         ema_decay: decay per update of the averaged networks, which are what is sampled. It rises to
             this value as ``(1 + t) / (10 + t)``. 0 switches averaging off. Averaging never changes
             the training itself.
+        ema_half_life: in images, in place of ``ema_decay``: the decay is ``0.5 ** (n / half-life)``
+            in an iteration that takes n images.
+        ema_ramp: the half-life is at most this share of the images seen; 0.05 for StyleGAN2.
+        ema_start: until this iteration the average is a copy, and from then on ``ema_decay`` is
+            constant; 20,000 for BigGAN.
         compile: have ``torch.compile`` compile the losses of training, each player's whole. The
             first iterations take minutes; training stays the same up to rounding, and weights and
             checkpoints are those of a model that is not compiled. Sampling, validation and test
@@ -75,12 +80,20 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         ValueError: if an option is out of its range.
     """
 
-    def __init__(self, *, ema_decay: float = 0.999, compile: bool = False) -> None:  # noqa: A002
+    def __init__(
+        self,
+        *,
+        ema_decay: float = 0.999,
+        ema_half_life: float | None = None,
+        ema_ramp: float | None = None,
+        ema_start: int = 0,
+        compile: bool = False,  # noqa: A002
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.save_plain_hyperparameters()
-        require(0 <= ema_decay < 1, "ema_decay", ema_decay, "in [0, 1)")
         self.ema_decay = ema_decay
+        self.forgetting = Forgetting(ema_decay, ema_half_life, ema_ramp, ema_start)
         # of all randomness in training; torch's own seed unless it is set before
         self.noise_seed: int | None = None
         self._options: dict[str, PlayerOptions] = {}
@@ -163,10 +176,11 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
                     losses = [getattr(self, f"{player}_losses") for player in self.players]
                     run_without_effect(self, losses, parts[-1])
         with tried(self.checks(whole[0]) if is_first and not self._compiled else {}):
-            terms = self._take_turns(parts, len(whole[0]))
+            images = len(whole[0]) * self.trainer.world_size
+            terms = self._take_turns(parts, images)
         # averages and schedules advance where their own player stepped
         for player in terms.keys() & self._averages.keys():
-            self._averages[player].update(self.global_step)
+            self._averages[player].update(self.global_step, images)
         self.step_schedulers(terms)
         self._watch.note(self.global_step, named(terms))
         due = logging_is_due(self.trainer)
@@ -195,7 +209,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         """The terms of each player's last update."""
         self._seed_noise()
         step = self.global_step
-        self.on_iteration(step, step * images * self.trainer.world_size)
+        self.on_iteration(step, step * images)
         turns = list(self.turns(parts))
         counted = len(turns) - 1
         sharing = first_of_two(turns, self._options)
