@@ -43,13 +43,15 @@ class TrainingBudget(Callback):
         updates: int | None = None,
         images: int | None = None,
     ) -> None:
+        budgets: dict[str, float | None]
         budgets = {"seconds": seconds, "updates": updates, "images": images}
         given = {unit: amount for unit, amount in budgets.items() if amount is not None}
         for unit, amount in given.items():
             require(amount > 0, unit, amount, "positive")
             others = [f"{other}={given[other]}" for other in given if other != unit]
             require(not others, unit, amount, f"alone, without {' and '.join(others)}")
-        self.unit, self.amount = next(iter(given.items()), (None, None))
+        self.unit: str | None = next(iter(given), None)
+        self.amount: float | None = next(iter(given.values()), None)
         self._seconds = 0.0
         self._images = 0
         self._since: float | None = None
