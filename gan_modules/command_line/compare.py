@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -165,11 +166,12 @@ def _train(trials: Sequence[Trial]) -> list[str]:
     return failed
 
 
-def _working(console: Console, what: str) -> Progress:
+def _working(console: Console, what: str) -> AbstractContextManager[Any]:
     """A line that shows for how long something has been going on; it says so once elsewhere."""
+    if not console.is_terminal:
+        console.print(what, highlight=False, soft_wrap=True)
+        return nullcontext()
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     progress = Progress(*columns, console=console, transient=True)
     progress.add_task(what, total=None)
-    if not console.is_terminal:
-        console.print(what, highlight=False, soft_wrap=True)
     return progress

@@ -110,6 +110,8 @@ def comparison_picture(
         title = f"{name.removeprefix('val/')} ({better} is better)"
         axis.set_title(name if name.endswith("/loss") else title, fontsize="medium")
         axis.set_xlabel(f"{unit} of training" if known else "generator updates")
+        if known:
+            axis.set_xlim(left=0)
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
     for axis in axes[len(metrics) :]:

@@ -89,7 +89,7 @@ def wanted(
     """
     content = Path(recipe).read_bytes() + json.dumps([*options]).encode()
     name = run_name(recipe).replace("/", "_")
-    end = "" if budget.unit is None else f"-{budget.amount}_{budget.unit}"
+    end = "" if budget.unit is None else f"-{budget.amount:.12g}_{budget.unit}"
     folder = root / f"{name}{end}-{sha256(content).hexdigest()[:8]}"
     what = (budget.unit, budget.amount, tuple(options))
     return [Trial(recipe, seed, *what, folder / f"seed_{seed}") for seed in range(seeds)]
