@@ -71,7 +71,7 @@ def _rank(values: Sequence[float], higher: bool) -> tuple[bool, float]:
 
 def _spread(values: Sequence[float]) -> str:
     shown = f"{mean(values):.4g}"
-    return f"{shown} ± {stdev(values):.2g}" if len(values) > 1 else shown
+    return f"{shown} ± {stdev(values):.3g}" if len(values) > 1 else shown
 
 
 def comparison_picture(

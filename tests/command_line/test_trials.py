@@ -162,7 +162,7 @@ def test_means_by_hand() -> None:
     cells = [*zip(*(column.cells for column in table.columns), strict=True)]
     assert cells == [
         # the root of ((2 - 3)^2 + (4 - 3)^2) / 1
-        ("fid_x", "b", "GAN", "2", "3 ± 1.4", "3 ± 1.4", "4", "4", "16", "2.5"),
+        ("fid_x", "b", "GAN", "2", "3 ± 1.41", "3 ± 1.41", "4", "4", "16", "2.5"),
         ("", "a", "GAN", "1", "6", "6", "4", "4", "16", "3.0"),
     ]
     figure = comparison_picture(entries, {"val/fid_x": False}, "seconds")
