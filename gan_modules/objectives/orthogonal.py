@@ -43,7 +43,8 @@ class Orthogonal(Regularizer):
         """Refuse networks without such layers."""
         super().check(model)
         right = "a player with linear or convolutional layers"
-        require(any(_matrices(model, self.player)), "player", self.player, right)
+        first = next(_matrices(model, self.player), None)
+        require(first is not None, "player", self.player, right)
 
     def forward(self, model: Any, seen: Any) -> Tensor:
         """The unweighted value."""
