@@ -129,7 +129,7 @@ class NoiseGAN(LatentModel, GANModule):
 
     @property
     def packing(self) -> int:
-        """How many images the discriminator gives one logit: 1, or those of a pack."""
+        """How many images the discriminator gives one logit, more than one if it judges packs."""
         return packing_of(self.discriminator)
 
     def packs(self, images: Tensor) -> Tensor:
