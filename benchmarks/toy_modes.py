@@ -1,6 +1,6 @@
 """How many modes of the toys a recipe covers, over several seeds.
 
-    python benchmarks/toy_modes.py                            # WGAN-GP, GAN, PacGAN and D2GAN, 5 seeds
+    python benchmarks/toy_modes.py                    # WGAN-GP, GAN, PacGAN and D2GAN, 5 seeds
 
 A mode counts with at least 20 of 2,500 samples within 3 sigma of its centre; the share is that of
 the samples within 3 sigma of any. Each training is one process with one thread, run through the

@@ -3,10 +3,12 @@
 import inspect
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,10 +16,24 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from variants import NOISE_VARIANTS, batches, small
 
+import cli
 import gan_modules
-from gan_modules import GAN, R1, WGANGP, AdaptiveAugment, Consistency, LeCam
+from gan_modules import (
+    GAN,
+    R1,
+    WGANGP,
+    AdaptiveAugment,
+    Consistency,
+    GANModule,
+    GradientPenalty,
+    LatentConsistency,
+    LeCam,
+    Orthogonal,
+    RandomShift,
+)
 from gan_modules.callbacks import StepCheckpoint
-from gan_modules.networks import MLPDiscriminator, PackedDiscriminator
+from gan_modules.checkpoints.described import plain
+from gan_modules.networks import MLPDiscriminator, MLPGenerator, PackedDiscriminator
 from gan_modules.objectives.augmentations import Augmentation
 from gan_modules.objectives.penalties import gradient_penalty
 from gan_modules.objectives.regularizers import Regularizer
@@ -32,6 +48,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:You.re resuming from a checkpoin
 
 AUGMENTATIONS, REGULARIZERS = exported(Augmentation), exported(Regularizer)
 BATCH = 4
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def make(variant: Any, augmentation: Any, regularizers: list[Any], **options: Any) -> Any:
@@ -214,3 +231,74 @@ def test_what_is_left_behind_is_let_go() -> None:
     model.on_iteration(1, BATCH)
     model.terms_of("discriminator", (torch.zeros(2, 1, 8, 8), None))
     assert not model._noted
+
+
+# ---- from configs and checkpoints ----------------------------------------------------------------
+
+
+def test_regularizers_come_back_with_a_checkpoint(make_trainer: Any, make_loader: Any) -> None:
+    given = [
+        Consistency(2.0, 0.0, RandomShift(2, flip=True), every=3),
+        LeCam(0.5, decay=0.9, start=7),
+        GradientPenalty(1.0, "real", 0.5, 2.0, True, 4),
+        Orthogonal(1e-3, "discriminator", 2),
+        LatentConsistency(3.0, 0.1),
+    ]
+    networks = {"generator": partial(MLPGenerator, hidden=(4,)), "discriminator": packed()}
+    model = GAN(image_shape=(1, 8, 8), latent_dim=2, regularizers=given, **networks)  # type: ignore[arg-type]
+    trainer = make_trainer(max_steps=2)
+    trainer.fit(model, make_loader(4))
+    trainer.save_checkpoint("a.ckpt")
+    again: Any = GANModule.load_from_checkpoint("a.ckpt")
+    assert again.hparams == model.hparams
+    assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+    for mine, its in zip(given, again.regularizers, strict=True):
+        assert plain(its) == plain(mine)
+
+
+REGULARIZED = """
+  - class_path: Consistency
+    init_args:
+      fake_weight: 1.0
+      augmentation: {class_path: RandomShift, init_args: {pixels: 1, flip: true}}
+  - {class_path: LatentConsistency, init_args: {weight: 1.0}}
+  - {class_path: LatentDiversity}
+  - {class_path: LeCam, init_args: {start: 2}}
+  - {class_path: Orthogonal, init_args: {player: discriminator}}
+  - {class_path: GradientPenalty, init_args: {where: fake, one_sided: true}}
+  - {class_path: R2, init_args: {every: 2}}
+"""
+
+
+@pytest.mark.slow
+def test_regularizers_from_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = yaml.safe_load((CONFIGS / "dragan.yaml").read_text())
+    options = config["model"]["init_args"]
+    options["regularizers"] = yaml.safe_load(REGULARIZED)
+    options["discriminator"] = {
+        "class_path": "PackedDiscriminator",
+        "init_args": {
+            "packing": 2,
+            "discriminator": {
+                "class_path": "MLPDiscriminator",
+                "init_args": {"hidden": [8], "minibatch_discrimination": 3},
+            },
+        },
+    }
+    Path("all.yaml").write_text(yaml.safe_dump(config))
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+    done = cli.main(
+        ["fit", "--config", "all.yaml", "--trainer.max_steps", "2", "--trainer.logger", "false",
+         "--trainer.accelerator", "cpu", "--trainer.limit_val_batches", "0", "--data.batch_size",
+         "4", "--trainer.enable_progress_bar", "false", "--metrics.names", "[]",
+         "--checkpoint.every_n_train_steps", "2"]
+    )  # fmt: skip
+    assert done is not None
+    (path,) = Path().rglob("step_000002.ckpt")
+    model: Any = GANModule.load_from_checkpoint(str(path))
+    names = [type(regularizer).__name__ for regularizer in model.regularizers]
+    assert names == [entry["class_path"] for entry in yaml.safe_load(REGULARIZED)]
+    consistency = model.regularizers[0]
+    assert (consistency.augmentation.pixels, consistency.augmentation.flip) == (1, True)
+    assert model.regularizers[3].start == 2
+    assert model.packing == 2
