@@ -1,9 +1,9 @@
-"""Batch normalisation whose scale and shift depend on the class."""
+"""Batch normalisation whose scale and shift depend on the class, or on a vector."""
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConditionalBatchNorm2d"]
+__all__ = ["ConditionalBatchNorm2d", "VectorBatchNorm2d"]
 
 
 class ConditionalBatchNorm2d(nn.Module):
@@ -33,3 +33,23 @@ class ConditionalBatchNorm2d(nn.Module):
         labels = labels.long()
         scale, shift = (e(labels)[..., None, None] for e in (self.scale, self.shift))
         return torch.addcmul(shift, scale, out)
+
+
+class VectorBatchNorm2d(nn.Module):
+    """Normalise over the batch; scale by ``1 + A v`` and shift by ``B v`` (arXiv:1809.11096).
+
+    Args:
+        channels: of the features.
+        size: of the vector.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.scale = nn.Linear(size, channels, bias=False)
+        self.shift = nn.Linear(size, channels, bias=False)
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        """Features ``(N, C, H, W)`` and vectors ``(N, size)``."""
+        scale, shift = (layer(vector)[..., None, None] for layer in (self.scale, self.shift))
+        return torch.addcmul(shift, 1 + scale, self.norm(x))
