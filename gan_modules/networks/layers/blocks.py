@@ -1,7 +1,8 @@
 """Pieces that several convolutional networks share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ __all__ = [
     "init_glorot",
     "init_normal",
     "make_norm",
+    "new_statistics",
     "refuse_batch_norm",
     "running_statistics",
 ]
@@ -89,6 +91,34 @@ def running_statistics(network: nn.Module) -> list[Tensor]:
     layers = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     found = [s for layer in layers for s in (layer.running_mean, layer.running_var)]
     return [statistic for statistic in found if statistic is not None]
+
+
+@contextmanager
+def new_statistics(network: nn.Module) -> Iterator[None]:
+    """Have batch normalisation forget its running statistics and average those of what comes.
+
+    Inside, a network in evaluation mode normalises by the batch at hand; afterwards its running
+    means and variances are the means of those of all batches, each with the same weight.
+
+    Raises:
+        ValueError: if the network has no batch normalisation that keeps statistics.
+    """
+    found = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    layers = [layer for layer in found if layer.track_running_stats]
+    if not layers:
+        raise ValueError(
+            f"{type(network).__name__} has no batch normalisation with running statistics"
+        )
+    before = [(layer, layer.momentum, layer.training) for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        # None: the mean of all batches; only these layers train, so that nothing else moves
+        layer.momentum, layer.training = None, True
+    try:
+        yield
+    finally:
+        for layer, momentum, training in before:
+            layer.momentum, layer.training = momentum, training
 
 
 def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:

@@ -108,9 +108,7 @@ class ResidualGenerator(nn.Module):
         channels = [width * m for m in GENERATOR_MULTIPLIERS[side]]
         sides = [4 * 2**k for k in range(len(channels) - 1)]
         self.linear = nn.Linear(inputs, channels[0] * 4 * 4)
-        self.blocks = nn.ModuleList(
-            GeneratorBlock(a, b, make_norm) for a, b in pairwise(channels)
-        )
+        self.blocks = nn.ModuleList(GeneratorBlock(a, b, make_norm) for a, b in pairwise(channels))
         where = _attention_side(attention, sides, largest_attention)
         self.attention_before = sides.index(where) if where else None
         self.attention = SelfAttention(channels[sides.index(where)]) if where else None
