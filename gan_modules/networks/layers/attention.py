@@ -38,4 +38,5 @@ class SelfAttention(nn.Module):
         value = F.max_pool2d(self.g(x), 2).flatten(2)  # (N, C / 2, H W / 4)
         weights = (query.transpose(1, 2) @ key).softmax(2)  # (N, H W, H W / 4)
         found = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-        return x + self.sigma * self.out(found)
+        attended: Tensor = x + self.sigma * self.out(found)
+        return attended

@@ -7,6 +7,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from gan_modules.errors import require
+from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
+
 __all__ = [
     "ConvNorm",
     "Maxout",
@@ -25,13 +28,19 @@ __all__ = [
 ConvNorm = Literal["none", "batch", "layer"]
 
 
-def make_norm(norm: ConvNorm, channels: int) -> nn.Module:
+def make_norm(norm: ConvNorm, channels: int, num_classes: int = 0) -> nn.Module:
     """Normalisation of ``(N, C, H, W)`` features; ``"layer"`` is over C, H and W per sample.
 
     One group of ``GroupNorm`` is layer normalisation with a scale and a shift per channel, as in
-    the official WGAN-GP code.
+    the official WGAN-GP code. With classes it is :class:`ConditionalBatchNorm2d`.
+
+    Raises:
+        ValueError: for any other norm, or classes with one that is not over the batch.
     """
     check_choice("norm", norm, ("none", "batch", "layer"))
+    if num_classes:
+        require(norm == "batch", "norm", norm, "'batch' with conditional_batch_norm=True")
+        return ConditionalBatchNorm2d(channels, num_classes)
     if norm == "batch":
         return nn.BatchNorm2d(channels)
     if norm == "layer":
@@ -138,7 +147,7 @@ def init_normal(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, nn.BatchNorm2d) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 

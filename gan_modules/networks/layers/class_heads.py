@@ -48,6 +48,11 @@ class ConditionedDiscriminator(nn.Module):
         elif self.conditioning == "ac":
             self.classifier = nn.Linear(features, num_classes)
 
+    def class_layers(self) -> list[nn.Linear]:
+        """The layer that :meth:`meet_classes` made, if any."""
+        found = {"projection": "embedding", "ac": "classifier"}.get(self.conditioning)
+        return [] if found is None else [getattr(self, found)]
+
     def conclude(self, logits: Tensor, phi: Tensor, labels: Tensor | None) -> Tensor | Judgement:
         """Logits ``(N,)``, with the projection; with ``"ac"`` a judgement that has classes.
 
