@@ -20,7 +20,7 @@ class ACGAN(NoiseGAN):
     """A discriminator that is not told the class of an image, but tells it.
 
     Both players want classes to be told right, of real images and of fakes. The discriminator
-    gives a :class:`Judgement` with ``classes``: the paper's own, or any one with
+    gives logits of classes beside its own: the paper's network, or any with
     ``conditioning="ac"``. Default networks and rates are those of CIFAR-10, batches 100 there.
 
     Deviations: the generator minimises ``-E[log D(G(z, y))]`` in the place of the paper's

@@ -142,7 +142,7 @@ class DCGANDiscriminator(ConditionedDiscriminator):
             normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``, with ``"ac"`` to a :class:`Judgement`."""
+        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
         *trunk, last, flatten = self.layers
         phi = append_labels(images, labels, self.appended)
         for layer in trunk:

@@ -145,6 +145,6 @@ class SNGANDiscriminator(ConditionedDiscriminator):
             normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``, with ``"ac"`` to a :class:`Judgement`."""
+        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
         phi = self.blocks(append_labels(images, labels, self.appended)).relu().sum((2, 3))
         return self.conclude(self.linear(phi).squeeze(1), phi, labels)

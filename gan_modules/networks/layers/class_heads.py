@@ -25,7 +25,7 @@ class ConditionedDiscriminator(nn.Module):
 
     num_classes: int
     appended: int
-    """Labels that are appended to the image: ``num_classes``, or 0."""
+    """How many labels are appended to the image, ``num_classes`` or 0."""
 
     def meet_classes(self, conditioning: Conditioning, num_classes: int, features: int) -> None:
         """Make the layer that is needed: ``embedding``, ``classifier``, or none.
