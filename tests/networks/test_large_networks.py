@@ -251,6 +251,9 @@ def test_where_attention_is(generator: Any, discriminator: Any, sides: dict[int,
         z, x = torch.randn(2, 12), torch.randn(2, *shape)
         assert attention_side(generator(shape, 12, width=1), z) == [expected]
         assert attention_side(discriminator(shape, width=1), x) == [expected]
+        # the map that is summed: 8x8 at 16 and 32 pixels, else 4x4
+        blocks = discriminator(shape, width=1).blocks
+        assert blocks(x).shape[-1] == (8 if side in (16, 32) else 4)
     shape, z, x = (1, 32, 32), torch.randn(2, 12), torch.randn(2, 1, 32, 32)
     for chosen in (0, 8, 16):
         expected_sides = [chosen] if chosen else []
