@@ -6,6 +6,8 @@ from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.families.translation import TranslationGAN
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
+from gan_modules.models.acgan import ACGAN
+from gan_modules.models.biggan import BigGAN
 from gan_modules.models.cgan import CGAN
 from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
@@ -13,6 +15,7 @@ from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.models.r3gan import R3GAN
+from gan_modules.models.sagan import SAGAN
 from gan_modules.models.sngan import SNGAN
 from gan_modules.models.vae import VAE
 from gan_modules.models.wgan import WGAN
@@ -34,6 +37,7 @@ from gan_modules.training.schedulers import ConstantThenLinearLR, CosineBurnIn
 from gan_modules.version import __version__
 
 __all__ = [
+    "ACGAN",
     "CGAN",
     "D2GAN",
     "DCGAN",
@@ -41,11 +45,13 @@ __all__ = [
     "R1",
     "R2",
     "R3GAN",
+    "SAGAN",
     "SNGAN",
     "VAE",
     "WGAN",
     "WGANGP",
     "AdaptiveAugment",
+    "BigGAN",
     "Consistency",
     "ConstantThenLinearLR",
     "CosineBurnIn",

@@ -9,15 +9,30 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
-from gan_modules import R3GAN, GANModule, GenerativeModule, LatentModel, NoiseGAN, TranslationGAN
+from gan_modules import (
+    ACGAN,
+    R3GAN,
+    SAGAN,
+    BigGAN,
+    GANModule,
+    GenerativeModule,
+    LatentModel,
+    NoiseGAN,
+    TranslationGAN,
+)
 from gan_modules.networks import (
+    BigGANDiscriminator,
+    BigGANGenerator,
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
     R3GANDiscriminator,
     R3GANGenerator,
+    SAGANDiscriminator,
+    SAGANGenerator,
 )
+from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.vae import MLPEncoder
 
@@ -45,6 +60,18 @@ class FeatureDiscriminator(MLPDiscriminator):
         x = append_labels(images.flatten(1), labels, self.num_classes)
         features = self.layers[:-1](x)
         return self.layers[-1](features).squeeze(1), features
+
+
+class ClassDiscriminator(MLPDiscriminator):
+    """Tells classes from the features of its last hidden layer."""
+
+    def __init__(self, image_shape: Any, num_classes: int, hidden: Any = (16,)) -> None:
+        super().__init__(image_shape, 0, hidden)
+        self.classifier = torch.nn.Linear(hidden[-1], num_classes)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:  # type: ignore[override]
+        features = self.layers[:-1](images.flatten(1))
+        return Judgement(self.layers[-1](features).squeeze(1), classes=self.classifier(features))
 
 
 class Recognizer(torch.nn.Linear):
@@ -78,6 +105,8 @@ def small_options(variant: Any) -> dict[str, Any]:
     options = {name: LATENT_NETWORKS[name] for name in names}
     if "recognizer" in names:
         options["discriminator"] = FeatureDiscriminator
+    if issubclass(variant, ACGAN):
+        options["discriminator"] = ClassDiscriminator
     # room for codes among the latents
     return {**options, "latent_dim": 16, "num_classes": 10}
 
@@ -118,10 +147,16 @@ def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
 
 def narrower(variant: Any) -> dict[str, Any]:
     """Networks in place of the paper's where these would take minutes on a processor."""
-    if variant is not R3GAN:
+    # grouped convolutions in half precision, hundreds of channels
+    narrow: dict[Any, tuple[Any, Any, int]] = {
+        R3GAN: (R3GANGenerator, R3GANDiscriminator, 32),
+        SAGAN: (SAGANGenerator, SAGANDiscriminator, 4),
+        BigGAN: (BigGANGenerator, BigGANDiscriminator, 4),
+    }
+    if variant not in narrow:
         return {}
-    # grouped convolutions in half precision
+    generator, discriminator, width = narrow[variant]
     return {
-        "generator": partial(R3GANGenerator, width=32),
-        "discriminator": partial(R3GANDiscriminator, width=32),
+        "generator": partial(generator, width=width),
+        "discriminator": partial(discriminator, width=width),
     }

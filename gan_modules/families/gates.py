@@ -5,21 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan_modules.networks.judgement import Judgement
+
 __all__ = ["Judgement", "Seen", "mixes_samples"]
-
-
-class Judgement(NamedTuple):
-    """What a discriminator says of images.
-
-    Args:
-        logits: shape ``(N,)``, or more than one for each image.
-        features: of a hidden layer, for models that use them.
-        classes: logits of classes ``(N, K)``, for models that use them.
-    """
-
-    logits: Tensor
-    features: Any = None
-    classes: Tensor | None = None
 
 
 class Seen(NamedTuple):

@@ -10,6 +10,7 @@ from torch import Tensor
 from gan_modules.errors import require
 from gan_modules.families.labels import class_numbers, class_page
 from gan_modules.families.latents import Latents
+from gan_modules.networks.layers.blocks import new_statistics
 from gan_modules.seeding import derive_seed
 from gan_modules.training.batches import Batch, as_batch
 from gan_modules.training.module import GenerativeModule
@@ -127,6 +128,41 @@ class Sampling(GenerativeModule):
         """
         z = self.latents(n, seed, truncation)
         return self.images_of(z, self.sample_labels(n, labels))
+
+    @torch.no_grad()
+    def standing_statistics(
+        self,
+        batches: int = 100,
+        batch_size: int = 64,
+        seed: int | None = None,
+        truncation: float | None = None,
+    ) -> None:
+        """Take new statistics of batch normalisation for sampling (Brock et al. 2018, 1809.11096).
+
+        What is sampled, the averaged generator, makes that many batches of random latents and
+        classes; the means over them of each batch's mean and variance take the place of the running
+        statistics, which training left for latents that are not truncated. Without averaging these
+        are those of the generator in training.
+
+        Args:
+            batches: forward passes; the paper's are typically 100.
+            batch_size: images in each, at least 2.
+            seed: fixes latents and classes, see :meth:`latents`.
+            truncation: of the latents, likewise; that of the samples to come.
+
+        Raises:
+            ValueError: if an option is out of its range, or the generator has no batch
+                normalisation.
+        """
+        require(batches >= 1, "batches", batches, "at least 1")
+        require(batch_size >= 2, "batch_size", batch_size, "at least 2: one image has no spread")
+        latents = self.latents(batches * batch_size, seed, truncation).split(batch_size)
+        source = torch.initial_seed() if seed is None else seed
+        generator = torch.Generator().manual_seed(derive_seed(source, "classes"))
+        with self.evaluating(), new_statistics(self.sampler):
+            for z in latents:
+                classes = torch.randint(max(1, self.num_classes), (len(z),), generator=generator)
+                self.sampler(z, *self.condition(classes.to(self.device)))
 
     def images_of(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Images of latents, in batches: memory for the layers between does not grow with them."""

@@ -7,6 +7,8 @@ as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(image_shape, ...)``.
 """
 
+from gan_modules.networks.acgan import ACGANDiscriminator, ACGANGenerator
+from gan_modules.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -23,10 +25,15 @@ from gan_modules.networks.packed import PackedDiscriminator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
+from gan_modules.networks.sagan import SAGANDiscriminator, SAGANGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from gan_modules.networks.vae import MLPEncoder
 
 __all__ = [
+    "ACGANDiscriminator",
+    "ACGANGenerator",
+    "BigGANDiscriminator",
+    "BigGANGenerator",
     "CGANDiscriminator",
     "CGANGenerator",
     "CycleGANGenerator",
@@ -47,6 +54,8 @@ __all__ = [
     "R3GANGenerator",
     "ResNetDiscriminator",
     "ResNetGenerator",
+    "SAGANDiscriminator",
+    "SAGANGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
     "UpsampleConv2d",

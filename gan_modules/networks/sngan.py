@@ -5,9 +5,11 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.blocks import check_sizes, doublings, init_glorot
+from gan_modules.networks.layers.class_heads import ConditionedDiscriminator, Conditioning
 from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
-from gan_modules.networks.layers.conditioning import one_hot, require_labels
+from gan_modules.networks.layers.conditioning import append_labels, require_labels
 from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["SNGANDiscriminator", "SNGANGenerator"]
@@ -99,10 +101,10 @@ class _DiscriminatorBlock(nn.Module):
         return out
 
 
-class SNGANDiscriminator(nn.Module):
+class SNGANDiscriminator(ConditionedDiscriminator):
     """Downsampling residual blocks to 8x8, two more, ReLU, SUM over the map, one logit.
 
-    With classes, the logit is ``psi(phi(x)) + <embedding(y), phi(x)>``: the projection
+    With classes, by default, the logit is ``psi(phi(x)) + <embedding(y), phi(x)>``: the projection
     discriminator. Spectral normalisation of every layer, the embedding too, with one power
     iteration per forward pass in training.
 
@@ -111,9 +113,10 @@ class SNGANDiscriminator(nn.Module):
         num_classes: 0 for an unconditional network.
         width: channels of every block; 128 at 32 pixels in the paper.
         spectral_norm: whether layers are spectrally normalised.
+        conditioning: how it meets classes, see :class:`ConditionedDiscriminator`.
 
     Raises:
-        ValueError: for any other image shape, or if the width is not positive.
+        ValueError: for any other image shape or conditioning, or if the width is not positive.
     """
 
     def __init__(
@@ -122,29 +125,26 @@ class SNGANDiscriminator(nn.Module):
         num_classes: int = 0,
         width: int = 128,
         spectral_norm: bool = True,
+        conditioning: Conditioning = "projection",
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        self.num_classes = num_classes
+        appended = num_classes if conditioning == "concat" else 0
         halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
         self.blocks = nn.Sequential(
-            _DiscriminatorBlock(image_shape[0], width, "first"),
+            _DiscriminatorBlock(image_shape[0] + appended, width, "first"),
             *(_DiscriminatorBlock(width, width, "down") for _ in range(halvings - 1)),
             _DiscriminatorBlock(width, width, "same"),
             _DiscriminatorBlock(width, width, "same"),
         )
         self.linear = init_glorot(nn.Linear(width, 1))
-        if num_classes:
-            # a linear layer of one-hot labels is an embedding, and can be normalised as one
-            self.embedding = init_glorot(nn.Linear(num_classes, width, bias=False))
+        self.meet_classes(conditioning, num_classes, width)
+        for layer in self.class_layers():
+            init_glorot(layer)
         if spectral_norm:
             normalise_spectrally(self)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``."""
-        phi = self.blocks(images).relu().sum((2, 3))
-        logits: Tensor = self.linear(phi).squeeze(1)
-        if self.num_classes:
-            embedded = self.embedding(one_hot(labels, self.num_classes, phi.dtype))
-            logits = logits + (embedded * phi).sum(1)
-        return logits
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
+        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
+        phi = self.blocks(append_labels(images, labels, self.appended)).relu().sum((2, 3))
+        return self.conclude(self.linear(phi).squeeze(1), phi, labels)

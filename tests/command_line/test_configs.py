@@ -19,10 +19,27 @@ def test_there_are_configs() -> None:
     embedded = {name for name in CONFIGS if "/" not in name}
     assert embedded >= {
         f"{n}.yaml"
-        for n in ("gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae")
+        for n in (
+            "gan",
+            "dcgan",
+            "cgan",
+            "wgan",
+            "wgan_gp",
+            "cyclegan",
+            "sngan",
+            "d2gan",
+            "vae",
+            "acgan",
+            "sagan",
+            "biggan",
+        )
     }
     folders = {name.split("/")[0] for name in CONFIGS} - embedded
     assert folders == {"mnist", "cifar10", "celeba", "folder", "toy"}
+
+
+# networks of hundreds of channels, an eighth as wide or less
+NARROW = ["--model.generator.width=8", "--model.discriminator.width=8"]
 
 
 def tiny(name: str, request: pytest.FixtureRequest) -> list[str]:
@@ -30,13 +47,23 @@ def tiny(name: str, request: pytest.FixtureRequest) -> list[str]:
     if name.startswith("mnist/"):
         return ["--data.root", str(request.getfixturevalue("mnist_root"))]
     if name.startswith("cifar10/"):
-        return ["--data.root", str(request.getfixturevalue("cifar_folder").parent)]
+        root = str(request.getfixturevalue("cifar_folder").parent)
+        return [
+            "--data.root",
+            root,
+            *(NARROW if name.endswith(("sagan.yaml", "biggan.yaml")) else []),
+        ]
     if name.startswith("celeba/"):
         root = str(request.getfixturevalue("celeba_folder").parent)
         return ["--data.root", root, "--data.image_size", "32"]
     if name == "folder/cyclegan.yaml":
         pairs = request.getfixturevalue("photo_folder") / "pairs"
         return ["--data.root", str(pairs), "--data.image_size", "32", "--data.load_size", "36"]
+    if name == "folder/biggan.yaml":
+        # subfolders are classes, and pieces of a batch of two are of one image
+        pairs = request.getfixturevalue("photo_folder") / "pairs"
+        pieces = [f"--model.{p}_accumulate_grad_batches=1" for p in ("generator", "discriminator")]
+        return ["--data.root", str(pairs), "--data.image_size", "128", *pieces, *NARROW]
     if name.startswith("folder/"):
         photos = str(request.getfixturevalue("photo_folder") / "photos")
         return ["--data.root", photos, "--data.image_size", "32"]

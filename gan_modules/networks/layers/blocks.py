@@ -1,10 +1,14 @@
 """Pieces that several convolutional networks share."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from torch import Tensor, nn
+
+from gan_modules.errors import require
+from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
 
 __all__ = [
     "ConvNorm",
@@ -16,6 +20,7 @@ __all__ = [
     "init_glorot",
     "init_normal",
     "make_norm",
+    "new_statistics",
     "refuse_batch_norm",
     "running_statistics",
 ]
@@ -23,13 +28,19 @@ __all__ = [
 ConvNorm = Literal["none", "batch", "layer"]
 
 
-def make_norm(norm: ConvNorm, channels: int) -> nn.Module:
+def make_norm(norm: ConvNorm, channels: int, num_classes: int = 0) -> nn.Module:
     """Normalisation of ``(N, C, H, W)`` features; ``"layer"`` is over C, H and W per sample.
 
     One group of ``GroupNorm`` is layer normalisation with a scale and a shift per channel, as in
-    the official WGAN-GP code.
+    the official WGAN-GP code. With classes it is :class:`ConditionalBatchNorm2d`.
+
+    Raises:
+        ValueError: for any other norm, or classes with one that is not over the batch.
     """
     check_choice("norm", norm, ("none", "batch", "layer"))
+    if num_classes:
+        require(norm == "batch", "norm", norm, "'batch' with conditional_batch_norm=True")
+        return ConditionalBatchNorm2d(channels, num_classes)
     if norm == "batch":
         return nn.BatchNorm2d(channels)
     if norm == "layer":
@@ -91,6 +102,34 @@ def running_statistics(network: nn.Module) -> list[Tensor]:
     return [statistic for statistic in found if statistic is not None]
 
 
+@contextmanager
+def new_statistics(network: nn.Module) -> Iterator[None]:
+    """Have batch normalisation forget its running statistics and average those of what comes.
+
+    Inside, a network in evaluation mode normalises by the batch at hand; afterwards its running
+    means and variances are the means of those of all batches, each with the same weight.
+
+    Raises:
+        ValueError: if the network has no batch normalisation that keeps statistics.
+    """
+    found = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    layers = [layer for layer in found if layer.track_running_stats]
+    if not layers:
+        raise ValueError(
+            f"{type(network).__name__} has no batch normalisation with running statistics"
+        )
+    before = [(layer, layer.momentum, layer.training) for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        # None: the mean of all batches; only these layers train, so that nothing else moves
+        layer.momentum, layer.training = None, True
+    try:
+        yield
+    finally:
+        for layer, momentum, training in before:
+            layer.momentum, layer.training = momentum, training
+
+
 def init_glorot(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
     """Glorot's uniform initialisation times a gain, biases at 0; the layer itself is returned."""
     nn.init.xavier_uniform_(layer.weight, gain)
@@ -108,7 +147,7 @@ def init_normal(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, nn.BatchNorm2d) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 

@@ -1,9 +1,9 @@
-"""Batch normalisation whose scale and shift depend on the class."""
+"""Batch normalisation whose scale and shift depend on the class, or on a vector."""
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ConditionalBatchNorm2d"]
+__all__ = ["ConditionalBatchNorm2d", "ConditionedSequential", "VectorBatchNorm2d"]
 
 
 class ConditionalBatchNorm2d(nn.Module):
@@ -15,6 +15,8 @@ class ConditionalBatchNorm2d(nn.Module):
         channels: of the features.
         num_classes: number of classes; 0 is plain batch normalisation.
     """
+
+    takes_labels = True
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -33,3 +35,35 @@ class ConditionalBatchNorm2d(nn.Module):
         labels = labels.long()
         scale, shift = (e(labels)[..., None, None] for e in (self.scale, self.shift))
         return torch.addcmul(shift, scale, out)
+
+
+class ConditionedSequential(nn.Sequential):
+    """Layers one after the other; those that have ``takes_labels = True`` are given labels, too."""
+
+    takes_labels = True
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As ``nn.Sequential``, with classes ``(N,)``."""
+        for layer in self:
+            x = layer(x, labels) if getattr(layer, "takes_labels", False) else layer(x)
+        return x
+
+
+class VectorBatchNorm2d(nn.Module):
+    """Normalise over the batch; scale by ``1 + A v`` and shift by ``B v`` (arXiv:1809.11096).
+
+    Args:
+        channels: of the features.
+        size: of the vector.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.scale = nn.Linear(size, channels, bias=False)
+        self.shift = nn.Linear(size, channels, bias=False)
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        """Features ``(N, C, H, W)`` and vectors ``(N, size)``."""
+        scale, shift = (layer(vector)[..., None, None] for layer in (self.scale, self.shift))
+        return torch.addcmul(shift, 1 + scale, self.norm(x))
