@@ -11,7 +11,7 @@ from gan_modules.command_line.app import GANCLI
 from gan_modules.command_line.compare import run_compare
 from gan_modules.command_line.demo import run_demo
 from gan_modules.command_line.messages import explain_exception
-from gan_modules.command_line.runs import forget_run_folders, remove_empty_run_folders
+from gan_modules.command_line.runs import end_failed_run, forget_run_folders
 
 __all__ = ["run"]
 
@@ -29,7 +29,7 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
                 return None
             return GANCLI(args, **kwargs)
     except Exception as error:
-        remove_empty_run_folders()
+        end_failed_run()
         line = explain_exception(error)
         if line is None:
             raise
