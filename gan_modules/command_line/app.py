@@ -29,12 +29,8 @@ from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
-from gan_modules.command_line.parsing import (
-    GANArgumentParser,
-    configs_first,
-    with_null,
-    with_subparsers,
-)
+from gan_modules.command_line.other_classes import say_what_is_left_out
+from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import require_measured, results_table, write_results
 from gan_modules.command_line.resume import run_name, with_checkpoint
@@ -44,6 +40,7 @@ from gan_modules.command_line.runs import (
     run_loggers,
 )
 from gan_modules.command_line.trainer_parts import switched_off, with_own_callbacks
+from gan_modules.command_line.words import configs_first, with_null
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GANCLI"]
@@ -136,7 +133,7 @@ class GANCLI(PredictCommand):
         """Keep the command line, so that errors can quote it, and check what needs no objects."""
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
-            known.arguments = typed
+            known.arguments, known.contents = typed, {}
         words = configs_first(with_null(typed))
         words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
@@ -145,7 +142,8 @@ class GANCLI(PredictCommand):
             self.config = parser.parse_args(words)
         if (command := self.config["subcommand"]) not in COMMANDS:
             raise ValueError(f"{command} must be the first word of the command line, for run")
-        check_options(typed, self.config[self.config["subcommand"]])
+        check_options(typed, self.config[command])
+        say_what_is_left_out(typed, self._parser(command).contents, self.config[command])
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add model and data ahead of the trainer, whose help fills pages."""

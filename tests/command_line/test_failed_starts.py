@@ -62,7 +62,7 @@ def test_a_run_that_has_saved_a_checkpoint_elsewhere_keeps_its_options(
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(app.LossPlot, "on_train_end", fail)
+    monkeypatch.setattr(app.SampleGrid, "on_train_end", fail)
     elsewhere = "--checkpoint.dirpath elsewhere --checkpoint.every_n_train_steps 1"
     with pytest.raises(OSError, match="the disk is full"):
         cli.main(shlex.split(f"{SMALL} {elsewhere}"))
