@@ -24,6 +24,7 @@ from gan_modules.callbacks.paths import is_trial
 from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
 from gan_modules.command_line.checkpoint_checks import check_more_to_do, check_same_options
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
+from gan_modules.command_line.class_help import list_of_classes, with_model_for_help
 from gan_modules.command_line.compare import COMPARE, compare_parser
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser
@@ -134,7 +135,10 @@ class GANCLI(PredictCommand):
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
             known.arguments, known.contents = typed, {}
-        words = configs_first(with_null(typed))
+        if (classes := list_of_classes(typed)) is not None:
+            print(classes)
+            raise SystemExit(0)
+        words = configs_first(with_model_for_help(with_null(typed)))
         words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)
