@@ -89,7 +89,7 @@ def _model(name: str) -> type[GenerativeModule] | None:
     """A class of models by its path or, if it is imported, by its bare name."""
     module, _, bare = name.rpartition(".")
     if not module:
-        return next((c for c in _subclasses(GenerativeModule) if c.__name__ == bare), None)
+        return next((c for c in _subclasses() if c.__name__ == bare), None)
     try:
         found = getattr(import_module(module), bare, None)
     except ImportError:  # for the parser to say
@@ -97,7 +97,9 @@ def _model(name: str) -> type[GenerativeModule] | None:
     return found if isinstance(found, type) and issubclass(found, GenerativeModule) else None
 
 
-def _subclasses(base: type[GenerativeModule]) -> Iterator[type[GenerativeModule]]:
-    for subclass in base.__subclasses__():
+def _subclasses() -> Iterator[type[GenerativeModule]]:
+    found: list[type[GenerativeModule]] = [*GenerativeModule.__subclasses__()]
+    while found:
+        subclass = found.pop(0)
         yield subclass
-        yield from _subclasses(subclass)
+        found += subclass.__subclasses__()

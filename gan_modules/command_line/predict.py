@@ -30,11 +30,20 @@ class PredictCommand(LightningCLI):
     ) -> LightningArgumentParser:
         """Note whose options are added next."""
         self.needs_classes = subcommand != "predict"
+        self._trains = subcommand == "fit"
         return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what is to be made, ahead of all else."""
+        """Add what a training starts from, or what is to be made, ahead of all else."""
         super().add_default_arguments_to_parser(parser)
+        if self._trains:
+            parser.add_argument(
+                "--init_from",
+                type=str | None,
+                default=None,
+                help="Run, checkpoint or pretrained folder whose networks this training starts "
+                "from; all else begins anew.",
+            )
         if not self.needs_classes:
             self._options = parser.add_class_arguments(Prediction)
 

@@ -30,9 +30,8 @@ def class_numbers(
     if chosen.shape != (n,) or chosen.is_floating_point() or not in_range:
         # one for all is said once
         alike = chosen.shape == (n,) and bool((chosen == chosen[0]).all())
-        given, right = (
-            (chosen[0].item(), "an integer") if alike else (chosen.tolist(), f"{n} integers")
-        )
+        given = chosen[0].item() if alike else chosen.tolist()
+        right = "an integer" if alike else f"{n} integers"
         raise ValueError(
             f"labels={given} must be {right} in [0, {num_classes - 1}]"
             + (f", or names of {_listed(names)}" if names else "")

@@ -10,12 +10,7 @@ from torch import Tensor, nn
 
 from gan_modules.checkpoints.data_names import ModuleWithNames
 from gan_modules.errors import require
-from gan_modules.training.batches import (
-    Batch,
-    as_batch,
-    check_last_batch,
-    split_batch,
-)
+from gan_modules.training.batches import Batch, as_batch, check_last_batch, split_batch
 from gan_modules.training.compiling import check_compiler, compile_methods, run_without_effect
 from gan_modules.training.fitting import tried
 from gan_modules.training.monitors import check_monitors
@@ -127,6 +122,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._watch, self._ranges = TermWatch(), RangeWatch()
         self._last = {}
         self._optimizers = self.optimizers_by_player()
+        self.go_on_as_typed()
         self._to_average = self.to_average()
         self._averages = self.averages_by_player(self.players)
         trainer = self.trainer
