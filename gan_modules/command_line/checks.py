@@ -47,7 +47,10 @@ def check_options(arguments: Sequence[str], options: Namespace) -> None:
         if idle and not options[group][switch] and f"--{group}.{switch}" not in typed:
             raise ValueError(f"{idle[0]} does nothing without --{group}.{switch} {example}")
     source = typed_value(arguments, "--init_from")
-    both = source not in (None, "null") and options["ckpt_path"] is not None
+    is_typed = source not in (None, "null")
+    right = "left out: only fit starts a training"
+    require(not is_typed or "fit" in arguments, "init_from", source, right)
+    both = is_typed and options["ckpt_path"] is not None
     right = "left out: ckpt_path goes on with a training, networks and all"
     require(not both, "init_from", source, right)
     seed = options["seed_everything"]

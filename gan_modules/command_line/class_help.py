@@ -11,7 +11,7 @@ __all__ = ["list_of_classes", "with_model_for_help"]
 
 def list_of_classes(words: Sequence[str]) -> str | None:
     """What to print for ``--name.help`` without a class: those that there are."""
-    for word, following in zip(words, [*words[1:], "--"], strict=True):
+    for word, following in zip(words, [*words[1:], "--"], strict=False):
         found = re.fullmatch(r"--([\w.]+)\.help", word)
         names = class_names(found[1]) if found and following.startswith("-") else []
         if found and names:

@@ -65,7 +65,7 @@ def say_what_is_left_out(
 
 def _named_classes(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Options that are typed as one name, and the name."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
         option, equals, value = word.partition("=")
         value = value if equals else following
         if option.startswith("--") and value.replace(".", "_").isidentifier():

@@ -132,8 +132,6 @@ def _explain_missing(key: str, names: Iterable[str]) -> str:
 def _explain_class(key: str, base: type[Any], body: str) -> str:
     """A value that names no class, or one that the option does not take."""
     value, given = _value(body), _as_mapping(_value(body))
-    if value.startswith("NestedArg"):
-        return f"the class of {key} is missing: name it first, as in --{key} CLASS"
     name = given.get("class_path", value)
     kind, classes = f"a subclass of {base.__name__}", class_names(key)
     if found := re.search(r"Expected a dot import path string: (\S+)", body):
@@ -148,7 +146,10 @@ def _explain_class(key: str, base: type[Any], body: str) -> str:
         fitting = [n for n, c in things.items() if isinstance(c, type) and issubclass(c, base)]
         near = suggestion(found[2], fitting)
         return f"{key}={name} cannot be imported: {found[1]} has no {found[2]!r}{near}"
-    if re.search(r"Expected an instantiatable class, but (?:[\w.]+ )?is abstract", body):
+    is_abstract = re.search(r"Expected an instantiatable class, but (?:[\w.]+ )?is abstract", body)
+    if value.startswith("NestedArg") and (is_abstract or "Not a valid subclass of" in body):
+        return f"the class of {key} is missing: name it first, as in --{key} CLASS"
+    if is_abstract:
         if others := given.keys() - {"class_path", "init_args", "dict_kwargs"}:
             return f"{key} must have {', '.join(sorted(others))} below init_args"
         return f"{key}={name} is abstract: it must be one of {shortened(', '.join(classes), 200)}"

@@ -30,20 +30,19 @@ class PredictCommand(LightningCLI):
     ) -> LightningArgumentParser:
         """Note whose options are added next."""
         self.needs_classes = subcommand != "predict"
-        self._trains = subcommand == "fit"
         return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what a training starts from, or what is to be made, ahead of all else."""
         super().add_default_arguments_to_parser(parser)
-        if self._trains:
-            parser.add_argument(
-                "--init_from",
-                type=str | None,
-                default=None,
-                help="Run, checkpoint or pretrained folder whose networks this training starts "
-                "from; all else begins anew.",
-            )
+        # all commands read the config of a run
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Of fit: run, checkpoint or pretrained folder whose networks the training starts "
+            "from; all else begins anew.",
+        )
         if not self.needs_classes:
             self._options = parser.add_class_arguments(Prediction)
 

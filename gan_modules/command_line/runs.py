@@ -37,6 +37,7 @@ __all__ = [
 
 
 _created: list[Path] = []
+_run_folder: list[Path] = []
 _open_before: list[Any] = []
 _staged: list[str] = []
 
@@ -70,13 +71,14 @@ def new_run_folder(root: Path, name: str) -> Path:
         except FileExistsError:
             version += 1
         else:
-            _created.insert(0, folder)
+            _run_folder.append(folder)
             return folder
 
 
 def forget_run_folders() -> None:
     """Leave what earlier runs of this process made alone from now on."""
     _created.clear()
+    _run_folder.clear()
     _open_before[:] = _open_wandb_runs()
 
 
@@ -85,7 +87,7 @@ def end_failed_run() -> None:
 
     With it go the folders around it that were made for it, unless something else is there by now.
     """
-    folder = _created[0] if _created and _has_saved_nothing(_created[0]) else None
+    folder = next(filter(_has_saved_nothing, _run_folder), None)
     for opened in _open_wandb_runs():
         if opened not in _open_before:
             # what would be said is how to upload a folder that is removed right below
@@ -93,9 +95,10 @@ def end_failed_run() -> None:
                 opened.finish(exit_code=1)
     if folder is not None:
         shutil.rmtree(folder)
-        for parent in _created[1:]:
-            with suppress(OSError):
-                parent.rmdir()
+    for parent in _created:
+        # nothing that holds anything is removed
+        with suppress(OSError):
+            parent.rmdir()
 
 
 def _open_wandb_runs() -> list[Any]:
@@ -164,7 +167,7 @@ class MetricsFile(CSVLogger):
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
         """Keep the run's folder from now on, wherever checkpoints lie."""
-        _created.clear()
+        _run_folder.clear()
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Leave them to ``config.yaml``."""

@@ -89,6 +89,8 @@ def test_starts_that_cannot_be(fails: Callable[[str], str], capsys: object) -> N
     assert line.startswith("init_from=nowhere must be a checkpoint file, a run or a pretrained")
     line = fails(f"{SMALL} --init_from kept/small/0 --ckpt_path kept/small/0")
     assert line.startswith("init_from='kept/small/0' must be left out: ckpt_path goes on with a")
+    line = fails("predict --ckpt_path kept/small/0 --init_from kept/small/0")
+    assert line == "init_from='kept/small/0' must be left out: only fit starts a training"
     line = fails(f"{SMALL} --model.freeze_discriminator 2")
     assert line.startswith("model.freeze_discriminator=2 must be in [0, 1]: MLPDiscriminator has 2")
     line = fails(f"{SMALL} --model.freeze_discriminator -1")
