@@ -18,9 +18,10 @@ class SampleTable(Periodic):
     """Log samples to Weights & Biases as the table ``sample_table``, at every validation.
 
     One row per sample: step, index, and the columns of the model's ``sample_table``. These are
-    image and label (if the model is conditional) of always the same latents, or held-out images
-    with their translations and the way back. Tables can be filtered and sorted there, and runs
-    compared row by row. Where nothing is logged to Weights & Biases, a warning says so.
+    image and label (if the model is conditional; the class's name where the data has names) of
+    always the same latents, or held-out images with their translations and the way back. Tables can
+    be filtered and sorted there, and runs compared row by row. Where nothing is logged to Weights &
+    Biases, a warning says so.
 
     Args:
         every_n_steps: generator updates between two tables, in place of validations. The end of
@@ -56,7 +57,11 @@ class SampleTable(Periodic):
             return
         step = trainer.global_step
         columns: dict[str, Tensor] = model.sample_table(self.n, self.seed, batch)
-        cells = [[_cell(value) for value in column] for column in columns.values()]
+        names = getattr(model, "class_names", ())
+        cells = [
+            [names[v] if key == "label" and names else _cell(v) for v in column]
+            for key, column in columns.items()
+        ]
         rows = [[step, index, *row] for index, row in enumerate(zip(*cells, strict=True))]
         for logger in loggers:
             logger.log_table("sample_table", ["step", "index", *columns], rows, step=step)

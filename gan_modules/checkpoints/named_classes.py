@@ -80,7 +80,7 @@ def _named(source: object, name: str, path: Any, roots: set[str]) -> Any:
     raise ValueError(
         f"{source} names {name}={path}, which is no network, optimizer or scheduler that is "
         "imported: nothing else is built from a checkpoint; if it is one of yours, import it "
-        "first, or give the run's --config"
+        "first, as predict does with the run's --config, and demo with --model my_project.MyClass"
     )
 
 

@@ -1,15 +1,17 @@
 """``GANCLI``: LightningCLI for adversarial training."""
 
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_warn
 from rich.console import Console
 
 from gan_modules.callbacks import (
@@ -24,17 +26,16 @@ from gan_modules.callbacks.paths import is_trial
 from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
 from gan_modules.command_line.checkpoint_checks import check_more_to_do, check_same_options
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
+from gan_modules.command_line.class_help import list_of_classes, with_model_for_help
 from gan_modules.command_line.compare import COMPARE, compare_parser
 from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser
+from gan_modules.command_line.descriptions import descriptions
+from gan_modules.command_line.initial import start_from
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
-from gan_modules.command_line.parsing import (
-    GANArgumentParser,
-    configs_first,
-    with_null,
-    with_subparsers,
-)
+from gan_modules.command_line.other_classes import say_what_is_left_out
+from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import require_measured, results_table, write_results
 from gan_modules.command_line.resume import run_name, with_checkpoint
@@ -44,6 +45,7 @@ from gan_modules.command_line.runs import (
     run_loggers,
 )
 from gan_modules.command_line.trainer_parts import switched_off, with_own_callbacks
+from gan_modules.command_line.words import configs_first, with_null
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GANCLI"]
@@ -55,19 +57,6 @@ COMMANDS = {
     "test": "Evaluate a checkpoint's objective on the test images.",
     "predict": "Write images: samples of a checkpoint, or a folder of images translated by it.",
 }
-USAGE = "--config NAME [--model CLASS] [--data CLASS]"
-USAGES = {"predict": "--ckpt_path FILE"}
-HINTS = {
-    "predict": """
-The checkpoint is enough. What a --config says of the model must agree with it; that of a run can
-be given as it is, and its data need not be there.
-"""
-}
-HINT = """
-What a class takes: --model.help WGANGP, --data.help DigitsDataModule,
---model.generator.help MLPGenerator, --model.generator_optimizer.help Adam.
-The options as a file: --print_config.
-"""
 
 
 class GANCLI(PredictCommand):
@@ -93,7 +82,7 @@ class GANCLI(PredictCommand):
                 "save_config_callback": RunConfig,
                 "save_config_kwargs": {"save_to_log_dir": False},
                 "parser_class": GANArgumentParser,
-                "parser_kwargs": _descriptions(),
+                "parser_kwargs": descriptions(COMMANDS),
                 "seed_everything_default": 0,
                 "auto_configure_optimizers": False,
                 "args": args,
@@ -136,8 +125,11 @@ class GANCLI(PredictCommand):
         """Keep the command line, so that errors can quote it, and check what needs no objects."""
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
-            known.arguments = typed
-        words = configs_first(with_null(typed))
+            known.arguments, known.contents = typed, {}
+        if (classes := list_of_classes(typed)) is not None:
+            print(classes)
+            raise SystemExit(0)
+        words = configs_first(with_model_for_help(with_null(typed)))
         words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)
@@ -145,7 +137,9 @@ class GANCLI(PredictCommand):
             self.config = parser.parse_args(words)
         if (command := self.config["subcommand"]) not in COMMANDS:
             raise ValueError(f"{command} must be the first word of the command line, for run")
-        check_options(typed, self.config[self.config["subcommand"]])
+        check_options(typed, self.config[command])
+        contents = cast(GANArgumentParser, self._parser(command)).contents
+        say_what_is_left_out(typed, contents, self.config[command])
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add model and data ahead of the trainer, whose help fills pages."""
@@ -253,14 +247,32 @@ class GANCLI(PredictCommand):
         seed, path = (self._get(self.config, name) for name in ("seed_everything", "ckpt_path"))
         if seed is not False:
             self.model.noise_seed = seed
+        training = self.subcommand == "fit"
         if path is None:
+            source = self._get(self.config, "init_from") if training else None
+            if source is not None:
+                start_from(self.model, source)
+            elif training and getattr(self.model, "freeze_discriminator", 0):
+                rank_zero_warn("freeze_discriminator without --init_from freezes what is untrained")
             return
         checkpoint = read_checkpoint(path)
-        training = self.subcommand == "fit"
-        check_same_options(path, checkpoint, self.model, self.given_options(), training)
+        anew = self._typed_anew() if training else {}
+        self.model.renewed_players = frozenset(anew)
+        given = self.given_options()
+        check_same_options(path, checkpoint, self.model, given, training, anew.values())
         check_weights(path, checkpoint, self.model)
         if training:
             check_more_to_do(path, checkpoint, self._get(self.config_init, "trainer"))
+
+    def _typed_anew(self) -> dict[str, str]:
+        """Players whose optimizers are typed beside a checkpoint, and the options."""
+        options = {player: f"{player}_optimizer" for player in self.model.players}
+        typed = cast(GANArgumentParser, self._parser("fit")).arguments
+        return {
+            player: name
+            for player, name in options.items()
+            if any(re.match(rf"--model\.{name}\b", word) for word in typed)
+        }
 
     def after_validate(self) -> None:
         """Print what was found, and leave it beside the checkpoint."""
@@ -285,15 +297,3 @@ class GANCLI(PredictCommand):
         """Say where everything is."""
         if self.trainer.is_global_zero and hasattr(self, "run_folder"):
             print(f"Run folder: {self.run_folder}")
-
-
-def _descriptions() -> dict[str, Any]:
-    """What ``--help`` says first, of the program and of each command."""
-    commands = {
-        name: {
-            "description": description + HINTS.get(name, HINT),
-            "usage": f"%(prog)s {USAGES.get(name, USAGE)} [options]",
-        }
-        for name, description in COMMANDS.items()
-    }
-    return {"description": "Train and judge GANs.", **commands}

@@ -1,6 +1,6 @@
 """Whether a checkpoint goes with the options given, before anything is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from gan_modules.command_line.resume import difference
@@ -15,6 +15,7 @@ def check_same_options(
     model: GenerativeModule,
     given: Mapping[str, Any],
     training: bool,
+    typed_anew: Container[str] = (),
 ) -> None:
     """Refuse a checkpoint that was trained with other options than those given now.
 
@@ -24,6 +25,7 @@ def check_same_options(
         model: that is to take its weights.
         given: options of the model, and its class.
         training: whether it is trained on; other commands draw noise of their own.
+        typed_anew: options that are to differ, since they were typed.
 
     Raises:
         ValueError: which names the first option that differs.
@@ -35,7 +37,7 @@ def check_same_options(
     # compiled or not, what is trained is the same
     for name in sorted((then.keys() & now.keys()) - {"compile"}):
         found = difference(name, then[name], now[name])
-        if found is not None and not name.startswith("_"):
+        if found is not None and not name.startswith("_") and name not in typed_anew:
             raise ValueError(
                 f"{path} was trained with {found}: give the options it was trained with, "
                 "or train anew"

@@ -10,6 +10,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from gan_modules.command_line.hints import suggestion
+from gan_modules.command_line.words import typed_value
 from gan_modules.errors import require
 from gan_modules.training.batches import is_shape
 
@@ -45,6 +46,13 @@ def check_options(arguments: Sequence[str], options: Namespace) -> None:
         idle = [name for name in typed if not name.startswith(f"--{group}.{switch}")]
         if idle and not options[group][switch] and f"--{group}.{switch}" not in typed:
             raise ValueError(f"{idle[0]} does nothing without --{group}.{switch} {example}")
+    source = typed_value(arguments, "--init_from")
+    is_typed = source not in (None, "null")
+    right = "left out: only fit starts a training"
+    require(not is_typed or "fit" in arguments, "init_from", source, right)
+    both = is_typed and options["ckpt_path"] is not None
+    right = "left out: ckpt_path goes on with a training, networks and all"
+    require(not both, "init_from", source, right)
     seed = options["seed_everything"]
     in_range = seed is None or isinstance(seed, bool) or 0 <= seed <= LAST_SEED
     require(in_range, "seed_everything", seed, f"in [0, {LAST_SEED}]")

@@ -9,7 +9,9 @@ from jsonargparse import ActionConfigFile
 from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_modules.command_line.hints import suggestion
+from gan_modules.command_line.other_classes import leave_out_other_model
 from gan_modules.command_line.parser_errors import shortened
+from gan_modules.command_line.words import typed_value
 
 __all__ = ["ConfigFile", "config_folders"]
 
@@ -25,14 +27,21 @@ class ConfigFile(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
         """Apply the file."""
-        path = self.valid(parser, values)
+        path = self.find(parser, values)
+        content, wrong = _read(path)
+        if wrong is not None:
+            parser.error(wrong)
+        name = path if _is_file(path) else "--config"
+        leave_out_other_model(cfg, _class_of_model(content), "the configs before")
         super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
+        leave_out_other_model(cfg, typed_value(parser.arguments, "--model"), name)
+        parser.contents[name] = content
 
     @classmethod
     def valid(cls, parser: LightningArgumentParser, name: str) -> str:
         """Path of a config that is one, or one line that says what is wrong with it."""
         path = cls.find(parser, name)
-        if wrong := _wrong_with(path):
+        if wrong := _read(path)[1]:
             parser.error(wrong)
         return path
 
@@ -68,26 +77,36 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _wrong_with(config: str) -> str | None:
-    """One line on what keeps a file (or a text in its place) from being a config."""
+def _read(config: str) -> tuple[Any, str | None]:
+    """Content of a file (or a text in its place), and what keeps it from being a config, if any."""
     name = config if _is_file(config) else "--config"
     try:
         text = Path(config).read_text(encoding="utf-8") if name == config else config
         content = yaml.load(text, _StrictLoader)
     except UnicodeDecodeError:
-        return f"{name} is not a config: it holds other things than text"
+        return None, f"{name} is not a config: it holds other things than text"
     except OSError as error:
-        return f"{name} cannot be read ({error.strerror})"
+        return None, f"{name} cannot be read ({error.strerror})"
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        return f"{name}{line} is not valid YAML: {getattr(error, 'problem', None) or error}"
+        return None, f"{name}{line} is not valid YAML: {getattr(error, 'problem', None) or error}"
     if not isinstance(content, dict):
         held = shortened(repr(content), 60) if content is not None else "nothing"
-        return f"{name} holds {held}: a config must be a mapping of options, as in model: WGANGP"
+        return (
+            None,
+            f"{name} holds {held}: a config must be a mapping of options, as in model: WGANGP",
+        )
     if {"method", "parameters"} <= content.keys():
-        return f"{name} is a sweep of Weights & Biases, not a config: wandb sweep {name}"
-    return None
+        return None, f"{name} is a sweep of Weights & Biases, not a config: wandb sweep {name}"
+    return content, None
+
+
+def _class_of_model(content: Any) -> str | None:
+    """The class that a config names for the model."""
+    model = content.get("model")
+    found = model.get("class_path") if isinstance(model, dict) else model
+    return found if isinstance(found, str) else None
 
 
 def _is_file(name: str) -> bool:

@@ -11,7 +11,7 @@ from torch.optim import Adam
 
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["elsewhere", "parameters_of", "suggestion"]
+__all__ = ["elsewhere", "model_with", "parameters_of", "suggestion"]
 
 NETWORKS = ("generator", "discriminator")
 
@@ -34,9 +34,17 @@ def elsewhere(word: str) -> str:
     """
     if word.endswith((".yaml", ".yml")):
         return f"; a config is given as --config {word}"
+    if not word.startswith("-") and ("/" in word or word.endswith(".ckpt")):
+        return f"; a checkpoint or a run is given as --ckpt_path {word}"
     leaf = word.lstrip("-").rsplit(".", 1)[-1]
     found = [name for name in dict.fromkeys(_places(leaf)) if name != word]
     return f"; it is {' or '.join(found)}" if found else ""
+
+
+def model_with(option: str) -> str | None:
+    """Name of a model that has an option, if any has."""
+    found = (c.__name__ for c in _concrete(GenerativeModule) if option in parameters_of(c))
+    return next(found, None)
 
 
 def _places(leaf: str) -> Iterator[str]:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from gan_modules.command_line.app import GANCLI
 from gan_modules.command_line.compare import run_compare
 from gan_modules.command_line.demo import run_demo
 from gan_modules.command_line.messages import explain_exception
-from gan_modules.command_line.runs import forget_run_folders, remove_empty_run_folders
+from gan_modules.command_line.runs import end_failed_run, forget_run_folders
 
 __all__ = ["run"]
 
@@ -22,6 +24,7 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
     """Run the command line, and report input that cannot work in one line, with status 1."""
     forget_run_folders()
     typed = sys.argv[1:] if args is None else args
+    was_together = torch.distributed.is_initialized()
     try:
         with _quietly():
             if typed and typed[0] in WITHOUT_TRAINER:
@@ -29,12 +32,16 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
                 return None
             return GANCLI(args, **kwargs)
     except Exception as error:
-        remove_empty_run_folders()
+        end_failed_run()
         line = explain_exception(error)
         if line is None:
             raise
         print(f"error: {line}", file=sys.stderr)
         raise SystemExit(1) from None
+    finally:
+        # threads of gloo's that outlive the interpreter end the process with a signal
+        if torch.distributed.is_initialized() and not was_together:
+            torch.distributed.destroy_process_group()
 
 
 @contextmanager

@@ -46,6 +46,12 @@ def with_full_name(line: str, options: Namespace) -> str:
         options: all options of the command.
     """
     name = line.partition("=")[0]
+    if name == "num_classes" and (data := options.get("data")):
+        kind = data.class_path.rpartition(".")[2]
+        return (
+            f"{line}: it comes from the data, and {kind} has no classes as it is set up; those of "
+            "a folder of images are its subfolders"
+        )
     keys = {
         key.replace("init_args.", "")
         for key, value in options.items()

@@ -17,7 +17,7 @@ from gan_modules.command_line.hints import elsewhere, parameters_of, suggestion
 from gan_modules.metrics import FeatureNetwork
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["explain_parser_error", "shortened"]
+__all__ = ["class_names", "explain_parser_error", "shortened"]
 
 # which classes an option takes, by the end of its name
 CLASSES: dict[str, type[Any]] = {
@@ -123,7 +123,7 @@ def _explain_missing(key: str, names: Iterable[str]) -> str:
     for name in names:
         # jsonargparse names the command, too
         option = f"{key}.{name}" if key else name.split(".", 1)[-1]
-        classes = _class_names(option)
+        classes = class_names(option)
         choices = f", one of: {', '.join(classes)}" if classes else ""
         lines.append(f"--{option} is missing{choices}")
     return "; ".join(lines)
@@ -133,7 +133,7 @@ def _explain_class(key: str, base: type[Any], body: str) -> str:
     """A value that names no class, or one that the option does not take."""
     value, given = _value(body), _as_mapping(_value(body))
     name = given.get("class_path", value)
-    kind, classes = f"a subclass of {base.__name__}", _class_names(key)
+    kind, classes = f"a subclass of {base.__name__}", class_names(key)
     if found := re.search(r"Expected a dot import path string: (\S+)", body):
         near = suggestion(found[1], classes) or f"; it takes {kind}"
         return f"{key} has no class {found[1]!r}{near}"
@@ -146,9 +146,10 @@ def _explain_class(key: str, base: type[Any], body: str) -> str:
         fitting = [n for n, c in things.items() if isinstance(c, type) and issubclass(c, base)]
         near = suggestion(found[2], fitting)
         return f"{key}={name} cannot be imported: {found[1]} has no {found[2]!r}{near}"
-    if re.search(r"Expected an instantiatable class, but (?:[\w.]+ )?is abstract", body):
-        if value.startswith("NestedArg"):
-            return f"the class of {key} is missing: name it first, as in --{key} CLASS"
+    is_abstract = re.search(r"Expected an instantiatable class, but (?:[\w.]+ )?is abstract", body)
+    if value.startswith("NestedArg") and (is_abstract or "Not a valid subclass of" in body):
+        return f"the class of {key} is missing: name it first, as in --{key} CLASS"
+    if is_abstract:
         if others := given.keys() - {"class_path", "init_args", "dict_kwargs"}:
             return f"{key} must have {', '.join(sorted(others))} below init_args"
         return f"{key}={name} is abstract: it must be one of {shortened(', '.join(classes), 200)}"
@@ -210,7 +211,7 @@ def _base(key: str) -> type[Any] | None:
     return next((base for end, base in CLASSES.items() if last.endswith(end)), None)
 
 
-def _class_names(key: str) -> list[str]:
+def class_names(key: str) -> list[str]:
     """Names of the classes an option takes: this project's first of all."""
     base = _base(key)
     if base is None:

@@ -1,6 +1,5 @@
 """A parser that reports wrong input in one line."""
 
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -9,13 +8,17 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_modules.command_line.parser_errors import explain_parser_error
 
-__all__ = ["GANArgumentParser", "configs_first", "with_null", "with_subparsers"]
+__all__ = ["GANArgumentParser", "with_subparsers"]
 
 
 class GANArgumentParser(LightningArgumentParser):
     """Reports any wrong input in one line and exits with status 2."""
 
     arguments: Sequence[str] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.contents: dict[str, Any] = {}
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line; raise instead where a caller asked for that."""
@@ -37,27 +40,3 @@ def with_subparsers(parser: Any) -> list[Any]:
 
 def _options(parser: Any) -> list[str]:
     return [option for action in parser._actions for option in action.option_strings]
-
-
-def with_null(words: Sequence[str]) -> list[str]:
-    """A command line with ``--name=None``, as agents of sweeps write it, as ``--name=null``."""
-    return [re.sub(r"^(--[\w.]+=)None$", r"\1null", word) for word in words]
-
-
-def configs_first(words: Sequence[str]) -> list[str]:
-    """A command line with its configs, in their order, ahead of all other options.
-
-    Options are taken one after the other: what is typed ahead of a config would be lost to it.
-    """
-    configs: list[str] = []
-    others: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        option, equals, _ = word.partition("=")
-        if option not in ("--config", "-c"):
-            others.append(word)
-        elif equals:
-            configs.append(word)
-        else:
-            configs += [word, *([value] if (value := next(rest, None)) is not None else [])]
-    return [*others[:1], *configs, *others[1:]] if others[:1] and others[0][0] != "-" else [*words]

@@ -33,8 +33,16 @@ class PredictCommand(LightningCLI):
         return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add what is to be made, ahead of all else."""
+        """Add what a training starts from, or what is to be made, ahead of all else."""
         super().add_default_arguments_to_parser(parser)
+        # all commands read the config of a run
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Of fit: run, checkpoint or pretrained folder whose networks the training starts "
+            "from; all else begins anew.",
+        )
         if not self.needs_classes:
             self._options = parser.add_class_arguments(Prediction)
 

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from gan_modules.checkpoints.class_paths import exported_path, resolve
 from gan_modules.checkpoints.newest import checkpoint_in, find_checkpoint
 from gan_modules.command_line.config_files import config_folders
+from gan_modules.command_line.words import typed_value, without
 
 __all__ = [
     "LastRun",
@@ -21,7 +22,6 @@ __all__ = [
     "find_last_run",
     "root_of",
     "run_name",
-    "typed_value",
     "with_checkpoint",
 ]
 
@@ -46,16 +46,6 @@ def run_name(config: str | Path) -> str:
         if path.is_relative_to(folder.resolve()):
             return path.relative_to(folder.resolve()).with_suffix("").as_posix()
     return path.stem
-
-
-def typed_value(arguments: Sequence[str], *options: str) -> str | None:
-    """What was typed for an option, the last time it was."""
-    value = None
-    for position, word in enumerate(arguments):
-        option, equals, rest = word.partition("=")
-        if option in options:
-            value = rest if equals else next(iter(arguments[position + 1 :]), None)
-    return value
 
 
 def find_last_run(root: Path, name: str | None, which: str = "last") -> LastRun:
@@ -97,21 +87,8 @@ def root_of(arguments: Sequence[str], config: str | None) -> Path:
 
 def continued(arguments: Sequence[str], run: LastRun) -> list[str]:
     """The command line with the run's own config in the place of all others."""
-    command, *others = _without(arguments, "--config", "-c", "--ckpt_path")
+    command, *others = without(arguments, "--config", "-c", "--ckpt_path")
     return [command, "--config", str(run.config), *others, "--ckpt_path", str(run.checkpoint)]
-
-
-def _without(arguments: Sequence[str], *options: str) -> list[str]:
-    """The command line without some options and their values."""
-    kept: list[str] = []
-    words = iter(arguments)
-    for word in words:
-        option, equals, _ = word.partition("=")
-        if option not in options:
-            kept.append(word)
-        elif not equals:
-            next(words, None)
-    return kept
 
 
 def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[str]:
@@ -143,7 +120,7 @@ def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[st
         run = LastRun(path.parent.parent / "config.yaml", path)
         is_alone = config is None and typed_value(typed, "--model") is None
         if typed[0] == "predict" or not is_alone or not run.config.is_file():
-            return [*_without(typed, "--ckpt_path"), "--ckpt_path", str(path)]
+            return [*without(typed, "--ckpt_path"), "--ckpt_path", str(path)]
     rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")
     return continued(typed, run)
 

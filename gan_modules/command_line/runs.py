@@ -2,7 +2,10 @@
 
 import csv
 import os
+import shutil
+import sys
 import warnings
+from contextlib import nullcontext, redirect_stderr, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +13,7 @@ from typing import Any, cast
 import torch
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
@@ -25,14 +29,16 @@ from gan_modules.tools.files import whole_file
 __all__ = [
     "MetricsFile",
     "RunConfig",
+    "end_failed_run",
     "forget_run_folders",
     "new_run_folder",
-    "remove_empty_run_folders",
     "run_loggers",
 ]
 
 
 _created: list[Path] = []
+_run_folder: list[Path] = []
+_open_before: list[Any] = []
 _staged: list[str] = []
 
 
@@ -65,25 +71,47 @@ def new_run_folder(root: Path, name: str) -> Path:
         except FileExistsError:
             version += 1
         else:
-            _created.insert(0, folder)
+            _run_folder.append(folder)
             return folder
 
 
 def forget_run_folders() -> None:
-    """Leave the folders of earlier runs of this process alone from now on."""
+    """Leave what earlier runs of this process made alone from now on."""
     _created.clear()
+    _run_folder.clear()
+    _open_before[:] = _open_wandb_runs()
 
 
-def remove_empty_run_folders() -> None:
-    """Take back the folder of a run that failed before it wrote more than its options.
+def end_failed_run() -> None:
+    """Close what a failed run has open; take back its folder if it has saved nothing.
 
     With it go the folders around it that were made for it, unless something else is there by now.
     """
-    for folder in _created:
-        config = folder / "config.yaml"
-        if folder.is_dir() and set(folder.iterdir()) <= {config}:
-            config.unlink(missing_ok=True)
-            folder.rmdir()
+    folder = next(filter(_has_saved_nothing, _run_folder), None)
+    for opened in _open_wandb_runs():
+        if opened not in _open_before:
+            # what would be said is how to upload a folder that is removed right below
+            with redirect_stderr(StringIO()) if folder else nullcontext():
+                opened.finish(exit_code=1)
+    if folder is not None:
+        shutil.rmtree(folder)
+    for parent in _created:
+        # nothing that holds anything is removed
+        with suppress(OSError):
+            parent.rmdir()
+
+
+def _open_wandb_runs() -> list[Any]:
+    """The run that Weights & Biases is logging, if it is imported and there is one."""
+    run = getattr(sys.modules.get("wandb"), "run", None)
+    return [] if run is None else [run]
+
+
+def _has_saved_nothing(folder: Path) -> bool:
+    """Whether a run's folder has its options and the start of its logs, and nothing besides."""
+    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    beside = [p for p in files if p.relative_to(folder).parts[0] not in ("config.yaml", "wandb")]
+    return all(p == folder / "metrics.csv" and not rows_until(p) for p in beside)
 
 
 class _MetricsWriter(ExperimentWriter):
@@ -136,6 +164,10 @@ class MetricsFile(CSVLogger):
             if self._resumed is not None:
                 self._experiment.metrics = _history(self._resumed)
         return self._experiment
+
+    def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
+        """Keep the run's folder from now on, wherever checkpoints lie."""
+        _run_folder.clear()
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Leave them to ``config.yaml``."""

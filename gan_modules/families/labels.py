@@ -28,8 +28,12 @@ def class_numbers(
     chosen = torch.as_tensor(labels)
     in_range = bool(((chosen >= 0) & (chosen < num_classes)).all())
     if chosen.shape != (n,) or chosen.is_floating_point() or not in_range:
+        # one for all is said once
+        alike = chosen.shape == (n,) and bool((chosen == chosen[0]).all())
+        given = chosen[0].item() if alike else chosen.tolist()
+        right = "an integer" if alike else f"{n} integers"
         raise ValueError(
-            f"labels={chosen.tolist()} must be {n} integers in [0, {num_classes - 1}]"
+            f"labels={given} must be {right} in [0, {num_classes - 1}]"
             + (f", or names of {_listed(names)}" if names else "")
         )
     return chosen.long()

@@ -16,6 +16,7 @@ from gan_modules.objectives.losses import AdversarialLoss
 from gan_modules.objectives.regularizers import Regularizer
 from gan_modules.training.batches import Batch
 from gan_modules.training.fitting import Check, check_logits
+from gan_modules.training.freezing import freeze_first_layers
 
 __all__ = ["NoiseGAN"]
 
@@ -29,6 +30,9 @@ class NoiseGAN(LatentModel, GANModule):
         share_fakes: show the discriminator, in its last update of an iteration, the fakes that the
             generator's update is taken of right afterwards, in place of fakes of its own: one
             forward pass of the generator less. By default as the paper's algorithm has it.
+        freeze_discriminator: first layers of the discriminator, that many, whose weights stay as
+            they are, for a training that starts from another one's (Mo et al. 2020,
+            arXiv:2002.10964).
         augmentation: what real images and fakes go through before they are judged, in training.
         regularizers: further terms of the objective.
         **kwargs: options of :class:`LatentModel`, :class:`GANModule` and
@@ -46,6 +50,7 @@ class NoiseGAN(LatentModel, GANModule):
         *,
         discriminator: DiscriminatorFactory | None = None,
         share_fakes: bool | None = None,
+        freeze_discriminator: int = 0,
         augmentation: Augmentation | None = None,
         regularizers: list[Regularizer] | None = None,
         **kwargs: Any,
@@ -53,6 +58,7 @@ class NoiseGAN(LatentModel, GANModule):
         super().__init__(**kwargs)
         self._given["discriminator"] = discriminator
         self.share_fakes = self.shares_fakes if share_fakes is None else share_fakes
+        self.freeze_discriminator = freeze_discriminator
         self.augmentation = augmentation
         if augmentation is not None:
             augmentation.check(self.image_shape)
@@ -73,13 +79,15 @@ class NoiseGAN(LatentModel, GANModule):
     def new_discriminator(self) -> nn.Module:
         """A discriminator: what was passed, what it builds, or the paper's."""
         classes = {"num_classes": self.num_classes} if self.num_classes else {}
-        return build(
+        discriminator = build(
             "discriminator",
             self._given["discriminator"],
             self.build_discriminator,
             image_shape=self.image_shape,
             **classes,
         )
+        freeze_first_layers(discriminator, self.freeze_discriminator, "freeze_discriminator")
+        return discriminator
 
     @property
     def compilable(self) -> tuple[str, ...]:

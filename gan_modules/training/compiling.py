@@ -1,11 +1,14 @@
 """Methods compiled by ``torch.compile``, each whole."""
 
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import nn
 
 from gan_modules.training.averaging import evaluation_mode
@@ -13,6 +16,10 @@ from gan_modules.training.averaging import evaluation_mode
 __all__ = ["check_compiler", "compile_methods", "run_without_effect"]
 
 Method = Callable[..., Any]
+WITHOUT = "--model.compile false goes on without it"
+FAILED = "torch's own compiler fails at"
+COMPILERS = {"_dynamo", "_inductor", "_functorch", "triton"}
+"""Folders of torch's compiler."""
 
 
 def compile_methods(module: nn.Module, names: Iterable[str]) -> dict[str, Method]:
@@ -44,12 +51,28 @@ class _Compiled:
         )
 
     def __call__(self, *arguments: Any) -> Any:
-        with self._first() if self._is_first else nullcontext(), self._without_autocast_backward():
+        first = self._first() if self._is_first else nullcontext()
+        with self._explained(), first, self._without_autocast_backward():
             if not torch.distributed.is_initialized():
                 return self._function(*arguments)
             # no gradient is averaged by DDP's hooks, for which it would be compiled in parts
             with torch._dynamo.config.patch(optimize_ddp=False):
                 return self._function(*arguments)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not _is_the_compilers(error):
+                raise
+            is_dynamo = isinstance(error, torch._dynamo.exc.TorchDynamoException)
+            is_inner = isinstance(error, torch._dynamo.exc.BackendCompilerFailed)
+            reason = "cannot be compiled whole" if is_dynamo and not is_inner else FAILED
+            raise ValueError(
+                f"compile=True cannot be used with {self._name}, which {reason} "
+                f"({WITHOUT}): {_first_line(error)}"
+            ) from error
 
     @staticmethod
     def _without_autocast_backward() -> AbstractContextManager[None]:
@@ -61,16 +84,11 @@ class _Compiled:
 
     @contextmanager
     def _first(self) -> Iterator[None]:
+        rank_zero_info(f"Compiling {self._name}, which may take a minute")
         with warnings.catch_warnings():
             # of what one method made and another takes: the compiler looks, training does not
             warnings.filterwarnings("ignore", "The .grad attribute of a Tensor that is not a leaf")
-            try:
-                yield
-            except torch._dynamo.exc.TorchDynamoException as error:
-                raise ValueError(
-                    f"compile=True cannot be used with {self._name}, which cannot be compiled "
-                    f"whole: {_first_line(error)}"
-                ) from error
+            yield
         self._is_first = False
 
 
@@ -81,8 +99,18 @@ def check_compiler(device: torch.device) -> None:
     except Exception as error:  # of whatever is missing: a compiler, its headers, Triton
         raise ValueError(
             f"compile=True needs a compiler for {device.type}, which does not work on this "
-            f"machine: {_first_line(error)}"
+            f"machine ({WITHOUT}): {_first_line(error)}"
         ) from error
+
+
+def _is_the_compilers(error: Exception) -> bool:
+    """Whether an error is the compiler's, not one of what is computed."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return False
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool({*Path(frames[-1].filename).parts} & COMPILERS) if frames else False
 
 
 def _increment(x: torch.Tensor) -> torch.Tensor:

@@ -129,6 +129,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._watch, self._ranges = TermWatch(), RangeWatch()
         self._last = {}
         self._optimizers = self.optimizers_by_player()
+        self.go_on_as_typed()
         self._to_average = self.to_average()
         self._averages = self.averages_by_player(self.players)
         trainer = self.trainer

@@ -15,12 +15,13 @@ from gan_modules.training.players import (
     in_order_of,
     owned_parameters,
 )
+from gan_modules.training.renewing import RenewedOptions, options_of
 from gan_modules.training.trainer_checks import check_trainer
 
 __all__ = ["TrainedNetworks"]
 
 
-class TrainedNetworks(LightningModule):
+class TrainedNetworks(RenewedOptions):
     """A module whose networks belong to players."""
 
     players: ClassVar[Mapping[str, tuple[str, ...]]]
@@ -54,6 +55,8 @@ class TrainedNetworks(LightningModule):
             configure_player(player, self._options[player], self._parameters_of[player])
             for player in self.players
         ]
+        groups = [options_of(found["optimizer"].param_groups) for found in configured]
+        self._built_with = dict(zip(self.players, groups, strict=True))
         return cast(OptimizerLRScheduler, configured)
 
     def optimizers_by_player(self) -> dict[str, LightningOptimizer]:
@@ -61,15 +64,21 @@ class TrainedNetworks(LightningModule):
         found = cast(Any, self.optimizers())
         return dict(zip(self.players, found if isinstance(found, list) else [found], strict=True))
 
+    def schedulers_by_player(self) -> dict[str, LRScheduler]:
+        """The schedulers of those who have one."""
+        found = cast(Any, self.lr_schedulers())
+        several = found if isinstance(found, list) else [found] * (found is not None)
+        return dict(zip(self.scheduled, several, strict=True))
+
+    def go_on_as_typed(self) -> None:
+        """Give optimizers of a resumed training the options that were asked for."""
+        optimizers = {p: o.optimizer for p, o in self.optimizers_by_player().items()}
+        self.renew_options(optimizers, self.schedulers_by_player())
+
     def step_schedulers(self, played: Container[str]) -> None:
         """Advance the schedules of those who stepped, so that a first phase uses up no other's."""
-        schedulers = self.lr_schedulers()
-        if schedulers is None:
-            return
-        found = schedulers if isinstance(schedulers, list) else [schedulers]
-        for player, scheduler in zip(self.scheduled, found, strict=True):
+        for player, scheduler in self.schedulers_by_player().items():
             if player in played:
-                assert isinstance(scheduler, LRScheduler)
                 scheduler.step()
 
     @property
@@ -91,3 +100,5 @@ class TrainedNetworks(LightningModule):
             states = checkpoint.get(key)
             if states and then is not None and (key == "optimizer_states" or present):
                 checkpoint[key] = in_order_of(present, then, states)
+        groups = [options_of(state["param_groups"]) for state in checkpoint["optimizer_states"]]
+        self._saved_with = dict(zip(self.players, groups, strict=True))

@@ -139,7 +139,7 @@ COMMANDS = {
         "image_shape=(2,) does not fit DCGANGenerator: it needs (channels, size, size) with a"
     ),
     "fit --model CGAN --data ToyDataModule --data.name swiss_roll": (
-        "num_classes=0 must be at least 2 if conditional"
+        "num_classes=0 must be at least 2 if conditional: it comes from the data, and ToyDataModule"
     ),
     "NAMED --model.discriminator DCGANDiscriminator": (
         "discriminator has batch normalisation, under which the gradient penalty of one sample"
@@ -243,6 +243,9 @@ MORE = {
         "Invalid beta parameter at index 1: 1.0 (in generator_optimizer)"
     ),
     "OPTIMIZER SparseAdam": "generator_optimizer='SparseAdam' must be an optimizer that steps once",
+    "fit --data DigitsDataModule --model.generator.width 3": (
+        "the class of model is missing: name it first, as in --model CLASS"
+    ),
     "NAMED --data.n 5": "DigitsDataModule has no option --data.n; choose from: batch_size, flip,",
     "fit --config cyclegan.yaml --model.pool_size -1": "model.pool_size=-1 must be at least 0",
     "fit --config cyclegan.yaml --model.cycle_weight -1": (

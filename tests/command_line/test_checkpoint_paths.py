@@ -10,7 +10,7 @@ import yaml
 import cli
 from gan_modules import GANModule
 from gan_modules.checkpoints.newest import find_checkpoint
-from gan_modules.command_line.parsing import configs_first
+from gan_modules.command_line.words import configs_first
 
 CONFIG = """
 trainer: {max_steps: 2, limit_val_batches: 1, accelerator: cpu, logger: false,

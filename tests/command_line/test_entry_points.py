@@ -7,8 +7,10 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
 import cli
+from gan_modules.command_line import main as command_line_main
 
 ROOT = Path(cli.__file__).parent
 MINE = """
@@ -67,3 +69,24 @@ def test_the_package_is_a_command(
         runpy.run_module("gan_modules", run_name="__main__", alter_sys=False)
     assert done.value.code == 0
     assert "usage: python -m gan_modules" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_process_groups_end_with_the_command_that_made_them(
+    was_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def together(*_: object) -> None:
+        if not was_there:
+            store = torch.distributed.HashStore()
+            torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=store)
+
+    monkeypatch.setattr(command_line_main, "GANCLI", together)
+    if was_there:
+        store = torch.distributed.HashStore()
+        torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=store)
+    try:
+        command_line_main.run(["fit"])
+        assert torch.distributed.is_initialized() == was_there
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()

@@ -33,6 +33,9 @@ def test_the_parsers_messages_say_so() -> None:
         "unrecognized arguments: wgan_gp.yaml": (
             "there is no option wgan_gp.yaml; a config is given as --config wgan_gp.yaml"
         ),
+        "unrecognized arguments: runs/0": (
+            "there is no option runs/0; a checkpoint or a run is given as --ckpt_path runs/0"
+        ),
         "unrecognized arguments: --seed 3": "there is no option --seed; it is --data.seed",
     }
     for message, line in lines.items():

@@ -162,7 +162,7 @@ def test_samples_of_every_evaluation_are_rows_of_a_table(logged: Logged) -> None
             (step, index) for index in range(len(rows))
         ]
         if "cgan" in logged.folder.parts:
-            assert [row.pop("label") for row in rows] == [0, 1, 2]
+            assert [row.pop("label") for row in rows] == ["0", "1", "2"]
             columns = {"image": model.sample(3, seed=5).expand(-1, 3, -1, -1)}
         else:
             data = UnpairedDigitsDataModule(batch_size=4)

@@ -267,11 +267,42 @@ def test_a_machine_without_a_compiler(
         return call
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
-    line = "^compile=True needs a compiler for cpu, .* machine: Failed to find C compiler.$"
+    line = "^compile=True needs a compiler for cpu, .* machine .*: Failed to find C compiler.$"
     trainer = make_trainer(max_steps=1)
     with pytest.raises(ValueError, match=line):
         trainer.fit(make_model(n_critic=1, compile=True), make_loader(2))
     assert trainer.global_step == 0
+
+
+@pytest.mark.parametrize("is_the_compilers", [True, False])
+def test_a_compiler_that_fails_is_told_from_losses_that_do(
+    is_the_compilers: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    make_trainer: Any,
+    make_loader: Any,
+    make_model: Any,
+) -> None:
+    kind = torch._inductor.exc.InductorError if is_the_compilers else RuntimeError
+    error = kind(AssertionError("no kernel"), *[None] * is_the_compilers)
+
+    def compile_badly(function: Any, **_: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            if "losses" in function.__name__:
+                raise error
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", compile_badly)
+    trainer, model = make_trainer(max_steps=1), make_model(n_critic=1, compile=True)
+    with pytest.raises(ValueError if is_the_compilers else kind) as caught:
+        trainer.fit(model, make_loader(2))
+    if is_the_compilers:
+        assert str(caught.value).startswith(
+            "compile=True cannot be used with WGANGP.discriminator_losses, which torch's own "
+            "compiler fails at (--model.compile false goes on without it): "
+        )
+        assert isinstance(caught.value.__cause__, kind)
 
 
 def test_losses_that_cannot_be_compiled(

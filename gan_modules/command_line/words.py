@@ -1,0 +1,53 @@
+"""The words of a command line, before anything is parsed."""
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["configs_first", "typed_value", "with_null", "without"]
+
+
+def typed_value(arguments: Sequence[str], *options: str) -> str | None:
+    """What was typed for an option, the last time it was."""
+    value = None
+    for position, word in enumerate(arguments):
+        option, equals, rest = word.partition("=")
+        if option in options:
+            value = rest if equals else next(iter(arguments[position + 1 :]), None)
+    return value
+
+
+def without(arguments: Sequence[str], *options: str) -> list[str]:
+    """The command line without some options and their values."""
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        option, equals, _ = word.partition("=")
+        if option not in options:
+            kept.append(word)
+        elif not equals:
+            next(words, None)
+    return kept
+
+
+def with_null(words: Sequence[str]) -> list[str]:
+    """A command line with ``--name=None``, as agents of sweeps write it, as ``--name=null``."""
+    return [re.sub(r"^(--[\w.]+=)None$", r"\1null", word) for word in words]
+
+
+def configs_first(words: Sequence[str]) -> list[str]:
+    """A command line with its configs, in their order, ahead of all other options.
+
+    Options are taken one after the other: what is typed ahead of a config would be lost to it.
+    """
+    configs: list[str] = []
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        option, equals, _ = word.partition("=")
+        if option not in ("--config", "-c"):
+            others.append(word)
+        elif equals:
+            configs.append(word)
+        else:
+            configs += [word, *([value] if (value := next(rest, None)) is not None else [])]
+    return [*others[:1], *configs, *others[1:]] if others[:1] and others[0][0] != "-" else [*words]
