@@ -166,8 +166,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
                     losses = [getattr(self, f"{player}_losses") for player in self.players]
                     run_without_effect(self, losses, parts[-1])
         with tried(self.checks(whole[0]) if is_first and not self._compiled else {}):
-            images = len(whole[0]) * self.trainer.world_size
-            terms = self._take_turns(parts, images)
+            terms = self._take_turns(parts, images := len(whole[0]) * self.trainer.world_size)
         # averages and schedules advance where their own player stepped
         for player in terms.keys() & self._averages.keys():
             self._averages[player].update(self.global_step, images)

@@ -210,10 +210,7 @@ def test_killed_once_and_resumed_to_the_end(seed: int) -> None:
     assert_same_end("hit")
 
 
-RECIPES = [
-    "gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae", "infogan",
-    "r3gan", "acgan", "sagan", "biggan",
-]  # fmt: skip
+RECIPES = sorted(path.stem for path in (Path(cli.__file__).parent / "configs").glob("*.yaml"))
 FEW = [
     "--trainer.max_steps=40", "--trainer.val_check_interval=10", "--trainer.log_every_n_steps=5",
     "--checkpoint.every_n_train_steps=3", "--samples.every_n_steps=20", "--trainer.logger=false",
@@ -235,12 +232,6 @@ def test_every_recipe_goes_on_exactly(recipe: str, workers: str, number: int) ->
         kills=3, number=number,
     )  # fmt: skip
     assert_same_end("hit")
-
-
-def test_recipes_are_all_of_them() -> None:
-    shipped = Path(cli.__file__).parent / "configs"
-    if shipped.is_dir():
-        assert sorted(RECIPES) == sorted(path.stem for path in shipped.glob("*.yaml"))
 
 
 # ---- signals -------------------------------------------------------------------------------------
