@@ -28,5 +28,3 @@ def js_divergence(p: Tensor, q: Tensor, step: float) -> float:
 def wasserstein_distance(p: Tensor, q: Tensor, step: float) -> float:
     """``W_1`` of densities on a grid: the area between their distribution functions."""
     return (p.cumsum(0) - q.cumsum(0)).abs().sum().item() * step * step
-
-

@@ -1,4 +1,4 @@
-"""What an experiment is given, and what it hands back."""
+"""What an experiment hands back."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,35 +6,52 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-__all__ = ["Check", "Experiment", "Findings"]
+__all__ = ["Check", "Experiment", "Findings", "at_least", "at_most", "near"]
 
 
 class Check(NamedTuple):
-    """A number that theory knows beside the one that was measured.
+    """A number that was measured beside what theory says of it.
 
     Args:
         what: in a few words.
-        theory: what theory says.
-        seen: what was measured.
-        within: how far the two may be apart for the claim to hold.
+        theory: in a word or two.
+        seen: the measurement.
+        low: the least for the claim to hold.
+        high: the most.
     """
 
     what: str
-    theory: float
+    theory: str
     seen: float
-    within: float
+    low: float
+    high: float
 
     @property
     def holds(self) -> bool:
         """Whether theory and measurement agree."""
-        return math.isfinite(self.seen) and abs(self.seen - self.theory) <= self.within
+        return self.low <= self.seen <= self.high
+
+
+def near(what: str, theory: float, seen: float, within: float) -> Check:
+    """The number is known."""
+    return Check(what, f"{theory:.4g} +- {within:g}", seen, theory - within, theory + within)
+
+
+def at_least(what: str, bound: float, seen: float) -> Check:
+    """The number must not be smaller."""
+    return Check(what, f"at least {bound:g}", seen, bound, math.inf)
+
+
+def at_most(what: str, bound: float, seen: float) -> Check:
+    """The number must not be larger."""
+    return Check(what, f"at most {bound:g}", seen, -math.inf, bound)
 
 
 class Findings(NamedTuple):
     """What an experiment found.
 
     Args:
-        checks: numbers that theory knows.
+        checks: claims, each with its number.
         figure: to be looked at.
         numbers: further ones, plain values.
         frames: figures of an animation, where time is the point.

@@ -7,7 +7,7 @@ from torch.distributions import Distribution, Normal
 from torch.nn import functional as F
 
 from gan_modules.lab.densities import grid, js_divergence
-from gan_modules.lab.experiment import Check, Findings
+from gan_modules.lab.experiment import Findings, at_most, near
 from gan_modules.lab.players import Discriminator, Drawn
 from gan_modules.lab.plots import panels
 from gan_modules.lab.training import Lab, fresh
@@ -56,10 +56,12 @@ def optimal_discriminator(lab: Lab, updates: int = 3000) -> Findings:
         axis.legend(fontsize="small")
     return Findings(
         [
-            Check("mean distance of D from p / (p + q)", 0.0, error, 0.02),
-            Check("value at the optimum, 2 JS - log 4", 2 * js - math.log(4), value(logits, q), 0.02),
-            Check("mean distance of D from 1/2 where p = q", 0.0, coin, 0.03),
-            Check("value where p = q, -log 4", -math.log(4), value(same, p), 0.01),
+            at_most("mean distance of D from p / (p + q)", 0.02, error),
+            near(
+                "value at the optimum, 2 JS - log 4", 2 * js - math.log(4), value(logits, q), 0.02
+            ),
+            at_most("mean distance of D from 1/2 where p = q", 0.03, coin),
+            near("value where p = q, -log 4", -math.log(4), value(same, p), 0.01),
         ],
         figure,
         {"js": js},

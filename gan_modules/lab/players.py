@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR
 
 from gan_modules.families.noise import NoiseGAN
-from gan_modules.lab.training import draw
+from gan_modules.lab.training import Source, draw
 from gan_modules.models.gan import GAN
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
@@ -23,7 +23,7 @@ __all__ = ["ClippedCritic", "Critic", "Discriminator", "Drawn"]
 class Drawn(nn.Module):
     """A generator that is a distribution, whatever the latent."""
 
-    def __init__(self, source: Distribution) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
 
@@ -37,7 +37,7 @@ class _Judge(NoiseGAN):
 
     Args:
         fake: makes the fakes.
-        lr: learning rate of Adam.
+        lr: learning rate of Adam, halved after 200 updates, a third after 400, and so on.
         hidden: widths of the discriminator's hidden layers.
         **kwargs: options of the paper.
     """
@@ -49,7 +49,7 @@ class _Judge(NoiseGAN):
         self,
         fake: Drawn,
         *,
-        lr: float = 2e-3,
+        lr: float = 5e-3,
         hidden: Sequence[int] = (64, 64),
         **kwargs: Any,
     ) -> None:
@@ -59,6 +59,8 @@ class _Judge(NoiseGAN):
             "generator": fake,
             "discriminator": lambda image_shape: MLPDiscriminator(image_shape, hidden=hidden),
             "discriminator_optimizer": lambda p: Adam(p, lr=lr, betas=(0.5, 0.9)),
+            # what is measured is where it settles
+            "discriminator_scheduler": lambda o: LambdaLR(o, lambda step: 200 / (200 + step)),
         }
         super().__init__(**options | kwargs)
 

@@ -5,24 +5,35 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from rich.progress import Progress
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.utils.data import DataLoader, IterableDataset
 
 from gan_modules.errors import require
 from gan_modules.seeding import derive_seed
+from gan_modules.training.module import GenerativeModule
 
-__all__ = ["Lab", "draw", "fresh"]
+__all__ = ["Lab", "Source", "draw", "fresh"]
 
 
-def draw(source: Distribution, n: int) -> Tensor:
+M = TypeVar("M", bound=GenerativeModule)
+
+
+class Source(Protocol):
+    """Anything that can be drawn from, such as what ``torch.distributions`` has."""
+
+    def sample(self, shape: torch.Size, /) -> Tensor:
+        """Numbers of that shape, or points with one more dimension."""
+        ...
+
+
+def draw(source: Source, n: int) -> Tensor:
     """``n`` points of a distribution, shape ``(n, D)``."""
-    return source.sample((n,)).reshape(n, -1).float()
+    return source.sample(torch.Size((n,))).reshape(n, -1).float()
 
 
 class Lab:
@@ -52,12 +63,12 @@ class Lab:
 
     def fit(
         self,
-        model: LightningModule,
-        real: Distribution,
+        model: M,
+        real: Source,
         updates: int,
         batch_size: int = 256,
         callbacks: Sequence[Callback] = (),
-    ) -> Any:
+    ) -> M:
         """Train a model on points that are drawn afresh for every batch.
 
         Args:
@@ -72,9 +83,8 @@ class Lab:
         """
         number, self._trainings = self._trainings, self._trainings + 1
         torch.manual_seed(derive_seed(self.seed, "lab", number))
-        parts: int = model.parts_per_iteration
         steps = self.updates(updates)
-        data = DataLoader(_Draws(real, batch_size * parts), batch_size=None)
+        data = DataLoader(_Draws(real, batch_size * model.parts_per_iteration), batch_size=None)
         task = self._progress.add_task(f"training {self._trainings}", total=steps)
         with _quietly():
             trainer = Trainer(
@@ -93,7 +103,7 @@ class Lab:
         return model.eval()
 
 
-def fresh(lab: Lab, build: Callable[[], Any]) -> Any:
+def fresh(lab: Lab, build: Callable[[], M]) -> M:
     """A model whose first weights follow from the laboratory's seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(lab.seed, "weights"))
@@ -103,7 +113,7 @@ def fresh(lab: Lab, build: Callable[[], Any]) -> Any:
 class _Draws(IterableDataset[Tensor]):
     """Batches of a distribution without end."""
 
-    def __init__(self, source: Distribution, n: int) -> None:
+    def __init__(self, source: Source, n: int) -> None:
         self.source, self.n = source, n
 
     def __iter__(self) -> Iterator[Tensor]:
