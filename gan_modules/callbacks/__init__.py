@@ -1,6 +1,7 @@
 """Everything optional around training: pictures, checkpoints, progress."""
 
 from gan_modules.callbacks.best_checkpoint import BestCheckpoint
+from gan_modules.callbacks.budget import TrainingBudget
 from gan_modules.callbacks.checkpoint import StepCheckpoint
 from gan_modules.callbacks.examples import RealExamples
 from gan_modules.callbacks.loss_plot import LossPlot
@@ -29,5 +30,6 @@ __all__ = [
     "SampleGrid",
     "SampleTable",
     "StepCheckpoint",
+    "TrainingBudget",
     "TruncationGrid",
 ]

@@ -54,9 +54,9 @@ class GenerativeMetrics(Callback):
             translation the held-out ones. Where it is set, the names state it
             (``fid_inception_10k_vs_val``).
         batch_size: samples that are made at a time, and their features computed.
-        every_n_validations: measure at every so manieth validation of a fit. ``EarlyStopping``
-            and ``ModelCheckpoint`` that monitor a metric pass over the others: patience counts
-            measurements.
+        every_n_validations: measure at every so manieth validation of a fit, and at the last one of
+            a ``TrainingBudget``. ``EarlyStopping`` and ``ModelCheckpoint`` that monitor a metric
+            pass over the others: patience counts measurements.
         n_kept: samples, and real images, that are kept for ``kid``, ``precision``, ``recall``,
             ``density`` and ``coverage`` at most: the first samples, and real images chosen at
             random once. It bounds their memory and time, which grows with its square.
@@ -164,7 +164,8 @@ class GenerativeMetrics(Callback):
             return
         if trainer.state.fn == TrainerFn.FITTING:
             self._validations += 1
-            if self._validations % self.every_n_validations:
+            # told to stop, the trainer will not validate again
+            if self._validations % self.every_n_validations and not trainer.should_stop:
                 self._forget(trainer)
                 return
         self._measure_and_log(trainer, pl_module, "val")

@@ -1,34 +1,53 @@
-"""``compare``: finished runs side by side, as a table and one picture."""
+"""``compare``: runs and recipes side by side, as a table and one picture."""
 
-from collections.abc import Mapping, Sequence
-from math import ceil
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-from PIL import Image
+from jsonargparse.typing import PositiveInt
 from rich.console import Console
-from rich.table import Table
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from gan_modules.callbacks.budget import TrainingBudget
 from gan_modules.callbacks.paths import check_writable, unused
+from gan_modules.command_line.comparison import Entry, comparison_picture, comparison_table
+from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.parsing import GANArgumentParser
-from gan_modules.command_line.run_records import RunRecord, metric_names, read_runs
+from gan_modules.command_line.resume import run_name
+from gan_modules.command_line.run_records import metric_names, read_run, read_runs
+from gan_modules.command_line.trials import ROOT, Trial, train, try_out, wanted
 from gan_modules.errors import require
 from gan_modules.tools.files import whole_file
 
-__all__ = ["COMPARE", "compare_parser", "comparison_picture", "comparison_table", "run_compare"]
+__all__ = ["COMPARE", "compare_parser", "run_compare"]
 
-COMPARE = "Compare finished runs: a table of their metrics, and one picture of curves and samples."
-PANELS = 3
-"""Panels in a row of the picture."""
+COMPARE = "Compare runs, and recipes that are trained for it: a table, and one picture."
+SEEDS = 3
 
 
 def compare_parser() -> GANArgumentParser:
     """The parser of the command's options."""
     parser = GANArgumentParser(
-        prog="cli.py compare", description=COMPARE, usage="%(prog)s RUN [RUN ...] [options]"
+        prog="cli.py compare",
+        description=f"{COMPARE} Recipes are trained under {ROOT}; where that was interrupted, the "
+        "same command goes on. What follows -- are options of fit, for each of them.",
+        usage="%(prog)s RUN_OR_RECIPE [...] [options] [-- options of fit]",
     )
-    parser.add_argument("runs", type=str, nargs="+", help="Run folders, such as runs/cgan/0.")
+    parser.add_argument(
+        "runs",
+        type=str,
+        nargs="+",
+        help="Run folders, such as runs/cgan/0, and recipes, such as cgan.yaml.",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=PositiveInt | None,
+        default=None,
+        help=f"Each recipe is trained with so many seeds, 0, 1, ...; by default {SEEDS}.",
+    )
+    parser.add_class_arguments(TrainingBudget, "budget")
     parser.add_argument(
         "--out",
         type=str,
@@ -39,94 +58,120 @@ def compare_parser() -> GANArgumentParser:
 
 
 def run_compare(arguments: Sequence[str]) -> None:
-    """Print the table, write the picture and say where it is.
+    """Train what is to be trained, print the table, write the picture and say where it is.
 
     Args:
         arguments: the command line after ``compare``.
 
     Raises:
-        ValueError: if a folder is no run's, or the picture cannot be written.
+        ValueError: if a folder is no run's, a recipe cannot be trained, or the picture cannot be
+            written.
+        SystemExit: with status 1 if a training failed, after the others were compared.
     """
     parser = compare_parser()
     parser.arguments = arguments
-    chosen = parser.parse_args([*arguments])
+    cut = [*arguments, "--"].index("--")
+    chosen = parser.parse_args([*arguments[:cut]])
     out = Path(chosen.out)
     require(out.suffix.lower() == ".png", "out", chosen.out, "a file that ends in .png")
     check_writable("out", out)
-    runs = read_runs(chosen.runs)
-    metrics = metric_names(runs)
-    Console().print(comparison_table(runs, metrics))
+    trials = _trials(parser, chosen, arguments[cut + 1 :])
+    folders = [name for name in chosen.runs if name not in trials]
+    # what is wrong with them is said before hours of training
+    records = dict(zip(folders, read_runs(folders), strict=True))
+    failed = _train([trial for its in trials.values() for trial in its])
+    entries = []
+    for name in chosen.runs:
+        if name in records:
+            entries.append(Entry(records[name].name, [records[name]]))
+        elif runs := [read_run(str(run)) for t in trials[name] if (run := t.finished())]:
+            entries.append(Entry(_label(name, trials), runs))
+    if entries:
+        _show(entries, chosen.budget, out)
+    if failed:
+        print(*(f"error: {line}" for line in failed), sep="\n", file=sys.stderr)
+        raise SystemExit(1)
+
+
+def _show(entries: Sequence[Entry], budget: Any, out: Path) -> None:
+    metrics = metric_names([run for entry in entries for run in entry.runs])
+    Console().print(comparison_table(entries, metrics))
+    unit = next((unit for unit, amount in budget.items() if amount is not None), "updates")
     out = unused(out)
     with whole_file(out) as file:
-        comparison_picture(runs, metrics).savefig(file, format="png", dpi=120)
+        comparison_picture(entries, metrics, unit).savefig(file, format="png", dpi=120)
     print(out)
 
 
-def comparison_table(runs: Sequence[RunRecord], metrics: Mapping[str, bool]) -> Table:
-    """Last and best value of each metric, the best run first.
-
-    Args:
-        runs: to be compared.
-        metrics: by name: whether higher is better.
-    """
-    table = Table()
-    for column in ("metric", "run", "model"):
-        table.add_column(column, overflow="fold")
-    for column in ("last", "best", "after", "of"):
-        table.add_column(column, justify="right")
-    for name, higher in metrics.items():
-        found = [
-            (run, run.curves[name], *run.curves[name].best(higher))
-            for run in runs
-            if name in run.curves
-        ]
-        found.sort(key=lambda entry: entry[3], reverse=higher)
-        for number, (run, curve, step, best) in enumerate(found):
-            last = f"{curve.values[-1]:.4g}"
-            shown = "" if number else name.removeprefix("val/")
-            updates = f"{run.updates:,}"
-            table.add_row(shown, run.name, run.model, last, f"{best:.4g}", f"{step:,}", updates)
-        table.add_section()
-    return table
+def _trials(
+    parser: GANArgumentParser, chosen: Any, options: Sequence[str]
+) -> dict[str, list[Trial]]:
+    """The trials of each recipe, as it was named."""
+    recipes = [name for name in chosen.runs if Path(name).suffix in (".yaml", ".yml")]
+    for name in recipes:
+        require(recipes.count(name) == 1, "runs", name, "given once")
+    for word in options:
+        known = word.partition("=")[0] not in ("--config", "-c", "--ckpt_path")
+        require(known, "options of fit", word, "left out: it is for compare to give")
+    try:
+        budget = TrainingBudget(**chosen.budget)
+    except ValueError as error:
+        raise ValueError(f"budget.{error}") from error
+    typed = {"--seeds": chosen.seeds, "--budget": budget.unit, "--": [*options] or None}
+    idle = [name for name, value in typed.items() if value is not None]
+    if idle and not recipes:
+        raise ValueError(f"{idle[0]} does nothing without a recipe, such as dcgan.yaml")
+    paths = {name: ConfigFile.valid(parser, name) for name in recipes}
+    seeds = chosen.seeds or SEEDS
+    return {name: wanted(path, seeds, budget, options) for name, path in paths.items()}
 
 
-def comparison_picture(runs: Sequence[RunRecord], metrics: Mapping[str, bool]) -> Figure:
-    """A panel per metric with a curve per run, and below them the last samples of each.
+def _label(recipe: str, others: Any) -> str:
+    """Name of a recipe, which is as it was typed where two have one name."""
+    names = [run_name(other) for other in others]
+    return run_name(recipe) if names.count(run_name(recipe)) == 1 else recipe
 
-    Args:
-        runs: to be compared.
-        metrics: by name: whether higher is better.
-    """
-    shown = [(run, f"C{i}") for i, run in enumerate(runs) if run.samples is not None]
-    curve_rows, sample_rows = ceil(len(metrics) / PANELS), ceil(len(shown) / PANELS)
-    heights = [3.0 * curve_rows, 4.0 * sample_rows]
-    figure = Figure(figsize=(4 * PANELS, sum(heights)), layout="constrained")
-    parts: Any = figure.subfigures(2 if shown else 1, 1, height_ratios=heights[: 1 + bool(shown)])
-    above, *below = parts.flat if shown else [parts]
-    axes = [*above.subplots(curve_rows, PANELS, squeeze=False).flat]
-    for axis, (name, higher) in zip(axes, metrics.items(), strict=False):
-        for number, run in enumerate(runs):
-            if name in run.curves:
-                steps, values = run.curves[name]
-                # a line needs two points
-                marker = "o" if len(steps) == 1 else None
-                axis.plot(steps, values, f"C{number}", label=run.name, marker=marker)
-        better = "higher" if higher else "lower"
-        title = f"{name.removeprefix('val/')} ({better} is better)"
-        axis.set_title(name if name.endswith("/loss") else title, fontsize="medium")
-        axis.set_xlabel("generator updates")
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize="small")
-    for axis in axes[len(metrics) :]:
-        axis.axis("off")
-    if below:
-        places = below[0].subplots(sample_rows, PANELS, squeeze=False).flat
-        for axis, (run, colour) in zip(places, shown, strict=False):
-            assert run.samples is not None
-            with Image.open(run.samples) as image:
-                axis.imshow(image.convert("RGB"))
-            step = int(run.samples.stem.removeprefix("step_"))
-            axis.set_title(f"{run.name} after {step:,}", color=colour, fontsize="medium")
-        for axis in below[0].axes:
-            axis.axis("off")
-    return figure
+
+def _train(trials: Sequence[Trial]) -> list[str]:
+    """Train one after the other, with a line each, and say what went wrong."""
+    console, failed = Console(), []
+    missing = [trial for trial in trials if trial.finished() is None]
+    fresh = {trial.recipe: trial for trial in missing if trial.begun() is None}
+    for trial in fresh.values():
+        with _working(console, f"{run_name(trial.recipe)}: trying one update"):
+            try_out(trial)
+    for number, trial in enumerate(trials, 1):
+        name = f"{number}/{len(trials)} {run_name(trial.recipe)}, seed {trial.seed}"
+        if trial in missing:
+            try:
+                with _working(console, f"{name}: training, {trial.folder}"):
+                    wrong = train(trial)
+            except (SystemExit, KeyboardInterrupt):
+                left = sum(trial.finished() is None for trial in trials)
+                print(
+                    f"stopped: {len(trials) - left} of {len(trials)} trainings are finished; "
+                    "the same command goes on",
+                    file=sys.stderr,
+                )
+                raise
+            if wrong is not None:
+                failed.append(f"{run_name(trial.recipe)}, seed {trial.seed}: {wrong}")
+                console.print(f"{name}: failed", highlight=False, soft_wrap=True)
+                continue
+        run = read_run(str(trial.finished()))
+        how = "trained" if trial in missing else "was trained before"
+        facts = ", ".join([f"{run.updates:,} updates", *run.spent_in_words()])
+        line = f"{name}: {how}, {facts}, {trial.finished()}"
+        console.print(line, highlight=False, soft_wrap=True)
+    return failed
+
+
+def _working(console: Console, what: str) -> AbstractContextManager[Any]:
+    """A line that shows for how long something has been going on; it says so once elsewhere."""
+    if not console.is_terminal:
+        console.print(what, highlight=False, soft_wrap=True)
+        return nullcontext()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    progress = Progress(*columns, console=console, transient=True)
+    progress.add_task(what, total=None)
+    return progress

@@ -25,10 +25,16 @@ class ConfigFile(ActionConfigFile):
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
         """Apply the file."""
-        path = self.find(parser, values)
+        path = self.valid(parser, values)
+        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def valid(cls, parser: LightningArgumentParser, name: str) -> str:
+        """Path of a config that is one, or one line that says what is wrong with it."""
+        path = cls.find(parser, name)
         if wrong := _wrong_with(path):
             parser.error(wrong)
-        super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
+        return path
 
     @staticmethod
     def find(parser: LightningArgumentParser, name: str) -> str:

@@ -44,6 +44,20 @@ class RunRecord(NamedTuple):
         """The last generator update that something was logged of."""
         return max((curve.steps[-1] for curve in self.curves.values()), default=0)
 
+    def spent_at(self, steps: Sequence[int], unit: str) -> list[float]:
+        """Seconds or images that a ``TrainingBudget`` counted up to some generator updates."""
+        known = dict(zip(*self.curves[f"spent/{unit}"], strict=True))
+        return [known.get(step, float("nan")) for step in steps]
+
+    def spent_in_words(self) -> list[str]:
+        """All that a ``TrainingBudget`` counted."""
+        formats = {"images": "{:,.0f} images", "seconds": "{:,.1f} seconds"}
+        return [
+            words.format(self.curves[f"spent/{unit}"].values[-1])
+            for unit, words in formats.items()
+            if f"spent/{unit}" in self.curves
+        ]
+
 
 def read_runs(folders: Sequence[str]) -> list[RunRecord]:
     """Read several runs; those of one name go by their paths.

@@ -9,22 +9,13 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from gan_modules.checkpoints.data_names import ModuleWithNames
-from gan_modules.errors import require
-from gan_modules.training.batches import (
-    Batch,
-    as_batch,
-    check_last_batch,
-    split_batch,
-)
+from gan_modules.training.averaging import Forgetting
+from gan_modules.training.batches import Batch, as_batch, check_last_batch, split_batch
 from gan_modules.training.compiling import check_compiler, compile_methods, run_without_effect
 from gan_modules.training.fitting import tried
 from gan_modules.training.monitors import check_monitors
 from gan_modules.training.optimizers import look_for_gpus_once
-from gan_modules.training.players import (
-    PlayerOptions,
-    first_of_two,
-    frozen,
-)
+from gan_modules.training.players import PlayerOptions, first_of_two, frozen
 from gan_modules.training.range_watch import RangeWatch
 from gan_modules.training.ranks import average_over_ranks
 from gan_modules.training.reporting import Reporting, logging_is_due, named, with_sum
@@ -65,6 +56,9 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         ema_decay: decay per update of the averaged networks, which are what is sampled. It rises to
             this value as ``(1 + t) / (10 + t)``. 0 switches averaging off. Averaging never changes
             the training itself.
+        ema_half_life: of the average, in images, in place of ``ema_decay``.
+        ema_ramp: the half-life is at most this share of the images seen; 0.05 for StyleGAN2.
+        ema_start: the average is a copy until then, ``ema_decay`` constant; 20,000 for BigGAN.
         compile: have ``torch.compile`` compile the losses of training, each player's whole. The
             first iterations take minutes; training stays the same up to rounding, and weights and
             checkpoints are those of a model that is not compiled. Sampling, validation and test
@@ -75,12 +69,20 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         ValueError: if an option is out of its range.
     """
 
-    def __init__(self, *, ema_decay: float = 0.999, compile: bool = False) -> None:  # noqa: A002
+    def __init__(
+        self,
+        *,
+        ema_decay: float = 0.999,
+        ema_half_life: float | None = None,
+        ema_ramp: float | None = None,
+        ema_start: int = 0,
+        compile: bool = False,  # noqa: A002
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.save_plain_hyperparameters()
-        require(0 <= ema_decay < 1, "ema_decay", ema_decay, "in [0, 1)")
         self.ema_decay = ema_decay
+        self.forgetting = Forgetting(ema_decay, ema_half_life, ema_ramp, ema_start)
         # of all randomness in training; torch's own seed unless it is set before
         self.noise_seed: int | None = None
         self._options: dict[str, PlayerOptions] = {}
@@ -163,10 +165,11 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
                     losses = [getattr(self, f"{player}_losses") for player in self.players]
                     run_without_effect(self, losses, parts[-1])
         with tried(self.checks(whole[0]) if is_first and not self._compiled else {}):
-            terms = self._take_turns(parts, len(whole[0]))
+            images = len(whole[0]) * self.trainer.world_size
+            terms = self._take_turns(parts, images)
         # averages and schedules advance where their own player stepped
         for player in terms.keys() & self._averages.keys():
-            self._averages[player].update(self.global_step)
+            self._averages[player].update(self.global_step, images)
         self.step_schedulers(terms)
         self._watch.note(self.global_step, named(terms))
         due = logging_is_due(self.trainer)
@@ -194,17 +197,15 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
     def _take_turns(self, parts: Sequence[Batch], images: int) -> dict[str, dict[str, Tensor]]:
         """The terms of each player's last update."""
         self._seed_noise()
-        step = self.global_step
-        self.on_iteration(step, step * images * self.trainer.world_size)
+        self.on_iteration(self.global_step, self.global_step * images)
         turns = list(self.turns(parts))
-        counted = len(turns) - 1
         sharing = first_of_two(turns, self._options)
         terms: dict[str, dict[str, Tensor]] = {}
         try:
             for number, (player, part) in enumerate(turns):
                 if number == sharing:
                     self._shared_now = self.compiled("shared")(part)
-                terms[player] = self._update(player, part, number == counted)
+                terms[player] = self._update(player, part, number == len(turns) - 1)
         finally:
             # what was made before its player stepped has no right gradient any more
             self._shared_now = None

@@ -8,7 +8,7 @@ from typing import ClassVar, Self, cast
 from lightning.pytorch import LightningModule
 from torch import nn
 
-from gan_modules.training.averaging import Averaging, evaluation_mode
+from gan_modules.training.averaging import Averaging, Forgetting, evaluation_mode
 
 __all__ = ["UntrainedNetworks"]
 
@@ -21,13 +21,13 @@ class UntrainedNetworks(LightningModule):
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     """Networks of which ``averaged_<name>`` is an average, and what is sampled."""
 
-    ema_decay: float
+    forgetting: Forgetting
 
     def start_averages(self) -> None:
         """Make the averaged copies, and freeze what is to be."""
         for name in self.averaged:
             network = getattr(self, name)
-            copy = deepcopy(network).requires_grad_(False) if self.ema_decay else None
+            copy = deepcopy(network).requires_grad_(False) if self.forgetting.averages else None
             setattr(self, f"averaged_{name}", copy)
         for name in self.frozen:
             getattr(self, name).requires_grad_(False).eval()
@@ -63,7 +63,7 @@ class UntrainedNetworks(LightningModule):
         """
         owners = {name: player for player, names in players.items() for name in names}
         followed: dict[str, list[str]] = {}
-        for name in self.averaged if self.ema_decay else ():
+        for name in self.averaged if self.forgetting.averages else ():
             if name not in owners:
                 raise ValueError(f"averaged={name!r} must be a network that a player trains")
             followed.setdefault(owners[name], []).append(name)
@@ -71,7 +71,7 @@ class UntrainedNetworks(LightningModule):
             player: Averaging(
                 [getattr(self, f"averaged_{name}") for name in names],
                 [getattr(self, name) for name in names],
-                self.ema_decay,
+                self.forgetting,
             )
             for player, names in followed.items()
         }

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 import cli
 from gan_modules.callbacks import LossPlot
-from gan_modules.command_line.compare import comparison_picture, comparison_table
+from gan_modules.command_line.comparison import Entry, comparison_picture, comparison_table
 from gan_modules.command_line.run_records import Curve, RunRecord, metric_names, rows_until
 
 
@@ -116,15 +116,16 @@ def test_table_by_hand() -> None:
     second = record("b/0", fid_x_2k=[8.0, float("nan"), 4.0], precision_x_2k=[0.5, 0.2])
     metrics = metric_names([first, second])
     assert metrics == {"val/fid_x_2k": False, "val/precision_x_2k": True}
-    table = comparison_table([second, first], metrics)
+    entries = [Entry(run.name, [run]) for run in (first, second)]
+    table = comparison_table(entries, metrics)
     cells = [*zip(*(column.cells for column in table.columns), strict=True)]
     assert cells == [
-        ("fid_x_2k", "a/0", "GAN", "5", "3", "200", "300"),
-        ("", "b/0", "GAN", "4", "4", "300", "300"),
-        ("precision_x_2k", "b/0", "GAN", "0.2", "0.5", "100", "300"),
-        ("", "a/0", "GAN", "0.3", "0.3", "200", "300"),
+        ("fid_x_2k", "b/0", "GAN", "4", "4", "300", "300"),
+        ("", "a/0", "GAN", "5", "3", "200", "300"),
+        ("precision_x_2k", "a/0", "GAN", "0.3", "0.3", "200", "300"),
+        ("", "b/0", "GAN", "0.2", "0.5", "100", "300"),
     ]
-    figure = comparison_picture([first, second], metrics)
+    figure = comparison_picture(entries, metrics)
     drawn = {axis.get_title(): axis for axis in figure.axes if axis.lines}
     assert [*drawn] == ["fid_x_2k (lower is better)", "precision_x_2k (higher is better)"]
     for run, line in zip((first, second), drawn["fid_x_2k (lower is better)"].lines, strict=True):
@@ -158,7 +159,7 @@ def test_from_the_command_line(config: str, capsys: Any) -> None:
 
     records = read_runs(runs)
     assert [r.samples and r.samples.name for r in records] == ["step_000004.png"] * 2
-    figure = comparison_picture(records, metric_names(records))
+    figure = comparison_picture([Entry(r.name, [r]) for r in records], metric_names(records))
     assert len([axis for axis in figure.axes if axis.images]) == 2
 
 

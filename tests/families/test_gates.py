@@ -11,7 +11,7 @@ from gan_modules import DCGAN, GAN, R1, R3GAN, WGANGP, InstanceNoise, NoiseGAN
 from gan_modules.families.gates import mixes_samples
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 from gan_modules.objectives.augmentations import Augmentation
-from gan_modules.training.averaging import Averaging
+from gan_modules.training.averaging import Averaging, Forgetting
 
 
 class Linear(nn.Module):
@@ -54,7 +54,7 @@ def test_a_regularizer_that_would_be_passed_over_is_refused() -> None:
 
     batch = (torch.zeros(2, 1, 2, 2), None)
     options: dict[str, Any] = {"image_shape": (1, 2, 2), "regularizers": [R1()]}
-    with pytest.raises(ValueError, match=r"regularizers=R1 cannot add .* Apart.* by judge_both"):
+    with pytest.raises(ValueError, match=r"=R1 cannot add .* Apart.* real and fake must be noted"):
         Apart(**options).terms_of("discriminator", batch)
     # nor may one take the place of a term that there is
     with pytest.raises(ValueError, match=r"the term 'r1' to R3GAN.discriminator_losses: it is th"):
@@ -216,12 +216,12 @@ def test_an_average_copies_the_vectors_of_spectral_norm() -> None:
     live = nn.utils.parametrizations.spectral_norm(nn.Linear(6, 6, bias=False))
     copy = nn.utils.parametrizations.spectral_norm(nn.Linear(6, 6, bias=False))
     copy.load_state_dict(live.state_dict())
-    average = Averaging([copy], [live], 0.5)
+    average = Averaging([copy], [live], Forgetting(0.5))
     for step in range(1, 6):
         with torch.no_grad():
             live.parametrizations.weight.original.normal_()
         live(torch.zeros(1, 6))
-        average.update(step)
+        average.update(step, 1)
     name = "parametrizations.weight.0._u"
     assert_close(copy.state_dict()[name], live.state_dict()[name], rtol=0, atol=0)
     assert_close(copy.state_dict()[name].norm(), torch.tensor(1.0))
