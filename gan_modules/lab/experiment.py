@@ -31,6 +31,12 @@ class Check(NamedTuple):
         """Whether theory and measurement agree."""
         return self.low <= self.seen <= self.high
 
+    def plain(self) -> dict[str, Any]:
+        """As a file of JSON has it, which knows no infinity."""
+        bounds = {"low": self.low, "high": self.high}
+        finite = {k: v if math.isfinite(v) else None for k, v in bounds.items()}
+        return {**self._asdict(), **finite, "holds": self.holds}
+
 
 def near(what: str, theory: float, seen: float, within: float) -> Check:
     """The number is known."""
@@ -61,6 +67,14 @@ class Findings(NamedTuple):
     figure: Figure
     numbers: dict[str, Any]
     frames: Sequence[Figure] = ()
+
+    def __str__(self) -> str:
+        """The claims, one in a line."""
+        return "\n".join(
+            f"{check.what}: {check.seen:.4g} (theory: {check.theory}): "
+            + ("holds" if check.holds else "DOES NOT HOLD")
+            for check in self.checks
+        )
 
 
 Experiment = Callable[..., Findings]
