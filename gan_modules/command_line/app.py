@@ -32,6 +32,7 @@ from gan_modules.command_line.config_files import ConfigFile
 from gan_modules.command_line.demo import DESCRIPTION, demo_parser
 from gan_modules.command_line.descriptions import descriptions
 from gan_modules.command_line.initial import start_from
+from gan_modules.command_line.lab import LAB, lab_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.other_classes import say_what_is_left_out
@@ -109,6 +110,7 @@ class GANCLI(PredictCommand):
         if commands is not None:
             commands.add_subcommand("demo", demo_parser(), help=DESCRIPTION)
             commands.add_subcommand("compare", compare_parser(), help=COMPARE)
+            commands.add_subcommand("lab", lab_parser(), help=LAB)
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser whose ``--config`` finds bare names."""

@@ -12,12 +12,13 @@ import torch
 from gan_modules.command_line.app import GANCLI
 from gan_modules.command_line.compare import run_compare
 from gan_modules.command_line.demo import run_demo
+from gan_modules.command_line.lab import run_lab
 from gan_modules.command_line.messages import explain_exception
 from gan_modules.command_line.runs import end_failed_run, forget_run_folders
 
 __all__ = ["run"]
 
-WITHOUT_TRAINER = {"compare": run_compare, "demo": run_demo}
+WITHOUT_TRAINER = {"compare": run_compare, "demo": run_demo, "lab": run_lab}
 
 
 def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:

@@ -76,7 +76,7 @@ class InstanceNoise(Augmentation):
 
 
 class RandomShift(Augmentation):
-    """Every image shifted by up to some pixels in both directions, its edge repeated.
+    """Every image shifted by up to some pixels in both directions.
 
     The discriminator cannot learn images by heart that it never sees twice in one place; a shift is
     small enough for the generator not to learn it instead (Zhao et al. 2020, arXiv:2006.10738, and
@@ -85,15 +85,19 @@ class RandomShift(Augmentation):
     Args:
         pixels: largest shift.
         flip: exchange left and right of every other image, by chance.
+        fill: value in [-1, 1] of what comes in from outside; None repeats the edge. Where the
+            background has one value, as that of digits has -1, the discriminator sees images as
+            the data has them.
 
     Raises:
         ValueError: if an option is out of its range.
     """
 
-    def __init__(self, pixels: int = 1, flip: bool = False) -> None:
+    def __init__(self, pixels: int = 1, flip: bool = False, fill: float | None = None) -> None:
         super().__init__()
         require(pixels >= 1, "pixels", pixels, "at least 1")
-        self.pixels, self.flip = pixels, flip
+        require(fill is None or -1 <= fill <= 1, "fill", fill, "in [-1, 1], or null")
+        self.pixels, self.flip, self.fill = pixels, flip, fill
 
     def check(self, image_shape: Sequence[int]) -> None:
         """Refuse points."""
@@ -102,7 +106,11 @@ class RandomShift(Augmentation):
     def forward(self, images: Tensor) -> Tensor:
         """Shift images ``(N, C, H, W)``."""
         n, _, height, width = images.shape
-        padded = F.pad(images, [self.pixels] * 4, mode="replicate")
+        outside = [self.pixels] * 4
+        if self.fill is None:
+            padded = F.pad(images, outside, mode="replicate")
+        else:
+            padded = F.pad(images, outside, value=self.fill)
         shifts = torch.randint(2 * self.pixels + 1, (n, 2, 1), device=images.device)
         rows = shifts[:, 0] + torch.arange(height, device=images.device)
         columns = shifts[:, 1] + torch.arange(width, device=images.device)

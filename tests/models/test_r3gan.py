@@ -151,11 +151,13 @@ def test_classes_have_logits_of_their_own() -> None:
     assert_close(discriminator(images, torch.tensor([2, 0, 1])), every[[2, 0, 1]])
 
 
-def test_shifts_are_shifts() -> None:
+@pytest.mark.parametrize("fill", [None, -1.0])
+def test_shifts_are_shifts(fill: float | None) -> None:
     images = torch.arange(4 * 16.0).reshape(4, 1, 4, 4)
-    padded = F.pad(images, [1] * 4, mode="replicate")
+    mode = {"mode": "replicate"} if fill is None else {"value": fill}
+    padded = F.pad(images, [1] * 4, **mode)
     expected = {(y, x): padded[:, :, y : y + 4, x : x + 4] for y in range(3) for x in range(3)}
-    shift, met = RandomShift(1), set()
+    shift, met = RandomShift(1, fill=fill), set()
     torch.manual_seed(0)
     for _ in range(60):
         for number, shifted in enumerate(shift(images)):
@@ -196,6 +198,8 @@ def test_what_does_not_fit_is_said(options: dict[str, Any], message: str) -> Non
         R3GAN(image_shape=(1, 16, 16), **{"generator": MLPGenerator, **options})
     with pytest.raises(ValueError, match="pixels=0 must be at least 1"):
         RandomShift(0)
+    with pytest.raises(ValueError, match=r"fill=-2 must be in \[-1, 1\], or null"):
+        RandomShift(1, fill=-2)
 
 
 def test_augmentation_and_schedule_in_training(make_trainer: Any, make_loader: Any) -> None:

@@ -1,0 +1,31 @@
+"""The laboratory: claims about GANs, each as an experiment whose answer is known.
+
+An experiment is a function of a :class:`Lab`, in a file of its own, whose first constants are what
+to change in it. ``python cli.py lab`` lists them.
+"""
+
+from gan_modules.lab.distances import distances
+from gan_modules.lab.experiment import Check, Experiment, Findings, at_least, at_most, near
+from gan_modules.lab.optimal_discriminator import optimal_discriminator
+from gan_modules.lab.parallel_lines import parallel_lines
+from gan_modules.lab.training import Lab, Source
+from gan_modules.lab.transport import transport
+from gan_modules.lab.vanishing import vanishing
+
+__all__ = [
+    "EXPERIMENTS",
+    "Check",
+    "Experiment",
+    "Findings",
+    "Lab",
+    "Source",
+    "at_least",
+    "at_most",
+    "near",
+]
+
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.__name__: experiment
+    for experiment in (optimal_discriminator, parallel_lines, distances, transport, vanishing)
+}
+"""All experiments by name, in the order in which they are best read."""
