@@ -96,7 +96,7 @@ def write_findings(findings: Findings, path: Path, options: dict[str, object]) -
     Returns:
         The files.
     """
-    checks = [{**check._asdict(), "holds": check.holds} for check in findings.checks]
+    checks = [check.plain() for check in findings.checks]
     content = {"options": options, "checks": checks, **findings.numbers}
     with whole_file(path) as file:
         findings.figure.savefig(file, format="png", dpi=110)

@@ -31,6 +31,12 @@ class Check(NamedTuple):
         """Whether theory and measurement agree."""
         return self.low <= self.seen <= self.high
 
+    def plain(self) -> dict[str, Any]:
+        """As a file of JSON has it, which knows no infinity."""
+        bounds = {"low": self.low, "high": self.high}
+        finite = {k: v if math.isfinite(v) else None for k, v in bounds.items()}
+        return {**self._asdict(), **finite, "holds": self.holds}
+
 
 def near(what: str, theory: float, seen: float, within: float) -> Check:
     """The number is known."""

@@ -51,6 +51,9 @@ def vanishing(lab: Lab, updates: int = 1200) -> Findings:
     for name in ("log(1 - D)", "-log D", "critic"):
         left.plot(curves["updates"], curves[name], "o-", label=name)
     left.set_yscale("log")
+    left.set_ylabel("norm of the mean gradient")
+    right.set_ylabel("variance over fakes")
+    right.set_ylim(bottom=0)
     left.legend(fontsize="small")
     right.plot(curves["updates"], curves["spread of -log D"], "o-", label="-log D")
     right.legend(fontsize="small")
