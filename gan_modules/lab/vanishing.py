@@ -85,7 +85,7 @@ def _of_the_other_loss(lab: Lab, updates: int) -> tuple[float, float]:
     x = grid(NEAR_REAL, NEAR_FAKE)
     step, h = (x[1] - x[0]).item(), 1e-2
     # moved to the right, every fake feels the slope at its place
-    slopes = _gradients(judge, x[:, None], lambda d: -F.logsigmoid(d)).squeeze(1)
+    slopes = _gradients(judge, x[:, None].float(), lambda d: -F.logsigmoid(d)).squeeze(1)
     fake = NEAR_FAKE.log_prob(x).exp()
     by_discriminator = (fake * slopes).sum().item() * step
     real = NEAR_REAL.log_prob(x).exp()
