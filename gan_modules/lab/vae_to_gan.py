@@ -14,7 +14,7 @@ from gan_modules.lab.plots import panels
 from gan_modules.lab.training import Lab, draw, fresh
 from gan_modules.models.gan import GAN
 from gan_modules.models.vae import VAE, standard_normal_kl
-from gan_modules.networks import MLPEncoder, MLPGenerator
+from gan_modules.networks import MLPGenerator
 from gan_modules.training.batches import Batch
 
 __all__ = ["GaussianVAE", "between", "vae_to_gan"]
