@@ -135,8 +135,8 @@ def _best_normals() -> tuple[float, Normal, Normal]:
     x = grid(Normal(0.0, AT), deviations=4)
     step = (x[1] - x[0]).item()
     p = (Normal(-AT, SIGMA).log_prob(x).exp() + Normal(AT, SIGMA).log_prob(x).exp()) / 2
-    means = [k / 50 for k in range(41)]
-    sigmas = [SIGMA, *(k / 50 for k in range(3, 50))]
+    means = [k / 20 for k in range(17)]
+    sigmas = [SIGMA, *(k / 50 for k in range(5, 40))]
     normals = [Normal(mean, sigma) for mean in means for sigma in sigmas]
     densities = [q.log_prob(x).exp() for q in normals]
     forward = [kl_divergence(p, q, step) for q in densities]
