@@ -8,20 +8,25 @@ __all__ = ["grid", "js_divergence", "kl_divergence", "wasserstein_distance"]
 
 
 def grid(*sources: Distribution, deviations: float = 5.0, steps: int = 2001) -> Tensor:
-    """Equally spaced numbers on which all of some distributions lie, for integrals."""
+    """Equally spaced numbers on which all of some distributions lie, for integrals.
+
+    In double precision: the step is a difference of neighbours, and densities get very small.
+    """
     low = min((s.mean - deviations * s.stddev).item() for s in sources)
     high = max((s.mean + deviations * s.stddev).item() for s in sources)
-    return torch.linspace(low, high, steps)
+    return torch.linspace(low, high, steps, dtype=torch.float64)
 
 
 def kl_divergence(p: Tensor, q: Tensor, step: float) -> float:
     """``KL(p || q)`` of densities on a grid, in nats; infinite where q is 0 and p is not."""
+    p, q = p.double(), q.double()
     return torch.where(p > 0, p * (p / q).log(), 0.0).sum().item() * step
 
 
 def js_divergence(p: Tensor, q: Tensor, step: float) -> float:
     """The Jensen-Shannon divergence of densities on a grid, in nats: log 2 at most."""
-    middle = (p + q) / 2
+    # what is half of the smallest number is not 0 here
+    middle = (p.double() + q.double()) / 2
     return (kl_divergence(p, middle, step) + kl_divergence(q, middle, step)) / 2
 
 

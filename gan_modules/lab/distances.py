@@ -20,6 +20,9 @@ CLOUD = Independent(Normal(torch.tensor([-0.3, 0.2]), torch.tensor([0.3, 0.3])),
 MOVED = Independent(Normal(torch.tensor([0.3, -0.1]), torch.tensor([0.3, 0.3])), 1)
 # a slope of 1 + W / (2 lambda) is what a critic under this penalty gains most with
 GP_WEIGHT = 100.0
+# on a line a slope of -1 costs nothing either, and at 0 is a hill of the penalty's height: a critic
+# that starts downhill stays there, unless the penalty is small at first
+FIRST_GP_WEIGHT = 0.1
 SAMPLES = 1000
 
 
@@ -44,7 +47,9 @@ def distances(lab: Lab, updates: int = 2000) -> Findings:
     import ot
 
     def critic(real: Source, fake: Source) -> tuple[Critic, float]:
-        model = fresh(lab, lambda: Critic(Drawn(fake), n_critic=1, gp_weight=GP_WEIGHT))
+        model = fresh(lab, lambda: Critic(Drawn(fake), n_critic=1, gp_weight=FIRST_GP_WEIGHT))
+        lab.fit(model, real, updates // 10, 512)
+        model.gp_weight = GP_WEIGHT
         lab.fit(model, real, updates, 512)
         points, fakes = draw(real, 50_000), draw(fake, 50_000)
         return model, (model.at(points).mean() - model.at(fakes).mean()).item()
@@ -69,12 +74,14 @@ def distances(lab: Lab, updates: int = 2000) -> Findings:
     densities.fill_between(x, OTHER.log_prob(x).exp(), alpha=0.3, label="fake")
     scores = model.at(x)
     densities.plot(x, scores - scores.mean(), "C3", label="critic")
+    densities.set(xlabel="x", ylabel="density, and score of the critic")
     densities.legend(fontsize="small")
     for row in range(0, SAMPLES, 10):
         start, end = cloud[row], moved[plan[row].argmax()]
         clouds.plot([start[0], end[0]], [start[1], end[1]], "k", lw=0.4)
     clouds.scatter(cloud[:, 0], cloud[:, 1], s=2, label="real")
     clouds.scatter(moved[:, 0], moved[:, 1], s=2, label="fake")
+    clouds.set(xlabel="x", ylabel="y", aspect="equal")
     clouds.legend(fontsize="small")
     return Findings(
         [

@@ -53,6 +53,7 @@ def optimal_discriminator(lab: Lab, updates: int = 3000) -> Findings:
     below.plot(x, same.sigmoid(), "C3", label="D, trained")
     for axis in (above, below):
         axis.set_ylim(0, 1.05)
+        axis.set(xlabel="x", ylabel="density, and probability of real")
         axis.legend(fontsize="small")
     return Findings(
         [

@@ -69,8 +69,12 @@ def parallel_lines(lab: Lab, updates: int = 600) -> Findings:
     first.plot(THETAS, distance, "C1:", label="|theta|")
     second.plot(THETAS, columns["js gradient"], "o-", label="of log(1 - D)")
     second.plot(THETAS, columns["wasserstein gradient"], "o-", label="of the critic")
+    first.set_ylabel("divergence or distance")
+    first.set_ylim(0, 1.5)
+    second.set_ylabel("mean norm")
     for axis in (first, second):
         axis.set_xlabel("theta")
+        axis.set_xticks([-1, -0.5, 0, 0.5, 1])
         axis.legend(fontsize="small")
     return Findings(
         [

@@ -71,7 +71,7 @@ class _Judge(NoiseGAN):
     @torch.no_grad()
     def at(self, points: Tensor) -> Tensor:
         """What is said of points ``(N, D)``, or of numbers ``(N,)``: logits or scores ``(N,)``."""
-        return self.judge(points.reshape(len(points), -1)).logits
+        return self.judge(points.reshape(len(points), -1).float()).logits
 
     def check_batch(self, batch: Batch) -> None:
         """Points may lie anywhere."""

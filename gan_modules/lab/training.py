@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -17,7 +17,7 @@ from gan_modules.errors import require
 from gan_modules.seeding import derive_seed
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["Lab", "Source", "draw", "fresh"]
+__all__ = ["Lab", "Looks", "Source", "draw", "fresh"]
 
 
 M = TypeVar("M", bound=GenerativeModule)
@@ -108,6 +108,25 @@ def fresh(lab: Lab, build: Callable[[], M]) -> M:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(lab.seed, "weights"))
         return build()
+
+
+class Looks(Callback):
+    """Calls a function of the model after some iterations of a training.
+
+    Args:
+        at: numbers of iterations.
+        look: called with the number and the model, in evaluation mode.
+    """
+
+    def __init__(self, at: Iterable[int], look: Callable[[int, Any], None]) -> None:
+        self.at, self.look = frozenset(at), look
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        """Look, if it is time."""
+        if trainer.global_step in self.at:
+            pl_module.eval()
+            self.look(trainer.global_step, pl_module)
+            pl_module.train()
 
 
 class _Draws(IterableDataset[Tensor]):

@@ -46,12 +46,16 @@ def transport(lab: Lab, updates: int = 3000) -> Findings:
     cosine = F.cosine_similarity(gradients, -BY.expand_as(gradients)).mean().item()
     norms = gradients.norm(dim=1)
     figure, (left, right) = panels("critic and its gradient", "norm of the gradient between")
-    figure.colorbar(surface(left, model.at, 1.5), ax=left)
+    figure.colorbar(surface(left, model.at, 1.5), ax=left, label="score")
     some = slice(0, 60)
-    left.scatter(points[:400, 0], points[:400, 1], s=2, color="w")
-    left.scatter(points[:400, 0] + BY[0], points[:400, 1] + BY[1], s=2, color="C3")
+    shown = points[:400]
+    left.scatter(*shown.T, s=2, color="w", label="real")
+    left.scatter(*(shown + BY).T, s=2, color="C3", label="fake")
     left.quiver(*between[some].T, *gradients[some].T, width=0.004)
-    right.hist(norms, bins=40)
+    left.set(xlabel="x", ylabel="y")
+    left.legend(fontsize="small", loc="lower right", facecolor="0.6", framealpha=1, markerscale=3)
+    right.hist(norms, bins=[0.9 + k / 200 for k in range(41)])
+    right.set(xlabel="norm, 1 in theory", ylabel="points")
     return Findings(
         [
             at_least("mean cosine between gradient and direction", 0.99, cosine),

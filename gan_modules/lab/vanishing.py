@@ -51,6 +51,9 @@ def vanishing(lab: Lab, updates: int = 1200) -> Findings:
     for name in ("log(1 - D)", "-log D", "critic"):
         left.plot(curves["updates"], curves[name], "o-", label=name)
     left.set_yscale("log")
+    left.set_ylabel("norm of the mean gradient")
+    right.set_ylabel("variance over fakes")
+    right.set_ylim(bottom=0)
     left.legend(fontsize="small")
     right.plot(curves["updates"], curves["spread of -log D"], "o-", label="-log D")
     right.legend(fontsize="small")
@@ -82,7 +85,7 @@ def _of_the_other_loss(lab: Lab, updates: int) -> tuple[float, float]:
     x = grid(NEAR_REAL, NEAR_FAKE)
     step, h = (x[1] - x[0]).item(), 1e-2
     # moved to the right, every fake feels the slope at its place
-    slopes = _gradients(judge, x[:, None], lambda d: -F.logsigmoid(d)).squeeze(1)
+    slopes = _gradients(judge, x[:, None].float(), lambda d: -F.logsigmoid(d)).squeeze(1)
     fake = NEAR_FAKE.log_prob(x).exp()
     by_discriminator = (fake * slopes).sum().item() * step
     real = NEAR_REAL.log_prob(x).exp()
