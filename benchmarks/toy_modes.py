@@ -1,6 +1,6 @@
 """How many modes of the toys a recipe covers, over several seeds.
 
-    python benchmarks/toy_modes.py                            # WGAN-GP, GAN and D2GAN, 5 seeds
+    python benchmarks/toy_modes.py                    # WGAN-GP, GAN, PacGAN and D2GAN, 5 seeds
 
 A mode counts with at least 20 of 2,500 samples within 3 sigma of its centre; the share is that of
 the samples within 3 sigma of any. Each training is one process with one thread, run through the
@@ -22,6 +22,7 @@ from gan_modules import NoiseGAN
 
 RECIPES = [
     *(f"toy/{model}_{toy}.yaml" for model in ("wgan_gp", "gan") for toy in ("grid", "ring")),
+    "toy/pacgan_grid.yaml",
     "toy/d2gan_grid.yaml",
     "d2gan.yaml",
 ]

@@ -19,8 +19,15 @@ from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
 from gan_modules.objectives.adaptive_augment import AdaptiveAugment
 from gan_modules.objectives.augmentations import InstanceNoise, RandomShift
+from gan_modules.objectives.consistency import (
+    Consistency,
+    LatentConsistency,
+    LatentDiversity,
+)
 from gan_modules.objectives.diff_augment import DiffAugment
-from gan_modules.objectives.regularizers import R1, R2
+from gan_modules.objectives.lecam import LeCam
+from gan_modules.objectives.orthogonal import Orthogonal
+from gan_modules.objectives.regularizers import R1, R2, GradientPenalty
 from gan_modules.training import optimizers, schedulers  # noqa: F401
 from gan_modules.training.module import GenerativeModule
 from gan_modules.training.schedulers import ConstantThenLinearLR, CosineBurnIn
@@ -39,16 +46,22 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "AdaptiveAugment",
+    "Consistency",
     "ConstantThenLinearLR",
     "CosineBurnIn",
     "CycleGAN",
     "DiffAugment",
     "GANModule",
     "GenerativeModule",
+    "GradientPenalty",
     "InfoGAN",
     "InstanceNoise",
+    "LatentConsistency",
+    "LatentDiversity",
     "LatentModel",
+    "LeCam",
     "NoiseGAN",
+    "Orthogonal",
     "RandomShift",
     "TranslationGAN",
     "__version__",

@@ -30,7 +30,20 @@ from datamodules import (
     UnpairedDataModule,
     UnpairedDigitsDataModule,
 )
-from gan_modules import GAN, AdaptiveAugment, CycleGAN
+from gan_modules import (
+    GAN,
+    R1,
+    R2,
+    AdaptiveAugment,
+    Consistency,
+    CycleGAN,
+    GradientPenalty,
+    LatentConsistency,
+    LatentDiversity,
+    LeCam,
+    Orthogonal,
+    RandomShift,
+)
 from gan_modules.callbacks import SampleGrid, StepCheckpoint
 from gan_modules.networks import MLPGenerator
 
@@ -117,7 +130,7 @@ def fit(
     ckpt_path: str | None = None,
     batch_norm: bool = False,
     save_at: int | None = None,
-    augmentation: Any = None,
+    gates: Any = None,
     **processes: int,
 ) -> tuple[Trainer, dict[str, Any]]:
     options: dict[str, Any] = critics(variant, 2)
@@ -126,8 +139,7 @@ def fit(
         options["pool_size"] = 1000 if shared_noise else 5
     if optimizer is not None:
         options |= for_each_player(variant, "optimizer", optimizer)
-    if augmentation is not None:
-        options["augmentation"] = augmentation
+    options |= gates or {}
     if batch_norm and not translates(variant):
         # whose running statistics each process would have of its own
         options |= NORMALISED
@@ -181,7 +193,17 @@ def equivalence(variant: Any, **processes: int) -> dict[str, Any]:
 def adaptive(**processes: int) -> dict[str, Any]:
     """Six steps under augmentation whose strength follows the images of all ranks."""
     augmentation = AdaptiveAugment(p=0.5, target=0.0, speed=1000, every=2)
-    return fit(GAN, 6, True, "64-true", augmentation=augmentation, **processes)[1]
+    return fit(GAN, 6, True, "64-true", gates={"augmentation": augmentation}, **processes)[1]
+
+
+def regularized(**processes: int) -> dict[str, Any]:
+    """Six steps under every regulariser, one of which follows the logits of all ranks."""
+    shift = RandomShift(1, flip=True)
+    regularizers = [
+        R1(), R2(every=2), GradientPenalty(), LeCam(decay=0.5), Consistency(augmentation=shift),
+        LatentConsistency(), LatentDiversity(), Orthogonal(weight=0.1),
+    ]  # fmt: skip
+    return fit(GAN, 6, True, "64-true", gates={"regularizers": regularizers}, **processes)[1]
 
 
 # ---- gradients that some ranks lack ----------------------------------------------------------
@@ -288,6 +310,7 @@ if __name__ == "__main__":
     processes = {name: int(value) for name, value in (o.split("=") for o in sys.argv[1:])}
     results = {variant.__name__: equivalence(variant, **processes) for variant in MODELS}
     results["adaptive"] = adaptive(**processes)
+    results["regularized"] = regularized(**processes)
     if processes["devices"] > 1:
         results["lopsided"] = lopsided(**processes)
         # on two ranks of 9 images: 4 + 1 and 4; of 10 images: 4 + 1 each

@@ -23,28 +23,30 @@ class Judgement(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the turn at hand has judged, for regularisers.
+    """What the turn at hand has generated and judged, for regularisers; None if it has not.
 
     Args:
         real: images ``(N, C, H, W)``, before any augmentation.
-        fake: images ``(N, C, H, W)``, likewise.
+        fake: images ``(N, C, H, W)``, likewise; they have a graph in the generator's turn.
         labels: ``(N,)``, or None.
         real_logits: of ``real``.
         fake_logits: of ``fake``.
+        z: latents ``(N, latent_dim)`` of ``fake``.
     """
 
-    real: Tensor
-    fake: Tensor
-    labels: Tensor | None
-    real_logits: Tensor
-    fake_logits: Tensor
+    real: Tensor | None = None
+    fake: Tensor | None = None
+    labels: Tensor | None = None
+    real_logits: Tensor | None = None
+    fake_logits: Tensor | None = None
+    z: Tensor | None = None
 
 
 def mixes_samples(network: nn.Module) -> bool:
     """Whether what a network says of one sample depends on the others of its batch.
 
     So it is with batch normalisation, and with any layer that has ``mixes_samples = True``, as
-    minibatch standard deviation has.
+    minibatch standard deviation, minibatch discrimination and packing have.
     """
     return any(
         isinstance(m, nn.modules.batchnorm._BatchNorm) or getattr(m, "mixes_samples", False)

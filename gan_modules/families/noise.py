@@ -1,6 +1,7 @@
 """The family of GANs whose generator maps a random latent vector to an image."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from gan_modules.families.adversarial import GANModule
 from gan_modules.families.factories import DiscriminatorFactory, build
 from gan_modules.families.gates import Judgement, Seen, mixes_samples, split_judgement
 from gan_modules.families.latent_model import LatentModel
+from gan_modules.networks.packed import in_packs, packing_of
 from gan_modules.objectives.augmentations import Augmentation
 from gan_modules.objectives.losses import AdversarialLoss
 from gan_modules.objectives.regularizers import Regularizer
@@ -55,13 +57,18 @@ class NoiseGAN(LatentModel, GANModule):
         if augmentation is not None:
             augmentation.check(self.image_shape)
         self.regularizers = nn.ModuleList(regularizers or ())
-        self._seen: Seen | None = None
+        self._noted: dict[str, Tensor | None] = {}
 
     def build_networks(self) -> None:
-        """Both networks: what was passed, or the paper's."""
+        """Both networks: what was passed, or the paper's; regularisers look at them."""
         self.generator = self.new_generator()
         self.discriminator = self.new_discriminator()
         self._given.clear()
+        for regularizer in self._regularizers():
+            regularizer.check(self)
+
+    def _regularizers(self) -> list[Regularizer]:
+        return cast(list[Regularizer], [*self.regularizers])
 
     def new_discriminator(self) -> nn.Module:
         """A discriminator: what was passed, what it builds, or the paper's."""
@@ -92,10 +99,11 @@ class NoiseGAN(LatentModel, GANModule):
     def generate_with_latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Latents ``(N, latent_dim)`` and their fakes, for objectives that need both."""
         shared: tuple[Tensor, Tensor] | None = self._shared_now
-        if shared is None:
-            return self._draw(batch)
-        z, fakes = shared
-        return z, fakes if self._turn == "generator" else fakes.detach()
+        z, fakes = self._draw(batch) if shared is None else shared
+        if shared is not None and self._turn != "generator":
+            fakes = fakes.detach()
+        self.note_seen(z=z, fake=fakes, labels=batch[1])
+        return z, fakes
 
     def _draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
         images, labels = batch
@@ -119,6 +127,30 @@ class NoiseGAN(LatentModel, GANModule):
         verdict = self.discriminate(images, labels)
         return verdict if isinstance(verdict, Judgement) else Judgement(verdict)
 
+    @property
+    def packing(self) -> int:
+        """How many images the discriminator gives one logit, more than one if it judges packs."""
+        return packing_of(self.discriminator)
+
+    def packs(self, images: Tensor) -> Tensor:
+        """Images as what gets one logit, ``(N / packing, packing * C, H, W)``.
+
+        It is one sample to a penalty. In evaluation the last pack is filled up with the first
+        images.
+        """
+        return in_packs(images, self.packing, fill=not self.training).flatten(1, 2)
+
+    def judge_packs(self, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """What maps packs of images, whose labels these are, to logits."""
+        given = None
+        if labels is not None:
+            given = in_packs(labels, self.packing, fill=not self.training).flatten(0, 1)
+
+        def judge(packs: Tensor) -> Tensor:
+            return self.judge(packs.reshape(-1, *self.image_shape), given).logits
+
+        return judge
+
     def judge_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
     ) -> tuple[Judgement, Judgement]:
@@ -131,16 +163,17 @@ class NoiseGAN(LatentModel, GANModule):
         else:
             both = None if labels is None or not self.num_classes else labels.repeat(2)
             judged = split_judgement(self.judge(torch.cat([real, fake]), both), len(real))
-        self.note_seen(real, fake, labels, judged[0].logits, judged[1].logits)
+        one, other = (judgement.logits for judgement in judged)
+        self.note_seen(real=real, fake=fake, labels=labels, real_logits=one, fake_logits=other)
         return judged
 
-    def note_seen(self, *seen: Any) -> None:
-        """Keep what was judged, see :class:`Seen`, for regularisers and for the augmentation.
+    def note_seen(self, **seen: Tensor | None) -> None:
+        """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation.
 
-        :meth:`judge_both` does it.
+        :meth:`judge_both` and :meth:`generate_with_latents` do it.
         """
         if self.regularizers or self.augmentation is not None:
-            self._seen = Seen(*seen)
+            self._noted.update(seen)
 
     def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
@@ -165,13 +198,17 @@ class NoiseGAN(LatentModel, GANModule):
             return fake, self.judge(*batch).logits
 
     def on_iteration(self, step: int, images: int) -> None:
-        """Set the augmentation's strength."""
+        """Set what of the augmentation and of regularisers changes with time."""
         if self.augmentation is not None:
             self.augmentation.schedule(step, images)
+        for regularizer in self._regularizers():
+            regularizer.schedule(step, images)
 
     def to_average(self) -> list[Tensor]:
-        """What the augmentation has observed, too."""
-        observed = () if self.augmentation is None else self.augmentation.to_average()
+        """What the augmentation and regularisers have observed, too."""
+        observed = [] if self.augmentation is None else [*self.augmentation.to_average()]
+        for regularizer in self._regularizers():
+            observed += regularizer.to_average()
         return [*super().to_average(), *observed]
 
     def measures(self) -> dict[str, Tensor]:
@@ -182,33 +219,43 @@ class NoiseGAN(LatentModel, GANModule):
     def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
         """The objective's terms and, in training, those of the regularisers.
 
-        The augmentation observes the discriminator's updates.
+        The augmentation observes the discriminator's updates, regularisers those of their player.
         """
+        self._noted.clear()
         terms = super().terms_of(player, batch)
+        seen = Seen(**self._noted)
+        self._noted.clear()
         if not self.training:
             return terms
-        seen, self._seen = self._seen, None
-        if self.augmentation is not None and seen is not None and player == "discriminator":
-            self.augmentation.observe(seen.real_logits.detach())
-        for regularizer in self.regularizers:
-            assert isinstance(regularizer, Regularizer)
-            if regularizer.player != player or not regularizer.is_due(self.global_step):
-                continue
-            name = regularizer.name
-            if seen is None or name in terms:
-                why = (
-                    "real and fake are not judged by judge_both" if seen is None else "it is there"
-                )
-                raise ValueError(
-                    f"regularizers={type(regularizer).__name__} cannot add the term {name!r} to "
-                    f"{type(self).__name__}.{player}_losses: {why}"
-                )
-            terms[name] = regularizer.every * regularizer.weight * regularizer(self, seen)
+        observed = seen.real_logits if player == "discriminator" else None
+        if self.augmentation is not None and observed is not None:
+            self.augmentation.observe(observed.detach())
+        for regularizer in self._regularizers():
+            if regularizer.player == player:
+                terms |= self._regularized(regularizer, seen, terms)
         return terms
+
+    def _regularized(
+        self, regularizer: Regularizer, seen: Seen, terms: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """A regulariser's term, if it is due."""
+        name, player = regularizer.name, regularizer.player
+        missing = [need for need in regularizer.needs if getattr(seen, need) is None]
+        if missing or name in terms:
+            noted = f"{' and '.join(missing)} must be noted, as judge_both and generate do"
+            why = noted if missing else "it is there"
+            raise ValueError(
+                f"regularizers={type(regularizer).__name__} cannot add the term {name!r} to "
+                f"{type(self).__name__}.{player}_losses: {why}"
+            )
+        regularizer.observe(seen)
+        if not regularizer.is_due(self.global_step):
+            return {}
+        return {name: regularizer.every * regularizer.weight * regularizer(self, seen)}
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """The discriminator judges every image."""
         return {
             **super().checks(images),
-            "discriminator": (self.discriminator, check_logits),
+            "discriminator": (self.discriminator, check_logits(self.packing)),
         }

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gan_modules.errors import raised_by, require
 from gan_modules.families.adversarial import GANModule
 from gan_modules.families.gates import mixes_samples
+from gan_modules.networks.packed import packing_of
 from gan_modules.training.batches import Batch, as_batch, is_shape
 from gan_modules.training.fitting import Check, check_fakes, check_logits
 from gan_modules.training.range_watch import Range
@@ -129,7 +130,10 @@ class TranslationGAN(GANModule):
         fakes = check_fakes(images)
         return {
             **{direction: (self.generator[direction], fakes) for direction in DIRECTIONS},
-            **{f"discriminator {d}": (self.discriminator[d], check_logits) for d in DOMAINS},
+            **{
+                f"discriminator {d}": (network, check_logits(packing_of(network)))
+                for d, network in self.discriminator.items()
+            },
         }
 
     # ---- translation ---------------------------------------------------------------------------

@@ -75,7 +75,8 @@ class D2GAN(NoiseGAN):
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """Each of the two judges every image."""
-        both = {f"discriminator.{n}": (d, check_logits) for n, d in self.discriminator.items()}
+        check = check_logits(self.packing)
+        both = {f"discriminator.{n}": (d, check) for n, d in self.discriminator.items()}
         return {"generator": super().checks(images)["generator"], **both}
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:

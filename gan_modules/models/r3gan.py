@@ -103,14 +103,13 @@ class R3GAN(NoiseGAN):
         """``E[softplus(D(G(z)) - D(x))] + gamma / 2 E[||grad D(x)||^2 + ||grad D(G(z))||^2]``."""
         real, labels = batch
         fake = self.generate(batch).detach()
-
-        def judge(images: Tensor) -> Tensor:
-            return self.judge(images, labels).logits
-
+        judge = self.judge_packs(labels)
         # in passes of their own, so that layers may compare images with each other
-        real_logits, at_real = scores_and_gradients(judge, real)
-        fake_logits, at_fake = scores_and_gradients(judge, fake)
-        self.note_seen(real, fake, labels, real_logits, fake_logits)
+        real_logits, at_real = scores_and_gradients(judge, self.packs(real))
+        fake_logits, at_fake = scores_and_gradients(judge, self.packs(fake))
+        self.note_seen(
+            real=real, fake=fake, labels=labels, real_logits=real_logits, fake_logits=fake_logits
+        )
         return {
             "adversarial": self.loss.discriminator(real_logits, fake_logits),
             "r1": self.gamma * half_squared_norm(at_real),

@@ -83,7 +83,7 @@ class WGANGP(NoiseGAN):
         real, labels = batch
         fake = self.generate(batch)
         real_scores, fake_scores = self.discriminate_both(real, fake, labels)
-        penalty = gradient_penalty(lambda x: self.judge(x, labels).logits, real, fake)
+        penalty = gradient_penalty(self.judge_packs(labels), self.packs(real), self.packs(fake))
         return {
             "wasserstein": wasserstein_discriminator_loss(real_scores, fake_scores),
             "gradient_penalty": self.gp_weight * penalty,

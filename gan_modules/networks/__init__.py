@@ -15,9 +15,11 @@ from gan_modules.networks.infogan import (
     InfoGANGenerator,
     InfoGANRecognizer,
 )
+from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
+from gan_modules.networks.packed import PackedDiscriminator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
@@ -37,7 +39,9 @@ __all__ = [
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
+    "MinibatchDiscrimination",
     "MinibatchStdDev",
+    "PackedDiscriminator",
     "PatchGANDiscriminator",
     "R3GANDiscriminator",
     "R3GANGenerator",

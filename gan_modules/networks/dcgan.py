@@ -12,6 +12,7 @@ from gan_modules.networks.layers.blocks import (
     make_norm,
 )
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
 from gan_modules.networks.layers.spectral import normalise_spectrally
 
@@ -88,6 +89,8 @@ class DCGANDiscriminator(nn.Module):
         spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
         minibatch_stddev: images in a group of :class:`MinibatchStdDev`, ahead of the last layer; 0
             for none.
+        minibatch_discrimination: kernels of :class:`MinibatchDiscrimination`, ahead of the last
+            layer, which is then a linear one; 0 for none.
 
     Raises:
         ValueError: for any other image shape, or if the width is not positive.
@@ -101,6 +104,7 @@ class DCGANDiscriminator(nn.Module):
         norm: ConvNorm = "batch",
         spectral_norm: bool = False,
         minibatch_stddev: int = 0,
+        minibatch_discrimination: int = 0,
     ) -> None:
         super().__init__()
         check_sizes(width=width)
@@ -121,7 +125,12 @@ class DCGANDiscriminator(nn.Module):
         if minibatch_stddev:
             layers.append(MinibatchStdDev(minibatch_stddev))
             channels += 1
-        layers += [nn.Conv2d(channels, 1, 4, 1, 0), nn.Flatten(0)]
+        if minibatch_discrimination:
+            compared = MinibatchDiscrimination(channels * 4 * 4, minibatch_discrimination)
+            layers += [compared, nn.Linear(channels * 4 * 4 + minibatch_discrimination, 1)]
+        else:
+            layers.append(nn.Conv2d(channels, 1, 4, 1, 0))
+        layers.append(nn.Flatten(0))
         self.layers = nn.Sequential(*layers)
         self.apply(init_normal)
         if spectral_norm:

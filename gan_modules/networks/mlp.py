@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_modules.networks.layers.blocks import Maxout, check_choice, check_sizes
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["MLPDiscriminator", "MLPGenerator"]
@@ -72,6 +73,8 @@ class MLPDiscriminator(nn.Module):
         input_dropout: share of the pixels (and labels) that is dropped in training.
         dropout: share of every hidden layer's units that is dropped in training.
         spectral_norm: normalise every layer spectrally (arXiv:1802.05957).
+        minibatch_discrimination: kernels of :class:`MinibatchDiscrimination`, ahead of the last
+            layer; 0 for none.
 
     Raises:
         ValueError: for any other norm or activation, or if a width is not positive.
@@ -87,6 +90,7 @@ class MLPDiscriminator(nn.Module):
         input_dropout: float = 0.0,
         dropout: float = 0.0,
         spectral_norm: bool = False,
+        minibatch_discrimination: int = 0,
     ) -> None:
         super().__init__()
         check_choice("norm", norm, ("none", "layer"))
@@ -104,6 +108,9 @@ class MLPDiscriminator(nn.Module):
             if dropout:
                 layers.append(nn.Dropout(dropout))
             width = features
+        if minibatch_discrimination:
+            layers.append(MinibatchDiscrimination(width, minibatch_discrimination))
+            width += minibatch_discrimination
         layers.append(nn.Linear(width, 1))
         self.layers = nn.Sequential(*layers)
         if spectral_norm:

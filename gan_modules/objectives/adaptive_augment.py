@@ -1,21 +1,22 @@
 """Adaptive discriminator augmentation: as much of it as the discriminator overfits."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from gan_modules.errors import require
 from gan_modules.objectives.augmentations import Augmentation, require_images
+from gan_modules.objectives.exact import ExactBuffers
 from gan_modules.objectives.warp import compose, matrices, warp
 
 __all__ = ["AdaptiveAugment"]
 
 
-class AdaptiveAugment(Augmentation):
+class AdaptiveAugment(ExactBuffers, Augmentation):
     """ADA: strong augmentation, as often as it takes (Karras et al. 2020, arXiv:2006.06676).
 
     The paper's pixel blitting, geometric and colour transformations ("bgc"), each applied to an
@@ -43,6 +44,8 @@ class AdaptiveAugment(Augmentation):
         ValueError: if an option is out of its range.
     """
 
+    exact: ClassVar = ("p",)
+
     p: Tensor
     r_t: Tensor
     signs: Tensor
@@ -60,14 +63,6 @@ class AdaptiveAugment(Augmentation):
         self.register_buffer("r_t", torch.tensor(0.0))
         # the sum of mean signs since the last adjustment, and how many there are
         self.register_buffer("signs", torch.zeros(2))
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Keep ``p`` in full precision: in half of it small steps would be none."""
-        exact = self.p
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.p.dtype.itemsize < 4:
-            self.p = exact.to(self.p.device)
-        return self
 
     def check(self, image_shape: Sequence[int]) -> None:
         """Refuse points."""

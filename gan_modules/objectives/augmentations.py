@@ -84,23 +84,31 @@ class RandomShift(Augmentation):
 
     Args:
         pixels: largest shift.
+        flip: exchange left and right of every other image, by chance.
 
     Raises:
         ValueError: if an option is out of its range.
     """
 
-    def __init__(self, pixels: int = 1) -> None:
+    def __init__(self, pixels: int = 1, flip: bool = False) -> None:
         super().__init__()
         require(pixels >= 1, "pixels", pixels, "at least 1")
-        self.pixels = pixels
+        self.pixels, self.flip = pixels, flip
+
+    def check(self, image_shape: Sequence[int]) -> None:
+        """Refuse points."""
+        require_images(self, image_shape)
 
     def forward(self, images: Tensor) -> Tensor:
         """Shift images ``(N, C, H, W)``."""
         n, _, height, width = images.shape
         padded = F.pad(images, [self.pixels] * 4, mode="replicate")
-        shifts = torch.randint(2 * self.pixels + 1, (2, n, 1), device=images.device)
-        rows = shifts[0] + torch.arange(height, device=images.device)
-        columns = shifts[1] + torch.arange(width, device=images.device)
+        shifts = torch.randint(2 * self.pixels + 1, (n, 2, 1), device=images.device)
+        rows = shifts[:, 0] + torch.arange(height, device=images.device)
+        columns = shifts[:, 1] + torch.arange(width, device=images.device)
+        if self.flip:
+            flips = torch.rand(n, 1, device=images.device) < 0.5
+            columns = torch.where(flips, columns.flip(1), columns)
         every = torch.arange(n, device=images.device)[:, None, None]
         # channels come last: the three index tensors stand on both sides of them
         shifted: Tensor = padded[every, :, rows[:, :, None], columns[:, None, :]]

@@ -8,9 +8,12 @@ from torch import Tensor
 __all__ = [
     "gradient_penalty",
     "input_gradients",
+    "norm_penalty",
+    "penalty_at",
+    "perturbed",
+    "points_between",
     "positions_between",
     "scores_and_gradients",
-    "unit_norm_penalty",
 ]
 
 
@@ -35,13 +38,66 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     Raises:
         ValueError: if the two shapes differ.
     """
+    return penalty_at(critic, points_between(real, fake))
+
+
+def penalty_at(
+    critic: Callable[[Tensor], Tensor],
+    samples: Tensor,
+    target: float = 1.0,
+    one_sided: bool = False,
+) -> Tensor:
+    """The gradient penalty at chosen samples, in float32 under autocast.
+
+    Args:
+        critic: maps samples to scores.
+        samples: where it is taken, shape ``(N, ...)``.
+        target: norm of the gradient that is not penalised.
+        one_sided: penalise larger norms only.
+
+    Returns:
+        The unweighted penalty, a scalar.
+    """
+    gradients = input_gradients(critic, samples)
+    with torch.autocast(samples.device.type, enabled=False):
+        return norm_penalty(gradients, target, one_sided)
+
+
+def points_between(real: Tensor, fake: Tensor) -> Tensor:
+    """One point on each line from a fake to its real sample, see :func:`positions_between`.
+
+    Args:
+        real: real samples, shape ``(N, ...)``.
+        fake: as many fake samples, same shape.
+
+    Returns:
+        Shape ``(N, ...)``, under autocast in float32.
+
+    Raises:
+        ValueError: if the two shapes differ.
+    """
     position = positions_between(real, fake)
     device = real.device.type
     if torch.is_autocast_enabled(device):
         real, fake = real.float(), fake.float()
     with torch.autocast(device, enabled=False):
-        interpolated = torch.lerp(fake, real, position.reshape(-1, *(1,) * (real.ndim - 1)))
-        return unit_norm_penalty(input_gradients(critic, interpolated))
+        return torch.lerp(fake, real, position.reshape(-1, *(1,) * (real.ndim - 1)))
+
+
+def perturbed(samples: Tensor, noise: float) -> Tensor:
+    """Samples moved by uniform noise, each by a share of it, as DRAGAN's official code has it.
+
+    ``x + a * noise * std * u``: ``std`` is the deviation of all numbers of the batch, ``u`` is
+    uniform in [0, 1) for every number, ``a`` in [0, 1) for every sample.
+
+    Args:
+        samples: shape ``(N, ...)``.
+        noise: 0.5 in that code.
+    """
+    share = torch.rand(
+        (len(samples), *(1,) * (samples.ndim - 1)), dtype=samples.dtype, device=samples.device
+    )
+    return samples + share * noise * samples.std(correction=0) * torch.rand_like(samples)
 
 
 def positions_between(real: Tensor, fake: Tensor) -> Tensor:
@@ -66,10 +122,16 @@ def positions_between(real: Tensor, fake: Tensor) -> Tensor:
     return torch.rand((real.shape[0], 1), dtype=dtype, device=real.device)
 
 
-def unit_norm_penalty(gradients: Tensor) -> Tensor:
-    """``E[(||g||_2 - 1)^2]`` of gradients ``(N, ...)``, the norm being each sample's own."""
-    norms = torch.linalg.vector_norm(gradients.flatten(1), dim=1)
-    penalty: Tensor = (norms - 1).square().mean()
+def norm_penalty(gradients: Tensor, target: float = 1.0, one_sided: bool = False) -> Tensor:
+    """``E[(||g||_2 - target)^2]`` of gradients ``(N, ...)``, the norm being each sample's own.
+
+    Args:
+        gradients: shape ``(N, ...)``.
+        target: norm that is not penalised.
+        one_sided: ``E[max(0, ||g||_2 - target)^2]`` instead.
+    """
+    excess = torch.linalg.vector_norm(gradients.flatten(1), dim=1) - target
+    penalty: Tensor = (excess.relu() if one_sided else excess).square().mean()
     return penalty
 
 

@@ -8,6 +8,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from gan_modules.errors import raised_by
+
 __all__ = [
     "Batch",
     "as_batch",
@@ -92,6 +94,13 @@ def check_last_batch(
             f"the last batch of an epoch has {rest} images, which cannot be cut into {name}="
             f"{parts} equal parts: give the DataLoader drop_last=True"
         )
+    if rest:
+        for layer in networks.modules():
+            # of layers that compare images: whole groups, whole packs
+            check_size = getattr(layer, "check_size", None)
+            if check_size is not None:
+                with raised_by("the last batch of an epoch: give the DataLoader drop_last=True"):
+                    check_size(rest // parts)
     normalised = any(isinstance(m, nn.BatchNorm1d) for m in networks.modules())
     if rest == parts and normalised:
         raise ValueError(

@@ -79,15 +79,21 @@ def check_fakes(real: Tensor) -> Check:
     return check
 
 
-def check_logits(name: str, output: Any, inputs: tuple[Any, ...]) -> None:
-    """Raise ``ValueError`` unless a discriminator judges every image."""
-    # one that gives more than logits is called by a discriminate of its own
-    shape = _shape(output[0] if isinstance(output, tuple) and output else output)
-    if not isinstance(shape, tuple) or not shape or shape[0] % len(inputs[0]):
-        raise ValueError(
-            f"{name} gives logits of shape {shape} for {len(inputs[0])} images: there must be "
-            "one (or more) for each"
-        )
+def check_logits(packing: int = 1) -> Check:
+    """Raises ``ValueError`` unless a discriminator judges every image, or every pack of them."""
+
+    def check(name: str, output: Any, inputs: tuple[Any, ...]) -> None:
+        # one that gives more than logits is called by a discriminate of its own
+        shape = _shape(output[0] if isinstance(output, tuple) and output else output)
+        packs = -(-len(inputs[0]) // packing)
+        if not isinstance(shape, tuple) or not shape or shape[0] % packs:
+            each = "each" if packing == 1 else f"each {packing}"
+            raise ValueError(
+                f"{name} gives logits of shape {shape} for {len(inputs[0])} images: there must be "
+                f"one (or more) for {each}"
+            )
+
+    return check
 
 
 def _shape(output: Any) -> tuple[int, ...] | str:

@@ -31,7 +31,7 @@ def one() -> dict[str, Any]:
     """The whole batch in this process."""
     script, alone = runpy.run_path(str(SCRIPT)), {"devices": 1, "num_nodes": 1}
     results = {v.__name__: script["equivalence"](v, **alone) for v in MODELS}
-    return {**results, "adaptive": script["adaptive"](**alone)}
+    return {**results, **{name: script[name](**alone) for name in ("adaptive", "regularized")}}
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,18 @@ def test_the_strength_of_augmentation_follows_all_ranks(one: dict[str, Any], ran
     metrics = [results["metrics"] for results in (whole, first, second)]
     assert all(m["augment/p"] == pytest.approx(0.628) for m in metrics)
     assert len({m["augment/r_t"].item() for m in metrics}) == 1
+
+
+def test_regularizers_follow_all_ranks(one: dict[str, Any], ranks: Ranks) -> None:
+    whole, first, second = (results["regularized"] for results in (one, *ranks))
+    assert_close(first["state"], second["state"], rtol=0, atol=0)
+    assert_close(first["state"], whole["state"], rtol=0, atol=1e-9)
+    (anchors,) = (value for name, value in whole["state"].items() if name.endswith("anchors"))
+    assert (anchors.abs() > 1e-4).all()
+    terms = {name for name in whole["metrics"] if name.startswith(("d/", "g/"))}
+    for name in terms:
+        assert_close(first["metrics"][name], whole["metrics"][name], rtol=1e-6, atol=1e-5)
+    assert {"d/lecam", "d/consistency", "d/latent_consistency", "g/latent_diversity"} <= terms
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,8 @@ from gan_modules.networks import MinibatchStdDev
 from gan_modules.networks.layers.blocks import Maxout
 
 # networks for translation have tests of their own
-NAMES = [name for name in networks.__all__ if name[:5] not in ("Cycle", "Patch")]
+# nor is what packs images, which gives fewer logits, tested here
+NAMES = [name for name in networks.__all__ if name[:5] not in ("Cycle", "Patch", "Packe")]
 GENERATORS = [getattr(networks, name) for name in NAMES if name.endswith("Generator")]
 DISCRIMINATORS = [getattr(networks, name) for name in NAMES if name.endswith("Discriminator")]
 CONVOLUTIONAL = [c for c in GENERATORS + DISCRIMINATORS if c.__name__[:3] in ("DCG", "Res")]

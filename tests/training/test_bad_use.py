@@ -182,10 +182,10 @@ def test_outputs_of_any_kind() -> None:
     with pytest.raises(ValueError, match="makes images of shape tuple, the real ones"):
         check_fakes(images)("generator", (images, images), (images,))
     for logits in (torch.zeros(4), torch.zeros(4, 1), torch.zeros(4, 1, 2, 2), torch.zeros(16)):
-        check_logits("discriminator", logits, (images,))
+        check_logits()("discriminator", logits, (images,))
     for output in (torch.zeros(()), torch.zeros(2), None):
         with pytest.raises(ValueError, match="there must be one"):
-            check_logits("discriminator", output, (images,))
+            check_logits()("discriminator", output, (images,))
 
 
 def test_outputs_are_looked_at_while_networks_are_tried() -> None:

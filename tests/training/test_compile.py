@@ -25,12 +25,22 @@ from gan_modules import (
     R1,
     WGANGP,
     AdaptiveAugment,
+    Consistency,
     CycleGAN,
     DiffAugment,
     InstanceNoise,
+    LatentConsistency,
+    LatentDiversity,
+    LeCam,
+    Orthogonal,
 )
 from gan_modules.callbacks import StepCheckpoint
-from gan_modules.networks import DCGANDiscriminator, DCGANGenerator, MLPGenerator
+from gan_modules.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    MLPGenerator,
+    PackedDiscriminator,
+)
 from gan_modules.training.batches import Batch
 
 compile_ = torch.compile
@@ -221,6 +231,29 @@ def test_augmentation_and_regularizers(
     assert traced()[0] <= 4
     assert_close(found, expected, rtol=0, atol=1e-9)
     assert terms["d/r1"] > 0
+    assert_close(compiled_terms, terms, rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_every_regularizer_and_packs(double: None, traced: Any, make_trainer: Any) -> None:
+    """What regularisers see is made by compiled losses."""
+
+    def run(compiles: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        torch.manual_seed(0)
+        regularizers = [
+            Consistency(), LatentConsistency(), LatentDiversity(), LeCam(), Orthogonal(), R1(),
+        ]  # fmt: skip
+        model = small(
+            WGANGP, image_shape=(1, 8, 8), compile=compiles, regularizers=regularizers,
+            discriminator=PackedDiscriminator, share_fakes=True, n_critic=1,
+        )  # fmt: skip
+        trainer = make_trainer(max_steps=3, precision="64-true", log_every_n_steps=1)
+        trainer.fit(model, batches(model, 4, 28))
+        return model.state_dict(), dict(trainer.callback_metrics)
+
+    (expected, terms), (found, compiled_terms) = run(False), run(True)
+    assert_close(found, expected, rtol=0, atol=1e-9)
+    assert {"d/lecam", "d/latent_consistency", "g/latent_diversity"} <= terms.keys()
     assert_close(compiled_terms, terms, rtol=0, atol=1e-9)
 
 

@@ -29,16 +29,22 @@ class MinibatchStdDev(nn.Module):
             raise ValueError(f"group_size={group_size} must be at least 2: one image has no spread")
         self.group_size = group_size
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map features ``(N, C, H, W)`` to ``(N, C + 1, H, W)``."""
-        n = len(x)
+    def check_size(self, n: int) -> None:
+        """Raise ``ValueError`` if ``n`` images of an update are not whole groups."""
         size = min(self.group_size, n)
-        missing = -n % size
-        if missing and self.training:
+        if n % size:
             raise ValueError(
                 f"group_size={size} of minibatch standard deviation must divide the images of an "
                 f"update (or of a piece of it, with accumulate_grad_batches): there are {n}"
             )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features ``(N, C, H, W)`` to ``(N, C + 1, H, W)``."""
+        n = len(x)
+        if self.training:
+            self.check_size(n)
+        size = min(self.group_size, n)
+        missing = -n % size
         groups = torch.cat([x, x[:missing]]).unflatten(0, (size, -1))
         # 1e-8: the square root has a slope where all images are alike
         spread = (groups.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
