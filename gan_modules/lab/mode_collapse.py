@@ -1,0 +1,139 @@
+"""Which GANs forget modes, and which cover them."""
+
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import Callback
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.optim import Adam, RMSprop
+
+from gan_modules.families.noise import NoiseGAN
+from gan_modules.lab.experiment import Findings, at_least, at_most
+from gan_modules.lab.plots import panels, surface
+from gan_modules.lab.training import Lab, draw, fresh
+from gan_modules.lab.unrolled import UnrolledGAN
+from gan_modules.models.d2gan import D2GAN
+from gan_modules.models.gan import GAN
+from gan_modules.models.r3gan import R3GAN
+from gan_modules.models.wgan import WGAN
+from gan_modules.models.wgan_gp import WGANGP
+from gan_modules.networks import MLPDiscriminator, MLPGenerator, PackedDiscriminator
+from gan_modules.tools.toys import Toy
+from gan_modules.training.schedulers import ConstantThenLinearLR
+
+__all__ = ["MODELS", "covered", "mode_collapse"]
+
+HIDDEN = (64, 64)
+LR = 1e-3
+BATCH = 128
+PACKING = 4
+FRAMES = 20
+DISCRIMINATOR = partial(MLPDiscriminator, hidden=HIDDEN)
+# what differs from one to the next beside the objective
+MODELS: dict[str, tuple[type[NoiseGAN], dict[str, Any]]] = {
+    "GAN": (GAN, {}),
+    "WGAN": (
+        WGAN,
+        {"n_critic": 3, "clip_value": 0.1, "discriminator_optimizer": partial(RMSprop, lr=LR)},
+    ),
+    "WGAN-GP": (WGANGP, {"n_critic": 3, "gp_weight": 1.0}),
+    "D2GAN": (D2GAN, {}),
+    "PacGAN": (GAN, {"discriminator": partial(PackedDiscriminator, packing=PACKING, discriminator=DISCRIMINATOR)}),
+    "R3GAN": (R3GAN, {"gamma": 0.05}),
+    "unrolled": (UnrolledGAN, {"steps": 3, "step_size": 0.3}),
+}
+Name = Literal["GAN", "WGAN", "WGAN-GP", "D2GAN", "PacGAN", "R3GAN", "unrolled"]
+
+
+def mode_collapse(
+    lab: Lab,
+    updates: int = 900,
+    toy: Literal["ring", "grid", "parallel_lines", "swiss_roll"] = "ring",
+    batch_norm: bool = False,
+    animated: Name = "GAN",
+) -> Findings:
+    """x
+
+    Args:
+        lab: trains.
+        updates: of each generator.
+        toy: what is to be learnt.
+        batch_norm: in the generators; critics under a penalty must not have it.
+        animated: the model whose training is shown.
+    """
+    data = Toy(toy)
+    real = draw(data, 2500)
+    *titles, last = *MODELS, "points closest to each mode" if data.sigma else "data covered"
+    figure, axes = panels(*titles, last, rows=2)
+    rows: dict[str, dict[str, float]] = {}
+    frames: list[Figure] = []
+    for axis, name in zip(axes, MODELS, strict=False):
+        model = fresh(lab, partial(_built, name, lab.updates(updates), batch_norm))
+        watch = _Watch(data, name, lab.updates(updates) // FRAMES, frames)
+        lab.fit(model, data, updates, BATCH, [watch] if name == animated else [])
+        points = model.sample(len(real), seed=lab.seed)
+        rows[name] = {"covered": covered(real, points)}
+        if data.sigma:
+            modes, share = data.count_modes(points)
+            kl = data.kl_to_uniform(points)
+            rows[name] |= {"modes": modes, "within 3 sigma": share, "kl": kl}
+        _scatter(axis, real, points)
+        import time; print(name, {k: round(v,3) for k,v in rows[name].items()}, time.process_time(), flush=True)
+    import time
+    for name, row in rows.items(): print(name, {k: round(v,3) for k,v in row.items()})
+    print(time.process_time(), flush=True)
+    figure.savefig(f"/tmp/lab2/mc_{toy}_{lab.seed}.png", dpi=60)
+    return Findings([], figure, rows, frames)
+
+
+def covered(real: Tensor, points: Tensor, within: float = 0.1) -> float:
+    """The share of data that have a sample near them: for data without modes to count."""
+    return (torch.cdist(real, points).amin(dim=1) <= within).float().mean().item()
+
+
+def _built(name: str, updates: int, batch_norm: bool) -> NoiseGAN:
+    adam = partial(Adam, lr=LR, betas=(0.5, 0.9), fused=True)
+    settling = partial(
+        ConstantThenLinearLR, constant_steps=updates // 2, decay_steps=updates - updates // 2
+    )
+    options: dict[str, Any] = {
+        "image_shape": (2,),
+        "latent_dim": 2,
+        "latent_distribution": "normal",
+        "generator": partial(MLPGenerator, hidden=HIDDEN, batch_norm=batch_norm),
+        "discriminator": DISCRIMINATOR,
+        "generator_optimizer": adam,
+        "discriminator_optimizer": adam,
+        "generator_scheduler": settling,
+        "discriminator_scheduler": settling,
+        # fewer updates than the usual average is long
+        "ema_decay": 0.98,
+    }
+    paper, own = MODELS[name]
+    return paper(**options | own)
+
+
+class _Watch(Callback):
+    """Takes a picture of samples and of the discriminator, every so many updates."""
+
+    def __init__(self, data: Toy, name: str, every: int, frames: list[Figure]) -> None:
+        self.real, self.name = draw(data, 1000), name
+        self.every, self.frames = max(1, every), frames
+
+    def on_train_batch_end(self, _: Any, model: Any, *__: Any) -> None:
+        if model.global_step % self.every:
+            return
+        figure, (axis,) = panels(f"{self.name}, update {model.global_step}")
+        if model.packing == 1:
+            surface(axis, lambda x: model.judge(x).logits.reshape(len(x), -1)[:, 0], 1.1)
+        _scatter(axis, self.real, model.sample(1000, seed=0))
+        self.frames.append(figure)
+
+
+def _scatter(axis: Axes, real: Tensor, points: Tensor) -> None:
+    axis.scatter(*real.T, s=2, color="0.6", label="data")
+    axis.scatter(*points.T, s=2, color="C3", label="samples")
+    axis.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
