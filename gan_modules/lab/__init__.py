@@ -4,10 +4,13 @@ An experiment is a function of a :class:`Lab`, in a file of its own, whose first
 to change in it. ``python cli.py lab`` lists them.
 """
 
+from gan_modules.lab.clipping import clipping
 from gan_modules.lab.distances import distances
 from gan_modules.lab.experiment import Check, Experiment, Findings, at_least, at_most, near
+from gan_modules.lab.mode_collapse import mode_collapse
 from gan_modules.lab.optimal_discriminator import optimal_discriminator
 from gan_modules.lab.parallel_lines import parallel_lines
+from gan_modules.lab.penalty_places import penalty_places
 from gan_modules.lab.training import Lab, Source
 from gan_modules.lab.transport import transport
 from gan_modules.lab.vanishing import vanishing
@@ -26,6 +29,15 @@ __all__ = [
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.__name__: experiment
-    for experiment in (optimal_discriminator, parallel_lines, distances, transport, vanishing)
+    for experiment in (
+        optimal_discriminator,
+        parallel_lines,
+        distances,
+        transport,
+        vanishing,
+        mode_collapse,
+        clipping,
+        penalty_places,
+    )
 }
 """All experiments by name, in the order in which they are best read."""
