@@ -17,8 +17,8 @@ __all__ = ["UnrolledGAN"]
 class UnrolledGAN(GAN):
     """The generator plays against the discriminator as it will be some steps later.
 
-    It minimises ``-L(D_k, G)``, where ``L`` is the discriminator's loss and ``D_k`` follows from the
-    discriminator by ``k`` steps of gradient descent on it, through which gradients flow. The
+    It minimises ``-L(D_k, G)``, where ``L`` is the discriminator's loss and ``D_k`` follows from
+    the discriminator by ``k`` steps of gradient descent on it, through which gradients flow. The
     discriminator's own update is as ever.
 
     Deviation: the steps ahead are of plain gradient descent, in the official code of Adam.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_modules.lab import Lab
-from gan_modules.lab.penalty_places import FAKE, REAL, WEIGHT, MLP, penalty_places
+from gan_modules.lab.penalty_places import FAKE, MLP, REAL, WEIGHT, penalty_places
 from gan_modules.lab.players import ClippedCritic, Drawn
 from gan_modules.objectives.regularizers import GradientPenalty
 
