@@ -101,20 +101,22 @@ def clipping(
     of_clipped, of_penalised = (weights(model.discriminator) for model in shallow.values())
     figure, (one, other, histogram, layers) = panels(
         *(f"{name}, {share:.0%} quadratic" for name, share in simple.items()),
-        "weights over the largest",
-        "gradient of the loss through the layers",
+        "weights",
+        f"gradient of the loss, {DEPTH} layers",
         rows=2,
     )
     for axis, model in zip((one, other), shallow.values(), strict=True):
-        figure.colorbar(surface(axis, model.at, LIMIT), ax=axis)
-        axis.scatter(*points[:500].T, s=2, color="w")
+        figure.colorbar(surface(axis, model.at, LIMIT), ax=axis, label="score")
+        axis.scatter(*fakes[:300].T, s=2, color="C3", label="fake")
+        axis.scatter(*points[:500].T, s=2, color="w", label="real")
+        axis.legend(fontsize="x-small", loc="lower left", markerscale=3, facecolor="0.6")
     for name, values in zip(shallow, (of_clipped, of_penalised), strict=True):
         scaled = values / values.abs().max()
         histogram.hist(scaled, bins=41, density=True, alpha=0.6, label=name)
-    histogram.set(xlabel="weight", ylabel="density")
+    histogram.set(xlabel="weight / largest weight", ylabel="density")
     for name, n in norms.items():
         layers.plot(range(1, DEPTH + 1), n, "o-", ms=3, label=name)
-    layers.set(yscale="log", xlabel="layer", ylabel="norm")
+    layers.set(yscale="log", xlabel="hidden layer", ylabel="norm")
     for axis in (histogram, layers):
         axis.legend(fontsize="small")
     least, *_, largest = CLIPS
