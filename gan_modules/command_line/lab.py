@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from inspect import getdoc
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 from PIL import Image
@@ -15,8 +16,10 @@ from rich.table import Table
 from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.command_line.parsing import GANArgumentParser
 from gan_modules.errors import require
-from gan_modules.lab import EXPERIMENTS, Experiment, Findings, Lab
 from gan_modules.tools.files import whole_file
+
+if TYPE_CHECKING:
+    from gan_modules.lab import Experiment, Findings
 
 __all__ = ["LAB", "lab_parser", "run_lab", "write_findings"]
 
@@ -26,13 +29,13 @@ FRAME_MS = 200
 
 def lab_parser(name: str | None = None) -> GANArgumentParser:
     """The parser of the command's options, and of those of an experiment."""
-    about = LAB if name is None else f"{LAB}\n\n{getdoc(EXPERIMENTS[name])}"
+    experiment = None if name is None else _experiments()[name]
     parser = GANArgumentParser(
         prog="cli.py lab",
-        description=about,
+        description=LAB if experiment is None else f"{LAB}\n\n{getdoc(experiment)}",
         usage="%(prog)s [NAME] [options]; without a name, all experiments are listed",
     )
-    parser.add_argument("name", type=str, nargs="?", help=f"One of {', '.join(EXPERIMENTS)}.")
+    parser.add_argument("name", type=str, nargs="?", help="Of an experiment.")
     parser.add_argument("--seed", type=int, default=0, help="Of all randomness.")
     parser.add_argument(
         "--effort",
@@ -46,8 +49,8 @@ def lab_parser(name: str | None = None) -> GANArgumentParser:
         default="lab",
         help="Folder of pictures and numbers; where they exist, -v1 and so on is appended.",
     )
-    if name is not None:
-        parser.add_function_arguments(EXPERIMENTS[name], as_group=False, skip={"lab"})
+    if experiment is not None:
+        parser.add_function_arguments(experiment, as_group=False, skip={"lab"})
     return parser
 
 
@@ -60,32 +63,42 @@ def run_lab(arguments: Sequence[str]) -> None:
     Raises:
         ValueError: if there is no such experiment, or an option cannot work.
     """
-    named = next((word for word in arguments if word in EXPERIMENTS), None)
+    from gan_modules.lab import Lab
+
+    experiments = _experiments()
+    named = next((word for word in arguments if word in experiments), None)
     parser = lab_parser(named)
     parser.arguments = arguments
     chosen = parser.parse_args([*arguments]).as_dict()
     name, seed, effort, out = (chosen.pop(key) for key in ("name", "seed", "effort", "out"))
     if name is None:
-        Console().print(_list())
+        Console().print(_list(experiments))
         return
-    require(name in EXPERIMENTS, "lab", name, f"one of {', '.join(EXPERIMENTS)}")
+    require(name in experiments, "lab", name, f"one of {', '.join(experiments)}")
     path = Path(out, f"{name}.png")
     check_writable("out", path)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        findings = EXPERIMENTS[name](Lab(seed, effort, progress), **chosen)
-    console.print(claim(EXPERIMENTS[name]), _table(findings))
+        findings = experiments[name](Lab(seed, effort, progress), **chosen)
+    console.print(claim(experiments[name]), _table(findings))
     for file in write_findings(findings, unused(path), {"seed": seed, "effort": effort, **chosen}):
         console.print(str(file), highlight=False, soft_wrap=True)
 
 
-def claim(experiment: Experiment) -> str:
+def _experiments() -> dict[str, "Experiment"]:
+    """All of them by name; they need packages that no other command does."""
+    from gan_modules.lab import EXPERIMENTS
+
+    return EXPERIMENTS
+
+
+def claim(experiment: "Experiment") -> str:
     """The first line of an experiment's docstring."""
     return (getdoc(experiment) or "").split("\n", 1)[0]
 
 
-def write_findings(findings: Findings, path: Path, options: dict[str, object]) -> list[Path]:
+def write_findings(findings: "Findings", path: Path, options: dict[str, object]) -> list[Path]:
     """Write a picture, the numbers beside it and, where there are frames, an animation.
 
     Args:
@@ -118,14 +131,14 @@ def _image(figure: Figure) -> Image.Image:
         return image.convert("RGB")
 
 
-def _list() -> Table:
+def _list(experiments: dict[str, "Experiment"]) -> Table:
     table = Table("experiment", "claim", title="python cli.py lab NAME")
-    for name, experiment in EXPERIMENTS.items():
+    for name, experiment in experiments.items():
         table.add_row(name, claim(experiment))
     return table
 
 
-def _table(findings: Findings) -> Table:
+def _table(findings: "Findings") -> Table:
     table = Table("what", "theory", "seen", "holds")
     for check in findings.checks:
         table.add_row(check.what, check.theory, f"{check.seen:.4g}", "yes" if check.holds else "NO")

@@ -1,1 +1,1 @@
-"""What is done with a trained model, and with image files."""
+"""What is done with a trained model, with image files, and distributions in the plane."""
