@@ -1,7 +1,9 @@
 """Instance noise (Sonderby et al. 2016, arXiv:1610.04490; Arjovsky & Bottou 2017, 1701.04862)."""
 
 import math
+from functools import partial
 
+from torch import Tensor
 from torch.distributions import Normal
 from torch.nn import functional as F
 
@@ -31,7 +33,7 @@ def annealed_noise(lab: Lab, updates: int = 600) -> Findings:
     for noise in NOISES:
         width = math.hypot(WIDTH, noise)
         p, q = Normal(APART, width), Normal(-APART, width)
-        judge = fresh(lab, lambda q=q: Discriminator(Drawn(q)))
+        judge = fresh(lab, partial(Discriminator, Drawn(q)))
         lab.fit(judge, p, updates, 512)
         points, fakes = draw(p, 20_000), draw(q, 20_000)
         value = F.logsigmoid(judge.at(points)).mean() + F.logsigmoid(-judge.at(fakes)).mean()
@@ -41,7 +43,7 @@ def annealed_noise(lab: Lab, updates: int = 600) -> Findings:
         columns["JS in theory"].append(
             js_divergence(p.log_prob(x).exp(), q.log_prob(x).exp(), step)
         )
-        slopes = input_gradients(lambda x, j=judge: F.logsigmoid(-j.judge(x).logits), fakes)
+        slopes = input_gradients(partial(_loss, judge), fakes)
         columns["gradient"].append(slopes.abs().mean().item())
         columns["gradient in theory"].append(gradient_in_theory(width))
     noises = columns["noise"]
@@ -73,6 +75,11 @@ def annealed_noise(lab: Lab, updates: int = 600) -> Findings:
     )
 
 
+def _loss(judge: Discriminator, points: Tensor) -> Tensor:
+    """``log(1 - D)`` of each point."""
+    return F.logsigmoid(-judge.judge(points).logits)
+
+
 def gradient_in_theory(width: float) -> float:
     """Mean norm of the gradient of log(1 - D) at fakes, for the best D between two normals."""
     p, q = Normal(APART, width), Normal(-APART, width)
@@ -80,4 +87,5 @@ def gradient_in_theory(width: float) -> float:
     step = (x[1] - x[0]).item()
     # the best D has the logit 2 APART x / width^2
     best = (2 * APART * x / width**2).sigmoid()
-    return (q.log_prob(x).exp() * best).sum().item() * step * 2 * APART / width**2
+    mean: float = (q.log_prob(x).exp() * best).sum().item() * step
+    return mean * 2 * APART / width**2

@@ -52,8 +52,15 @@ def balance(lab: Lab, updates: int = 600) -> Findings:
             clouds.append((f"width {width}, {k} updates: {found[-1][-1]} of 8", samples))
     figure, axes = panels(*(name for name, _ in clouds), rows=len(WIDTHS_OF_D))
     for axis, (_, samples) in zip(axes, clouds, strict=True):
-        axis.scatter(*CENTERS.T, s=160, facecolors="none", edgecolors="C3", label="modes, 3 sigma")
-        axis.scatter(*samples[:800].T, s=1, label="samples")
+        axis.scatter(
+            CENTERS[:, 0],
+            CENTERS[:, 1],
+            s=160,
+            facecolors="none",
+            edgecolors="C3",
+            label="modes, 3 sigma",
+        )
+        axis.scatter(samples[:800, 0], samples[:800, 1], s=1, label="samples")
         axis.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal", xlabel="x", ylabel="y")
     axes[0].legend(fontsize="small", loc="center")
     return Findings(

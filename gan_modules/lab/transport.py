@@ -48,9 +48,9 @@ def transport(lab: Lab, updates: int = 3000) -> Findings:
     figure, (left, right) = panels("critic and its gradient", "norm of the gradient between")
     figure.colorbar(surface(left, model.at, 1.5), ax=left, label="score")
     some = slice(0, 60)
-    shown = points[:400]
-    left.scatter(*shown.T, s=2, color="w", label="real")
-    left.scatter(*(shown + BY).T, s=2, color="C3", label="fake")
+    shown, moved = points[:400], points[:400] + BY
+    left.scatter(shown[:, 0], shown[:, 1], s=2, color="w", label="real")
+    left.scatter(moved[:, 0], moved[:, 1], s=2, color="C3", label="fake")
     left.quiver(*between[some].T, *gradients[some].T, width=0.004)
     left.set(xlabel="x", ylabel="y")
     left.legend(fontsize="small", loc="lower right", facecolor="0.6", framealpha=1, markerscale=3)

@@ -43,6 +43,14 @@ def test_js_is_log_2_apart_0_alike_and_by_hand_between() -> None:
     assert js_divergence(h, p, 1.0) == pytest.approx(by_hand)
 
 
+def test_js_is_finite_where_densities_are_as_small_as_numbers_get() -> None:
+    smallest = torch.tensor([5e-324, 1.0], dtype=torch.float64)
+    nothing = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    assert js_divergence(smallest, nothing, 1.0) == pytest.approx(0)
+    far = Normal(-0.6, 0.03), Normal(0.6, 0.03)
+    assert js_divergence(*on_grid(*far)) == pytest.approx(math.log(2), abs=1e-4)
+
+
 @pytest.mark.parametrize("shift", [0.0, 0.1, 1.5, -1.5])
 def test_wasserstein_of_equally_wide_normals_is_the_distance_of_their_means(shift: float) -> None:
     p, q = Normal(0.2, 0.4), Normal(0.2 + shift, 0.4)
