@@ -107,8 +107,8 @@ def clipping(
     )
     for axis, model in zip((one, other), shallow.values(), strict=True):
         figure.colorbar(surface(axis, model.at, LIMIT), ax=axis, label="score")
-        axis.scatter(*fakes[:300].T, s=2, color="C3", label="fake")
-        axis.scatter(*points[:500].T, s=2, color="w", label="real")
+        axis.scatter(fakes[:300, 0], fakes[:300, 1], s=2, color="C3", label="fake")
+        axis.scatter(points[:500, 0], points[:500, 1], s=2, color="w", label="real")
         axis.legend(fontsize="x-small", loc="lower left", markerscale=3, facecolor="0.6")
     for name, values in zip(shallow, (of_clipped, of_penalised), strict=True):
         scaled = values / values.abs().max()
@@ -156,7 +156,8 @@ def quadratic_share(judge: Callable[[Tensor], Tensor], points: Tensor) -> float:
     x, y = points.double().T
     terms = torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=1)
     left = values - terms @ torch.linalg.lstsq(terms, values[:, None]).solution.squeeze(1)
-    return 1 - (left.var() / values.var()).item()
+    unexplained: float = (left.var() / values.var()).item()
+    return 1 - unexplained
 
 
 def bound(model: Critic | ClippedCritic, real: Tensor, fake: Tensor) -> float:
@@ -167,7 +168,8 @@ def bound(model: Critic | ClippedCritic, real: Tensor, fake: Tensor) -> float:
     both = torch.cat([real, fake])
     slopes = input_gradients(lambda x: model.judge(x).logits, both).detach().norm(dim=1)
     value = model.at(real).mean() - model.at(fake).mean()
-    return (value / slopes.quantile(0.99)).item()
+    least: float = (value / slopes.quantile(0.99)).item()
+    return least
 
 
 def weights(network: nn.Module) -> Tensor:
