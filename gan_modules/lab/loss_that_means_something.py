@@ -94,7 +94,7 @@ def _course(lab: Lab, model: NoiseGAN, updates: int) -> dict[str, list[float]]:
 
     last = lab.updates(updates)
     # from when the critic has seen something, and ever more rarely
-    first = min(20, last)
+    first = max(1, last // 30)
     at = {round(first * (last / first) ** (k / (LOOKS - 1))) for k in range(LOOKS)}
     lab.fit(model, REAL, updates, 128, callbacks=[Looks(at, look)])
     return course
