@@ -80,7 +80,7 @@ def clipping(
 
     def penalised(hidden: Sequence[int], steps: int, lr: float, weight: float) -> Critic:
         model = fresh(
-            lab, lambda: Critic(Drawn(fake), hidden=hidden, lr=lr, n_critic=1, gp_weight=weight)
+            lab, lambda: Critic(Drawn(fake), hidden=hidden, rate=lr, n_critic=1, gp_weight=weight)
         )
         return lab.fit(model, real, steps)
 

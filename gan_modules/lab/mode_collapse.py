@@ -173,7 +173,7 @@ class _Watch(Callback):
 def _scatter(axis: Axes, real: Tensor, points: Tensor) -> None:
     axis.scatter(points[:, 0], points[:, 1], s=2, color="C3", label="samples")
     axis.scatter(real[:, 0], real[:, 1], s=1, color="k", alpha=0.5, label="data")
-    axis.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
+    axis.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal", ylabel="y")
     axis.legend(
         fontsize="x-small", markerscale=4, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncol=2
     )

@@ -120,6 +120,7 @@ def penalty_places(lab: Lab, updates: int = 400) -> Findings:
     left.set(xlabel="from the fakes' centre (0) to the real ones' (1)", ylabel="score")
     left.set_ylim(-1.5, 4)
     left.legend(fontsize="x-small")
+    right.set_xlabel("score, and norm of the gradient")
     names = [*found][::-1]
     right.barh(names, [found[name]["estimate"] for name in names], alpha=0.6, label="estimate")
     right.errorbar(

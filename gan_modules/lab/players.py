@@ -37,7 +37,7 @@ class _Judge(NoiseGAN):
 
     Args:
         fake: makes the fakes.
-        lr: learning rate of Adam, halved after 200 updates, a third after 400, and so on.
+        rate: learning rate of Adam, halved after 200 updates, a third after 400, and so on.
         hidden: widths of the discriminator's hidden layers.
         **kwargs: options of the paper.
     """
@@ -49,7 +49,7 @@ class _Judge(NoiseGAN):
         self,
         fake: Drawn,
         *,
-        lr: float = 5e-3,
+        rate: float = 5e-3,
         hidden: Sequence[int] = (64, 64),
         **kwargs: Any,
     ) -> None:
@@ -58,7 +58,7 @@ class _Judge(NoiseGAN):
             "latent_dim": 1,
             "generator": fake,
             "discriminator": lambda image_shape: MLPDiscriminator(image_shape, hidden=hidden),
-            "discriminator_optimizer": lambda p: Adam(p, lr=lr, betas=(0.5, 0.9)),
+            "discriminator_optimizer": lambda p: Adam(p, lr=rate, betas=(0.5, 0.9)),
             # what is measured is where it settles
             "discriminator_scheduler": lambda o: LambdaLR(o, lambda step: 200 / (200 + step)),
         }

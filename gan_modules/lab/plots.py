@@ -35,5 +35,5 @@ def surface(axis: Axes, judge: Callable[[Tensor], Tensor], limit: float) -> Any:
     ticks, points = plane(limit)
     values = judge(points).reshape(len(ticks), len(ticks)).numpy()
     axis.contour(ticks, ticks, values, levels=12, colors="k", linewidths=0.4)
-    axis.set_aspect("equal")
+    axis.set(aspect="equal", xlabel="x", ylabel="y")
     return axis.contourf(ticks, ticks, values, levels=24, cmap="viridis", alpha=0.8)

@@ -32,8 +32,8 @@ def vanishing(lab: Lab, updates: int = 1200) -> Findings:
     modes that are left out, and wants the two apart by JS.
     """
     fakes = draw(FAKE, 1000)
-    judge = fresh(lab, lambda: Discriminator(Drawn(FAKE), lr=1e-3))
-    critic = fresh(lab, lambda: Critic(Drawn(FAKE), lr=1e-3, n_critic=1))
+    judge = fresh(lab, lambda: Discriminator(Drawn(FAKE), rate=1e-3))
+    critic = fresh(lab, lambda: Critic(Drawn(FAKE), rate=1e-3, n_critic=1))
     curves: dict[str, list[float]] = {"updates": []}
     curves |= {"log(1 - D)": [], "-log D": [], "spread of -log D": [], "critic": []}
     for look in range(1, LOOKS + 1):

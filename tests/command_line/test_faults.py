@@ -523,7 +523,6 @@ def test_last_is_all_it_takes(capsys: Any) -> None:
     )
     for option, value, before in (
         ("model.gp_weight", "10", "gp_weight=3.0, not 10.0"),
-        ("model.generator_optimizer.lr", "1", "generator_optimizer.lr=0.0001, not 1.0"),
         ("seed_everything", "5", "seed_everything=0, not 5"),
     ):
         line = fails(capsys, "fit", "--ckpt_path=last", f"--{option}={value}")

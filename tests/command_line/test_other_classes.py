@@ -12,7 +12,7 @@ from gan_modules import DCGAN, GAN, WGANGP
 SMALL = "fit --config small.yaml --trainer.max_steps 1"
 
 
-class MyWGANGP(WGANGP):
+class OfMyOwn(WGANGP):
     """A kind of the config's class."""
 
 
@@ -50,7 +50,7 @@ def test_so_it_does_where_a_config_names_it(caplog: pytest.LogCaptureFixture) ->
     ]
 
 
-@pytest.mark.parametrize("kind", ["test_other_classes.MyWGANGP", "WGANGP", "gan_modules.WGANGP"])
+@pytest.mark.parametrize("kind", ["test_other_classes.OfMyOwn", "WGANGP", "gan_modules.WGANGP"])
 def test_a_kind_of_the_same_class_keeps_the_options(
     kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ def test_on_a_line_a_critic_that_starts_downhill_stays_unless_the_penalty_is_sma
     lab = Lab()
     model = fresh(
         lab,
-        lambda: Critic(Drawn(Point(0.5)), n_critic=1, gp_weight=weight, hidden=(8,), lr=2e-2),
+        lambda: Critic(Drawn(Point(0.5)), n_critic=1, gp_weight=weight, hidden=(8,), rate=2e-2),
     )
     with torch.no_grad():
         for parameter in model.parameters():

@@ -18,7 +18,7 @@ def test_a_linear_critic_settles_where_theory_says(one_sided: bool) -> None:
     model = ClippedCritic(
         Drawn(FAKE),
         n_critic=1,
-        lr=0.02,
+        rate=0.02,
         clip_value=math.inf,
         discriminator=partial(MLP, hidden=()),
         regularizers=[GradientPenalty(WEIGHT, one_sided=one_sided)],
