@@ -105,11 +105,12 @@ def mode_collapse(
             )
         _scatter(axis, real, points)
     names = [*MODELS][::-1]
-    measure, title = (
-        ("kl", "KL to the uniform over modes") if data.sigma else ("covered", "data covered")
-    )
+    measure, title, unit = "covered", "data covered", "share"
+    if data.sigma:
+        measure, title, unit = "kl", "KL to the uniform over modes", "nats"
     axes[-1].barh(names, [rows[name][measure] for name in names], color="C3")
     axes[-1].set_title(title, fontsize="medium")
+    axes[-1].set_xlabel(unit)
     return Findings([*_checks(rows)], figure, rows, frames)
 
 
