@@ -60,6 +60,9 @@ def clipping(
     is not, and finds more of the distance. In a critic of twelve layers the norm of the loss's
     gradient falls or rises exponentially from the last layer to the first, depending on the bound;
     under the penalty it stays.
+
+    The weight of the shallow critic's penalty, how simple a surface is said to be and what is
+    asked of it were settled with seed 0, where a weight of 10 left the critic a plane.
     """
     real = Toy(toy)
     fake = Blurred(real, NOISE)

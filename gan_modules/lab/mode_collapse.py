@@ -53,7 +53,8 @@ MODELS: dict[str, tuple[type[NoiseGAN], dict[str, Any]]] = {
     "R3GAN": (R3GAN, {"gamma": 0.05}),
     "unrolled": (UnrolledGAN, {"steps": 3, "step_size": 0.3}),
 }
-COLLAPSE = ("GAN", "D2GAN")
+# nothing is asked of them
+UP_TO_THE_SEED = ("GAN", "D2GAN")
 Name = Literal["GAN", "WGAN", "WGAN-GP", "D2GAN", "PacGAN", "R3GAN", "unrolled"]
 
 
@@ -64,19 +65,24 @@ def mode_collapse(
     batch_norm: bool = False,
     animated: Name = "GAN",
 ) -> Findings:
-    """A GAN drops modes which Wasserstein critics, packs, pairs and looking ahead keep.
+    """Wasserstein critics, packs, pairs and looking ahead keep all modes; a GAN is up to the seed.
 
-    All have the same networks, rates and numbers of updates of the generator. On the ring the
-    GAN's samples are one clump, which runs from mode to mode; those of WGAN, WGAN-GP (Gulrajani et
-    al. 2017, arXiv:1704.00028), PacGAN (Lin et al. 2017, arXiv:1712.04086), R3GAN (Huang et al.
-    2025, arXiv:2501.05441) and the unrolled GAN (Metz et al. 2016, arXiv:1611.02163) are as many
-    near one mode as near another.
+    All have the same networks, rates and numbers of updates of the generator. On the ring WGAN,
+    WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028), PacGAN (Lin et al. 2017, arXiv:1712.04086),
+    R3GAN (Huang et al. 2025, arXiv:2501.05441) and the unrolled GAN (Metz et al. 2016,
+    arXiv:1611.02163) put as many samples near one mode as near another.
 
-    Not confirmed: D2GAN (Nguyen et al. 2017, arXiv:1709.03831) is a clump, too. And what is seen
-    of these two is of these rates: with networks twice as wide, a discriminator twice as fast and
-    rates that fall from the start both went to all modes (one seed). So few updates leave most
-    points between modes, PacGAN's all over the square; within 3 sigma of a centre, as modes are
-    counted, are few. What is judged is how many are closest to each mode.
+    Confirmed in part: of five seeds, the GAN's samples were one clump, which runs from mode to
+    mode, with two, near about half of the modes with two, and near all with one; that is why
+    nothing is asked of it. Not confirmed: so it was with D2GAN (Nguyen et al. 2017,
+    arXiv:1709.03831). With networks twice as wide, a discriminator twice as fast and rates that
+    fall from the start both went to all modes (one seed). So few updates leave most points between
+    modes, PacGAN's all over the square; within 3 sigma of a centre, as modes are counted, are few.
+    What is judged is how many are closest to each mode. With the other toys two more do not hold
+    (one seed): R3GAN leaves out modes of the grid, WGAN-GP a quarter of the Swiss roll.
+
+    Rates and sizes are one of seven settings that were tried for the GAN, the one that set the
+    models apart with seed 0. The others were judged with seeds 0, 1 and 2.
 
     Args:
         lab: trains.
@@ -116,13 +122,12 @@ def mode_collapse(
 
 def _checks(rows: dict[str, dict[str, float]]) -> Iterator[Check]:
     for name, row in rows.items():
-        collapses = name in COLLAPSE
+        if name in UP_TO_THE_SEED:
+            continue
         if "kl" in row:
-            what = f"{name}, KL to the uniform over modes"
-            yield at_least(what, 1.0, row["kl"]) if collapses else at_most(what, 0.3, row["kl"])
+            yield at_most(f"{name}, KL to the uniform over modes", 0.3, row["kl"])
         else:
-            what, seen = f"{name}, share of data with a sample near", row["covered"]
-            yield at_most(what, 0.5, seen) if collapses else at_least(what, 0.8, seen)
+            yield at_least(f"{name}, share of data with a sample near", 0.8, row["covered"])
 
 
 def covered(real: Tensor, points: Tensor, within: float = 0.1) -> float:
