@@ -38,18 +38,17 @@ def annealed_noise(lab: Lab, updates: int = 600) -> Findings:
         points, fakes = draw(p, 20_000), draw(q, 20_000)
         value = F.logsigmoid(judge.at(points)).mean() + F.logsigmoid(-judge.at(fakes)).mean()
         columns["JS"].append(value.item() / 2 + math.log(2))
-        x = grid(p, q)
-        step = (x[1] - x[0]).item()
-        columns["JS in theory"].append(
-            js_divergence(p.log_prob(x).exp(), q.log_prob(x).exp(), step)
-        )
+        columns["JS in theory"].append(_js(width))
         slopes = input_gradients(partial(_loss, judge), fakes)
         columns["gradient"].append(slopes.abs().mean().item())
         columns["gradient in theory"].append(gradient_in_theory(width))
     noises = columns["noise"]
+    fine = [k / 100 for k in range(81)]
+    curves = {"JS": _js, "gradient": gradient_in_theory}
     figure, (left, right) = panels("JS of what D sees", "gradient of log(1 - D) at fakes")
     for axis, name in ((left, "JS"), (right, "gradient")):
-        axis.plot(noises, columns[f"{name} in theory"], "k", lw=3, alpha=0.4, label="best D")
+        theory = [curves[name](math.hypot(WIDTH, noise)) for noise in fine]
+        axis.plot(fine, theory, "k", lw=3, alpha=0.4, label="best D")
         axis.plot(noises, columns[name], "C3o", label="D, trained")
         axis.set_xlabel("sigma of the noise")
         axis.set_ylim(0, 1)
@@ -78,6 +77,13 @@ def annealed_noise(lab: Lab, updates: int = 600) -> Findings:
 def _loss(judge: Discriminator, points: Tensor) -> Tensor:
     """``log(1 - D)`` of each point."""
     return F.logsigmoid(-judge.judge(points).logits)
+
+
+def _js(width: float) -> float:
+    """JS between two normals, by an integral."""
+    p, q = Normal(APART, width), Normal(-APART, width)
+    x = grid(p, q)
+    return js_divergence(p.log_prob(x).exp(), q.log_prob(x).exp(), (x[1] - x[0]).item())
 
 
 def gradient_in_theory(width: float) -> float:

@@ -27,8 +27,8 @@ def balance(lab: Lab, updates: int = 600) -> Findings:
     """The modes that survive are those that D is strong enough to tell: the weaker D, the fewer.
 
     Strength is width, and updates per update of the generator, of which all games have the same
-    number. A discriminator too strong, which is warned of (see vanishing), does no harm on this
-    ring with the loss -log D.
+    number. More updates do not make up for a width of 4. A discriminator too
+    strong, which is warned of (see vanishing), does little harm on this ring with the loss -log D.
     """
     found: list[list[int]] = []
     good: list[list[float]] = []

@@ -56,6 +56,8 @@ class Lab:
         self.seed, self.effort = seed, effort
         self._progress = Progress(disable=True) if progress is None else progress
         self._trainings = 0
+        # of what is drawn ahead of the first training
+        torch.manual_seed(derive_seed(seed, "lab"))
 
     def updates(self, n: int) -> int:
         """That many updates at full effort."""

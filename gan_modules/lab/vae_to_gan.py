@@ -91,11 +91,13 @@ def vae_to_gan(lab: Lab, updates: int = 600) -> Findings:
     middle.hist(shown[:, 0], bins, histtype="step", color="C1", label=f"VAE, noise {SHOWN}")
     middle.hist(fakes[:, 0], bins, histtype="step", color="C2", label="GAN")
     middle.set_ylabel("samples")
+    # room for the legend
+    middle.set_ylim(top=1.5 * middle.get_ylim()[1])
     for axis in (left, middle):
         axis.set_xlabel("x")
     right.plot(NOISES, vaes["between"], "C1o-", label="VAE")
     right.axhline(between(fakes), color="C2", label="GAN")
-    right.set(xlabel="noise of the VAE's likelihood", ylabel="share of samples", xscale="log")
+    right.set(xlabel="noise of the VAE's likelihood", ylabel="share of samples", ylim=(0, 1))
     for axis in (left, middle, right):
         axis.legend(fontsize="small")
     return Findings(

@@ -53,9 +53,9 @@ def vanishing(lab: Lab, updates: int = 1200) -> Findings:
     left.set_yscale("log")
     left.set_ylabel("norm of the mean gradient")
     right.set_ylabel("variance over fakes")
-    right.set_ylim(bottom=0)
     left.legend(fontsize="small")
     right.plot(curves["updates"], curves["spread of -log D"], "o-", label="-log D")
+    right.set_ylim(bottom=0)
     right.legend(fontsize="small")
     for axis in (left, right):
         axis.set_xlabel("updates of the discriminator")

@@ -34,6 +34,15 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others() -> None:
     assert not torch.allclose(said(1), first)
 
 
+def test_another_seed_draws_other_points_for_the_same_weights() -> None:
+    def trained(seed: int) -> torch.Tensor:
+        model = fresh(Lab(), lambda: Discriminator(Drawn(FAKE), hidden=(4,)))
+        return Lab(seed, effort=0.01).fit(model, REAL, 500, 8).at(torch.zeros(1))
+
+    assert torch.equal(trained(0), trained(0))
+    assert not torch.equal(trained(0), trained(1))
+
+
 def test_each_training_of_a_laboratory_draws_points_of_its_own_and_starts_from_the_same() -> None:
     def start(lab: Lab) -> torch.Tensor:
         return torch.cat([p.flatten() for p in make(lab).parameters()])
@@ -47,11 +56,21 @@ def test_each_training_of_a_laboratory_draws_points_of_its_own_and_starts_from_t
     assert not torch.allclose(one.at(torch.zeros(1)), other.at(torch.zeros(1)))
 
 
+def test_what_is_drawn_ahead_of_any_training_follows_from_the_seed() -> None:
+    def drawn(seed: int) -> torch.Tensor:
+        Lab(seed)
+        return draw(REAL, 3)
+
+    assert torch.equal(drawn(0), drawn(0))
+    assert not torch.equal(drawn(0), drawn(1))
+
+
 def test_weights_leave_the_random_state_alone() -> None:
+    lab = Lab()
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    fresh(Lab(), lambda: Discriminator(Drawn(FAKE)))
+    fresh(lab, lambda: Discriminator(Drawn(FAKE)))
     # fake(...) is drawn from to see its shape, within
     assert torch.equal(torch.rand(1), expected)
 
