@@ -10,20 +10,22 @@ channels last in memory. The generator is averaged as the module does it, and in
 are cast once per update.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
 from recipes import Case
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 from torch.optim import Adam
 
 from gan_modules.networks.layers.blocks import has_batch_norm
 from gan_modules.objectives.penalties import gradient_penalty
 
-__all__ = ["Averaged", "Loop", "batches_in_memory", "wasserstein"]
+__all__ = ["STANDARD", "WASSERSTEIN", "Averaged", "Loop", "batches_in_memory", "train"]
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -140,22 +142,65 @@ class Loop:
         return self.discriminator(real, *conditions), self.discriminator(fake, *conditions)
 
 
-def judge_with_penalty(loop: Loop, images: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    critic = loop.discriminator
-    return *loop.judge_both(images, fakes), gradient_penalty(critic, images, fakes)
+Objective = tuple[Callable[[Loop, Tensor], Tensor], Callable[[Loop, Tensor], Tensor]]
+"""The losses of the generator and of the discriminator."""
 
 
-def wasserstein(loop: Loop, batches: Batches) -> Iterator[None]:
-    """WGAN-GP."""
+def _critic_loss(loop: Loop, images: Tensor) -> Tensor:
+    fakes = loop.fakes(images)
+    real, fake = loop.judge_both(images, fakes)
+    return fake.mean() - real.mean() + 10.0 * gradient_penalty(loop.discriminator, images, fakes)
+
+
+def _generator_loss(loop: Loop, images: Tensor) -> Tensor:
+    score: Tensor = loop.discriminator(loop.generator(loop.latents(images))).mean()
+    return -score
+
+
+WASSERSTEIN: Objective = (_generator_loss, _critic_loss)
+"""WGAN-GP's."""
+
+
+def _binary_loss(loop: Loop, images: Tensor) -> Tensor:
+    real, fake = loop.judge_both(images, loop.fakes(images))
+    return softplus(-real).mean() + softplus(fake).mean()
+
+
+def _fooling_loss(loop: Loop, images: Tensor) -> Tensor:
+    return softplus(-loop.discriminator(loop.generator(loop.latents(images)))).mean()
+
+
+STANDARD: Objective = (_fooling_loss, _binary_loss)
+"""DCGAN's."""
+
+
+def train(
+    loop: Loop, batches: Batches, objective: Objective, compiles: bool = False
+) -> Iterator[None]:
+    """Yields after every update of the generator.
+
+    Args:
+        loop: networks and optimizers.
+        batches: each of the images of a whole iteration.
+        objective: both losses.
+        compiles: compile either loss whole.
+    """
+    losses: list[Callable[[Tensor], Tensor]] = [partial(loss, loop) for loss in objective]
+    if compiles:
+        losses = [torch.compile(loss, fullgraph=True) for loss in losses]
+
+    def update(player: int, images: Tensor) -> None:
+        for other in loop.weights[1 - player]:
+            other.requires_grad_(False)
+        with loop.autocast():
+            loss = losses[player](images)
+        loop.step(player, loss)
+        for other in loop.weights[1 - player]:
+            other.requires_grad_(True)
+
     for whole, _ in batches:
         for images in whole.split(loop.case.batch_size):
-            with loop.autocast():
-                fakes = loop.fakes(images)
-                real, fake, penalty = judge_with_penalty(loop, images, fakes)
-                loss = fake.mean() - real.mean() + 10.0 * penalty
-            loop.step(1, loss)
-        with loop.autocast():
-            loss = -loop.discriminator(loop.generator(loop.latents(images))).mean()
-        loop.step(0, loss)
+            update(1, images)
+        update(0, images)
         loop.averaged.update()
         yield

@@ -83,10 +83,12 @@ class Files(Dataset[dict[str, Any]]):
         return {name: self.transform(Image.open(path)) for name, path in paths.items()}
 
 
-def load_pictures(images: Tensor, side: int, batch_size: int) -> Iterator[Tensor]:
-    """Batches without end."""
-    loader = DataLoader(Pictures(images, side), batch_size, shuffle=True)
-    return (batch for batch, _ in endless(loader))
+def load_pictures(
+    images: Tensor, side: int, batch_size: int, workers: int = 0, device: str = "cpu"
+) -> Iterator[Tensor]:
+    """Batches without end, sent to a device one by one."""
+    loader = DataLoader(Pictures(images, side), batch_size, shuffle=True, num_workers=workers)
+    return (batch.to(device) for batch, _ in endless(loader))
 
 
 def endless(loader: Any) -> Iterator[Any]:
@@ -96,7 +98,8 @@ def endless(loader: Any) -> Iterator[Any]:
 
 
 def _noise(like: Tensor) -> Tensor:
-    return torch.FloatTensor(np.random.normal(0, 1, (len(like), LATENT_DIM)))  # noqa: NPY002
+    z = torch.FloatTensor(np.random.normal(0, 1, (len(like), LATENT_DIM)))  # noqa: NPY002
+    return z.to(like.device)
 
 
 def _adam(network: nn.Module) -> Adam:
@@ -108,7 +111,8 @@ def gan(g: nn.Module, d: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]
     loss = nn.BCELoss()
     of_g, of_d = _adam(g), _adam(d)
     for i, images in enumerate(batches):
-        ones, zeros = (torch.full((len(images), 1), float(target)) for target in (1, 0))
+        shape, place = (len(images), 1), images.device
+        ones, zeros = (torch.full(shape, float(target), device=place) for target in (1, 0))
         of_g.zero_grad()
         fakes = g(_noise(images))
         g_loss = loss(d(fakes), ones)
@@ -128,12 +132,12 @@ def examples(g: nn.Module, d: nn.Module, batches: Iterable[Tensor]) -> Iterator[
     of_g, of_d = _adam(g), _adam(d)
     for i, images in enumerate(batches):
         d.zero_grad()
-        target = torch.full((len(images),), 1.0)
+        target = torch.full((len(images),), 1.0, device=images.device)
         output = d(images).squeeze(1)
         on_real = loss(output, target)
         on_real.backward()
         judged_real = output.mean().item()
-        fakes = g(torch.randn(len(images), LATENT_DIM, 1, 1))
+        fakes = g(torch.randn(len(images), LATENT_DIM, 1, 1, device=images.device))
         target.fill_(0.0)
         output = d(fakes.detach()).squeeze(1)
         on_fake = loss(output, target)
@@ -174,7 +178,7 @@ def wgan(g: nn.Module, d: nn.Module, batches: Iterable[Tensor]) -> Iterator[None
 def gradient_penalty(d: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """wgan_gp.py's, with positions drawn by NumPy."""
     shape = (len(real), *[1] * (real.ndim - 1))
-    share = torch.FloatTensor(np.random.random(shape))  # noqa: NPY002
+    share = torch.FloatTensor(np.random.random(shape)).to(real.device)  # noqa: NPY002
     between = (share * real + (1 - share) * fake).requires_grad_(True)
     scores = d(between)
     (slopes,) = torch.autograd.grad(

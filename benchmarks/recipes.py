@@ -20,7 +20,7 @@ from datamodules.base import Split
 from datamodules.images import ImageDataModule
 from gan_modules.command_line import run
 
-__all__ = ["CASES", "Case", "NoiseImages", "command", "fit", "random_images"]
+__all__ = ["CASES", "Case", "NoiseImages", "command", "fit", "random_images", "run_line"]
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,15 @@ def command(case: Case, folder: Path, precision: str, steps: int, size: int) -> 
     ]  # fmt: skip
 
 
+def run_line(line: list[str], *callbacks: Callback) -> Any:
+    """Run the command line with some callbacks more."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "LightningCLI's args parameter")
+        return run(line, trainer_defaults={"callbacks": [*callbacks]})
+
+
 def fit(case: Case, callback: Callback, precision: str, steps: int, size: int, *more: str) -> Any:
     """Train by the command line, with one callback more, in a folder that is removed."""
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         line = command(case, Path(folder), precision, steps, size)
-        warnings.filterwarnings("ignore", "LightningCLI's args parameter")
-        return run([*line, *more], trainer_defaults={"callbacks": [callback]})
+        return run_line([*line, *more], callback)

@@ -171,9 +171,9 @@ def data_of(case: Case, folder: Path) -> tuple[InMemoryDataModule, Iterator[Any]
     return ours, load_pictures(images, side, case.batch_size)
 
 
-def model_of(case: Case, pair: Pair) -> GANModule:
+def model_of(case: Case, pair: Pair, **more: Any) -> GANModule:
     """Ours with these networks, whose discriminator's last sigmoid is left out."""
-    options: dict[str, Any] = {"image_shape": case.shape}
+    options: dict[str, Any] = {"image_shape": case.shape, **more}
     if case.model is not CycleGAN:
         options["latent_dim"] = 100
     if case.model in (GAN, DCGAN):

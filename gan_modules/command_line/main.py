@@ -63,6 +63,8 @@ def _quietly() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         # validation is counted in generator updates, not epochs; small data sets have short epochs
         warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+        # it counts megabytes, which our table of networks does not show
+        warnings.filterwarnings("ignore", "Precision .* is not supported by the model summary")
         warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
         for logger in loggers:
             logger.addFilter(is_no_tip)

@@ -1,6 +1,6 @@
 """The training loop, written once for every model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -157,16 +157,16 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         is_first = not self._batch_is_checked
         whole = self._receive(batch)
         self._ranges.note(self.ranges(whole))
-        parts = split_batch(whole, self.parts_per_iteration, "n_critic")
         if is_first:
+            part = split_batch(whole, self.parts_per_iteration, "n_critic")[-1]
             with tried(self.checks(whole[0])):
-                check_monitors(self.trainer, partial(self._names_of_terms, parts[-1]))
+                check_monitors(self.trainer, partial(self._names_of_terms, part))
                 if self._compiled:
                     # a compiled call cannot say in one line what is wrong with a network
                     losses = [getattr(self, f"{player}_losses") for player in self.players]
-                    run_without_effect(self, losses, parts[-1])
+                    run_without_effect(self, losses, part)
         with tried(self.checks(whole[0]) if is_first and not self._compiled else {}):
-            terms = self._take_turns(parts, images := len(whole[0]) * self.trainer.world_size)
+            terms = self._take_turns(whole, images := len(whole[0]) * self.trainer.world_size)
         # averages and schedules advance where their own player stepped
         for player in terms.keys() & self._averages.keys():
             self._averages[player].update(self.global_step, images)
@@ -194,11 +194,14 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._ranges.check(self.trainer)
         self._watch.check(self.trainer)
 
-    def _take_turns(self, parts: Sequence[Batch], images: int) -> dict[str, dict[str, Tensor]]:
+    def _take_turns(self, whole: Batch, images: int) -> dict[str, dict[str, Tensor]]:
         """The terms of each player's last update."""
         self._seed_noise()
         self.on_iteration(self.global_step, self.global_step * images)
-        turns = list(self.turns(parts))
+        return self._play(whole)
+
+    def _play(self, whole: Batch) -> dict[str, dict[str, Tensor]]:
+        turns = list(self.turns(split_batch(whole, self.parts_per_iteration, "n_critic")))
         sharing = first_of_two(turns, self._options)
         terms: dict[str, dict[str, Tensor]] = {}
         try:
@@ -229,11 +232,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
                 further = self._to_average if counted else []
                 average_over_ranks(self.trainer, self._parameters_of[player], further)
                 optimizer = self._optimizers[player]
-                if counted:
-                    # the only step that goes through Lightning's counter, global_step
-                    optimizer.step()
-                else:
-                    self._stepper.step(self, optimizer.optimizer)
+                self._stepper.step(self, optimizer, counted)
                 optimizer.zero_grad()
         finally:
             self._turn = None

@@ -5,9 +5,9 @@ from typing import Protocol
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
-from torch.optim import Optimizer
 
 from gan_modules.training.listeners import updates_are_plain
 
@@ -21,8 +21,8 @@ class Stepper(Protocol):
         """Compute gradients."""
         ...
 
-    def step(self, module: LightningModule, optimizer: Optimizer) -> None:
-        """Make a step that Lightning does not count."""
+    def step(self, module: LightningModule, optimizer: LightningOptimizer, counted: bool) -> None:
+        """Make a step; those that are counted, by Lightning's ``global_step``, are iterations."""
         ...
 
 
@@ -32,9 +32,12 @@ class _PlainStepper:
     def backward(self, module: LightningModule, loss: Tensor) -> None:
         loss.backward()
 
-    def step(self, module: LightningModule, optimizer: Optimizer) -> None:
-        module.on_before_optimizer_step(optimizer)
-        optimizer.step()
+    def step(self, module: LightningModule, optimizer: LightningOptimizer, counted: bool) -> None:
+        if counted:
+            optimizer.step()
+        else:
+            module.on_before_optimizer_step(optimizer.optimizer)
+            optimizer.optimizer.step()
 
 
 class _StrategyStepper:
@@ -45,8 +48,11 @@ class _StrategyStepper:
         with _without_ddp_hooks(module), torch.autocast(module.device.type, enabled=False):
             module.manual_backward(loss)
 
-    def step(self, module: LightningModule, optimizer: Optimizer) -> None:
-        module.trainer.strategy.optimizer_step(optimizer, _no_closure)
+    def step(self, module: LightningModule, optimizer: LightningOptimizer, counted: bool) -> None:
+        if counted:
+            optimizer.step()
+        else:
+            module.trainer.strategy.optimizer_step(optimizer.optimizer, _no_closure)
 
 
 def choose_stepper(module: LightningModule) -> Stepper:

@@ -1,16 +1,26 @@
 """The GPU's benchmark, very small and on the CPU: all but the capture of graphs."""
 
 import json
-from itertools import islice
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gpu
 import gpu_best as best
+import gpu_graphs
 import gpu_loops
+import gpu_speed
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch.testing import assert_close
+from torch.utils.data import DataLoader, TensorDataset
+from torchvision.utils import save_image
+
+from gan_modules import R1, WGANGP
+from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
 compile_ = torch.compile
 
@@ -25,43 +35,152 @@ def _run_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_it_measures_each_way(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    output = tmp_path / "gpu.json"
+    output = tmp_path / "speed.json"
     sizes = "--rounds", "2", "--steps", "1", "--size", "64"
-    gpu.main(["--device", "cpu", *sizes, "--output", str(output)])
+    gpu.main(["--part", "2", "--device", "cpu", *sizes, "--output", str(output)])
     found = json.loads(output.read_text())
-    ways = ("best", "best_bf16", "ours", "ours_bf16", "ours_compiled")
-    assert tuple(found["seconds_per_iteration"]) == ways
-    assert all(len(s) == 2 and min(s) > 0 for s in found["seconds_per_iteration"].values())
+    ways = ("script", "script_memory", "best", "best_bf16", "ours_loader", "ours", "ours_bf16")
     assert found["peak_flops_per_s"] > 0
-    shares = [share for _, share in found["kernels_of_best_bf16"]]
-    assert shares == sorted(shares, reverse=True)
-    assert 0.5 < sum(shares) <= 1
+    assert [*found["tasks"]] == ["wgan_gp", "resnet", "dcgan"]
+    for task in found["tasks"].values():
+        assert task["errors"] == {}
+        assert tuple(task["seconds_per_iteration"]) == (*ways, "ours_compiled_bf16")
+        assert all(len(s) == 2 and min(s) > 0 for s in task["seconds_per_iteration"].values())
+        shares = [share for _, share in task["kernels"]]
+        assert shares == sorted(shares, reverse=True)
+        assert 0.5 < sum(shares) <= 1
     printed = capsys.readouterr().out
     assert all(f"\n{name} " in printed for name in ways)
 
 
 @pytest.mark.slow
-def test_the_compiled_loop_trains_as_the_best_one(double: None) -> None:
-    bench = gpu_loops.Bench("cpu", 64)
+def test_it_checks_variants(tmp_path: Path) -> None:
+    output = tmp_path / "variants.json"
+    chosen = "--recipes", "wgan_gp", "--ways", "float32", "on_device", "--processes", "1"
+    sizes = "--updates", "4", "--output", str(output)
+    gpu.main(["--part", "1", "--device", "cpu", *chosen, *sizes])
+    rows = {(row["recipe"], row["way"]): row for row in json.loads(output.read_text())["rows"]}
+    assert not [row["error"] for row in rows.values() if "error" in row]
+    float32 = rows["wgan_gp", "float32"]
+    assert [float32[name] for name in ("again", "resumed", "samples")] == [0, 0, 0]
+    # the last row of a way is the one that compares its weights
+    assert rows["wgan_gp", "on_device"]["difference"] == 0
+    assert rows["exports", ""]["found"].count("as the model") == 4
+
+
+@pytest.mark.slow
+def test_it_trains_on_a_folder(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for split, n in (("train", 40), ("test", 4)):
+        for name in "ab":
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            for i in range(n):
+                # a dark class and a bright one, which the classifier of the metrics tells apart
+                image = torch.rand(3, 32, 32, generator=generator) / 2 + (name == "b") / 2
+                save_image(image, tmp_path / "data" / split / name / f"{i}.png")
+    output = tmp_path / "output"
+    paths = "--data", str(tmp_path / "data"), "--output", str(output)
+    gpu.main(["--part", "3", "--device", "cpu", *paths])
+    result = json.loads((output / "result.json").read_text())
+    assert result["steps"] == 4
+    assert result["measured"][-1]["step"] == 4
+    assert sum("classifier" in name for name in result["measured"][-1]) == 6
+    assert {path.name for path in output.iterdir()} == {
+        "result.json", "samples.png", "classes.png", "generator_half.pt"
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", [best.WASSERSTEIN, best.STANDARD])
+def test_the_compiled_loop_trains_as_the_best_one(double: None, objective: Any) -> None:
+    bench = gpu_loops.Bench(*gpu_loops.make_cases(small=True)["resnet"], "cpu", 64)
+    shape = bench.case.shape
     batches = [
-        (torch.rand(bench.case.images, 3, 8, 8) * 2 - 1, torch.zeros(bench.case.images))
-        for _ in range(3)
+        (torch.rand(bench.images_per_iteration, *shape) * 2 - 1, torch.zeros(1)) for _ in range(3)
     ]
     ends = []
-    for iterate in (best.wasserstein, gpu_loops.compiled):
+    for compiles in (False, True):
         torch.manual_seed(0)
-        loop = best.Loop(bench.case, *bench.networks())
+        loop = best.Loop(bench.recipe, *bench.networks())
         torch.manual_seed(1)
-        assert len(list(islice(iterate(loop, batches), 3))) == 3
+        assert len(list(best.train(loop, batches, objective, compiles))) == 3
         ends.append([loop.generator.state_dict(), loop.discriminator.state_dict()])
         ends[-1].append(loop.averaged.network.state_dict())
     assert_close(ends[0], ends[1], rtol=0, atol=1e-9)
 
 
+class _Recording:
+    """In place of a CUDA graph: what is recorded leaves no trace, and a replay does it again."""
+
+    def __init__(self) -> None:
+        self.replays = 0
+
+    @contextmanager
+    def records(self, recorded: Any, module: Any, play: Any) -> Iterator[None]:
+        self.recorded, self.module, self.play = recorded, module, play
+        tensors = [*module.state_dict().values()]
+        for one in module.optimizers_by_player().values():
+            tensors += [t for state in one.optimizer.state.values() for t in state.values()]
+        before = [tensor.clone() for tensor in tensors]
+        with torch.random.fork_rng(devices=[]):
+            yield
+        for tensor, value in zip(tensors, before, strict=True):
+            tensor.detach().copy_(value)
+
+    def replay(self) -> None:
+        self.replays += 1
+        with gpu_graphs._stepped_by(self.module, gpu_graphs._RecordedStepper()):
+            rates = [group["lr"] for group, _ in self.recorded._rates]
+            for group, rate in self.recorded._rates:
+                group["lr"] = rate.item()
+            self.recorded._values.copy_(self.recorded._iterate(self.play))
+            for (group, _), rate in zip(self.recorded._rates, rates, strict=True):
+                group["lr"] = rate
+
+
+def test_what_stands_around_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches, rates, noise, counts and kinds of iterations, with another thing for the graph."""
+    graphs: list[_Recording] = []
+
+    class Recorded(gpu_graphs._Recorded):
+        def __init__(self, module: Any, whole: Any, play: Any) -> None:
+            graphs.append(_Recording())
+            monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: graphs[-1])
+            monkeypatch.setattr(
+                torch.cuda, "graph", lambda graph, **_: graph.records(self, module, play)
+            )
+            super().__init__(module, whole, play)
+
+    monkeypatch.setattr(gpu_graphs, "_Recorded", Recorded)
+    for check in ("check_graphs", "_host_randomness"):
+        monkeypatch.setattr(gpu_graphs, check, lambda *_: None)
+    ends = []
+    for callbacks in ([], [gpu_graphs.CUDAGraphs()]):
+        torch.manual_seed(0)
+        model = WGANGP(
+            image_shape=(1, 8, 8), latent_dim=4, n_critic=2,
+            generator=partial(MLPGenerator, hidden=(8,)),
+            discriminator=partial(MLPDiscriminator, hidden=(8,)),
+            regularizers=[R1(every=3)],
+            generator_scheduler=partial(torch.optim.lr_scheduler.LinearLR, total_iters=9),
+        )  # fmt: skip
+        images = torch.rand(20 * 8, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
+        trainer = Trainer(
+            accelerator="cpu", max_steps=20, callbacks=callbacks, logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        trainer.fit(model, DataLoader(TensorDataset(images), batch_size=8))
+        assert trainer.global_step == 20
+        ends.append((model.state_dict(), trainer.callback_metrics))
+    assert_close(ends[0], ends[1], rtol=0, atol=0)
+    # 7 iterations with R1 and 13 without, 3 of each before it is recorded
+    assert [graph.replays for graph in graphs] == [10, 4]
+
+
 def test_operations_of_a_gradient_of_a_gradient() -> None:
     weight = torch.ones(3, 5, requires_grad=True)
     inputs = torch.ones(2, 3, requires_grad=True)
-    with gpu.Operations() as operations:
+    with gpu_speed.Operations() as operations:
         product = inputs.mm(weight)
         one = operations.count
         (slope,) = torch.autograd.grad(product.sum(), inputs, create_graph=True)
