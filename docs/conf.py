@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+DOCS = Path(__file__).parent
+sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 
+import lab_pages
 import variant_pages
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -19,11 +21,16 @@ author = "The gan_modules authors"
 copyright = "the gan_modules authors"
 release = gan_modules.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = "gan_modules"
 exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+# the notebook is run at every build; a cell that fails is a warning, which ends the build
+nb_execution_mode = "force"
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
 
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -68,7 +75,13 @@ def short_names(app: Sphinx, env: Any, node: Any, content: nodes.Element) -> Any
     return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, full)
 
 
+def write_pages(app: Sphinx) -> None:
+    """Write what comes from other sources."""
+    variant_pages.write(DOCS / "variants", variant_pages.pages())
+    variant_pages.write(DOCS / "lab", lab_pages.pages())
+
+
 def setup(app: Sphinx) -> None:
-    """Write the pages of the variants before they are read."""
-    app.connect("builder-inited", lambda _: variant_pages.write())
+    """Write the pages of variants and experiments before they are read."""
+    app.connect("builder-inited", write_pages)
     app.connect("missing-reference", short_names)

@@ -1,6 +1,6 @@
 """Writes the pages of the variants, ``docs/variants/*.md``, from ``variants.yaml`` alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,9 @@ def pages() -> dict[str, str]:
     return {f"{name}.md": f"{text}\n" for name, text in found.items()}
 
 
-def write() -> None:
-    """Write the pages; those that would be the same stay, so that they are not built anew."""
-    folder = DOCS / "variants"
+def write(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write pages; those that would be the same stay, so that they are not built anew."""
     folder.mkdir(exist_ok=True)
-    texts = pages()
     for stale in set(folder.glob("*.md")) - {folder / name for name in texts}:
         stale.unlink()
     for name, text in texts.items():

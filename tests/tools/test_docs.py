@@ -14,12 +14,13 @@ import yaml
 import cli
 import gan_modules
 from gan_modules import GenerativeModule
+from gan_modules.lab import EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted(
-    path for path in DOCS.rglob("*.md") if not {"_build", "variants"} & set(path.parts[:-1])
+    path for path in DOCS.rglob("*.md") if not {"_build", "variants", "lab"} & set(path.parts[:-1])
 )
 EXPORTED = (getattr(gan_modules, name) for name in gan_modules.__all__)
 VARIANTS = {
@@ -32,9 +33,9 @@ VARIANTS = {
 COMMANDS = re.findall(r"^\| .* \| `((?:fit|predict) .*)` \|$", README, re.MULTILINE)
 
 
-def load_generator() -> Any:
-    """``docs/variant_pages.py``, which writes the pages of the variants."""
-    spec = importlib.util.spec_from_file_location("variant_pages", DOCS / "variant_pages.py")
+def load_generator(name: str) -> Any:
+    """``docs/<name>.py``, which writes pages."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -42,13 +43,15 @@ def load_generator() -> Any:
     return module
 
 
-GENERATOR = load_generator()
+GENERATOR = load_generator("variant_pages")
 SOURCE = GENERATOR.load()
 GENERATED: dict[str, str] = GENERATOR.pages()
+LAB: dict[str, str] = load_generator("lab_pages").pages()
 TEXTS = {
     ROOT / "README.md": README,
     **{path: path.read_text("utf-8") for path in PAGES},
     **{DOCS / "variants" / name: text for name, text in GENERATED.items()},
+    **{DOCS / "lab" / name: text for name, text in LAB.items()},
 }
 
 
@@ -83,6 +86,22 @@ def test_a_variant_has_its_own_recipes(variant: dict[str, Any]) -> None:
     for name in variant["configs"]:
         recipe = yaml.safe_load((ROOT / "configs" / name).read_text("utf-8"))
         assert recipe["model"]["class_path"] == variant["class"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_has_its_page(name: str) -> None:
+    page = LAB[f"{name}.md"]
+    # the constants that it says to change are there
+    module = inspect.getmodule(EXPERIMENTS[name])
+    change = page.split("## Change it\n\n")[1].split("\n\n")[0]
+    constants = re.findall(r"`([A-Z_]+)`", change)
+    assert constants
+    assert all(hasattr(module, constant) for constant in constants)
+    # a row for every claim, as it was measured
+    rows = re.findall(r"^\| .* \| (\d) of (\d) \|$", page, re.MULTILINE)
+    assert rows
+    assert f"python cli.py lab {name}" in page
+    assert f'EXPERIMENTS[\\"{name}\\"](Lab(SEED, EFFORT))' in LAB["notebook.ipynb"]
 
 
 def test_rows_fit_their_tables() -> None:
