@@ -7,7 +7,11 @@ from torch import Tensor, nn
 
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.blocks import check_sizes, doublings, init_glorot
-from gan_modules.networks.layers.class_heads import ConditionedDiscriminator, Conditioning
+from gan_modules.networks.layers.class_heads import (
+    ConditionedDiscriminator,
+    Conditioning,
+    labels_appended,
+)
 from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
 from gan_modules.networks.layers.conditioning import append_labels, require_labels
 from gan_modules.networks.layers.spectral import normalise_spectrally
@@ -129,10 +133,10 @@ class SNGANDiscriminator(ConditionedDiscriminator):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        appended = num_classes if conditioning == "concat" else 0
+        inputs = image_shape[0] + labels_appended(conditioning, num_classes)
         halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
         self.blocks = nn.Sequential(
-            _DiscriminatorBlock(image_shape[0] + appended, width, "first"),
+            _DiscriminatorBlock(inputs, width, "first"),
             *(_DiscriminatorBlock(width, width, "down") for _ in range(halvings - 1)),
             _DiscriminatorBlock(width, width, "same"),
             _DiscriminatorBlock(width, width, "same"),
