@@ -7,6 +7,7 @@ from typing import Any
 from jsonargparse import Namespace
 from lightning.pytorch.utilities import rank_zero_info
 
+from gan_modules.checkpoints.class_paths import subclasses
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["leave_out_other_model", "say_what_is_left_out"]
@@ -89,17 +90,9 @@ def _model(name: str) -> type[GenerativeModule] | None:
     """A class of models by its path or, if it is imported, by its bare name."""
     module, _, bare = name.rpartition(".")
     if not module:
-        return next((c for c in _subclasses() if c.__name__ == bare), None)
+        return next((c for c in subclasses(GenerativeModule) if c.__name__ == bare), None)
     try:
         found = getattr(import_module(module), bare, None)
     except ImportError:  # for the parser to say
         return None
     return found if isinstance(found, type) and issubclass(found, GenerativeModule) else None
-
-
-def _subclasses() -> Iterator[type[GenerativeModule]]:
-    found: list[type[GenerativeModule]] = [*GenerativeModule.__subclasses__()]
-    while found:
-        subclass = found.pop(0)
-        yield subclass
-        found += subclass.__subclasses__()

@@ -3,7 +3,7 @@
 import re
 import sys
 from ast import literal_eval
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from inspect import isabstract
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from gan_modules.checkpoints.class_paths import subclasses
 from gan_modules.command_line.hints import elsewhere, parameters_of, suggestion
 from gan_modules.metrics import FeatureNetwork
 from gan_modules.training.module import GenerativeModule
@@ -216,7 +217,7 @@ def class_names(key: str) -> list[str]:
     base = _base(key)
     if base is None:
         return []
-    found = [c for c in _subclasses(base) if not isabstract(c) and not c.__name__.startswith("_")]
+    found = [c for c in subclasses(base) if not isabstract(c) and not c.__name__.startswith("_")]
     if base is nn.Module:
         # among the thousands of modules there are, those that are called so
         found = [c for c in found if c.__name__.lower().endswith(key.rsplit(".", 1)[-1])]
@@ -231,9 +232,3 @@ def _imported(path: str) -> type[Any] | None:
     module, _, name = path.rpartition(".")
     found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) else None
-
-
-def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
-    for subclass in base.__subclasses__():
-        yield subclass
-        yield from _subclasses(subclass)
