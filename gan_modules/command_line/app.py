@@ -257,7 +257,7 @@ class GANCLI(PredictCommand):
                 rank_zero_warn("freeze_discriminator without --init_from freezes what is untrained")
             return
         checkpoint = read_checkpoint(path)
-        typed = cast(GANArgumentParser, self._parser("fit")).arguments
+        typed = cast(GANArgumentParser, self._parser(self.subcommand)).arguments
         anew = typed_anew(self.model.players, typed) if training else {}
         self.model.renewed_players = frozenset(anew)
         given = self.given_options()
