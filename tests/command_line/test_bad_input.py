@@ -1,5 +1,6 @@
 """Wrong input ends in one clear line, before training starts, and leaves nothing behind."""
 
+import errno
 import os
 import re
 import shlex
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from jsonargparse import Namespace
@@ -337,9 +340,29 @@ def test_the_right_input_that_looks_wrong() -> None:
     assert Path("runs/small/0/checkpoints/last.ckpt").is_file()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.fixture
+def fixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``fixed``, a folder that is read only: by its mode, and for root, who may write anywhere."""
+    folder, access, mkdir = Path("fixed").absolute(), os.access, os.mkdir
+    # an error that began in a test's own code would be shown with its traceback
+    refuse = Mock(side_effect=PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def may(path: Any, mode: int, **options: Any) -> bool:
+        refused = Path(path).absolute() == folder and mode & os.W_OK
+        return not refused and access(path, mode, **options)
+
+    def make(path: Any, *args: Any, **options: Any) -> None:
+        if Path(path).absolute().parent == folder:
+            refuse()
+        mkdir(path, *args, **options)
+
+    folder.mkdir(mode=0o500)
+    monkeypatch.setattr("os.access", may)
+    monkeypatch.setattr("os.mkdir", make)
+
+
+@pytest.mark.usefixtures("fixed")
 def test_read_only_folders(fails: Callable[[str], str]) -> None:
-    Path("fixed").mkdir(mode=0o500)
     line = fails(f"{SMALL} --trainer.default_root_dir fixed")
     assert line == "no run folder can be made in fixed/small (Permission denied)"
     line = fails(f"{SMALL} --samples.dirpath fixed/samples")
