@@ -34,7 +34,10 @@ from gan_modules.command_line.initial import start_from
 from gan_modules.command_line.lab import LAB, lab_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
-from gan_modules.command_line.other_classes import say_what_is_left_out
+from gan_modules.command_line.other_classes import (
+    check_nothing_typed_is_lost,
+    say_what_is_left_out,
+)
 from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import require_measured, results_table, write_results
@@ -140,6 +143,7 @@ class GANCLI(PredictCommand):
             raise ValueError(f"{command} must be the first word of the command line, for run")
         check_options(typed, self.config[command])
         contents = cast(GANArgumentParser, self._parser(command)).contents
+        check_nothing_typed_is_lost(typed, self.config[command])
         say_what_is_left_out(typed, contents, self.config[command])
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

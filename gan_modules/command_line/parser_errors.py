@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from gan_modules.checkpoints.class_paths import subclasses
 from gan_modules.command_line.hints import elsewhere, parameters_of, suggestion
+from gan_modules.command_line.words import ahead_of_their_classes
 from gan_modules.metrics import FeatureNetwork
 from gan_modules.training.module import GenerativeModule
 
@@ -75,6 +76,10 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     if "subcommand" in message and "was not provided" in message:
         return "a command is missing; choose from: fit, validate, test, predict, demo"
     key, body = _innermost(message)
+    if "is not accepted" in body or "NestedArg" in body:
+        for ahead in ahead_of_their_classes([*arguments]):
+            if re.search(rf"'{ahead.first_part}\b", body):
+                return str(ahead)
     if "is not accepted" in body:
         return _explain_unknown(key, body, message, arguments)
     if found := re.search(r"arguments are required: ([\w.,= ]+)", body):

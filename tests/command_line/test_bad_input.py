@@ -53,6 +53,21 @@ COMMANDS = {
     "NAMED --model.generator_optimizer.lr 1": (
         "there is no option --model.generator_optimizer.lr yet: name the class first, as in"
     ),
+    # ---- ahead of the class
+    "fit --data DigitsDataModule --model.gp_weight 3 --model WGANGP": (
+        "--model.gp_weight must come after --model WGANGP, the class that it is for"
+    ),
+    "SMALL --model.gp_weight=3 --model=GAN": "--model.gp_weight must come after --model GAN,",
+    "SMALL --data.root here --data MNISTDataModule": (
+        "--data.root must come after --data MNISTDataModule,"
+    ),
+    "NAMED --model.generator_optimizer.lr 1 --model.generator_optimizer Adam": (
+        "--model.generator_optimizer.lr must come after --model.generator_optimizer Adam,"
+    ),
+    "SMALL --model.generator.hidden [8] --model.generator DCGANGenerator": (
+        "--model.generator.hidden must come after --model.generator DCGANGenerator,"
+    ),
+    # ---- what is missing, and what is not to be said
     "SCHEDULER StepLR": "--model.generator_scheduler.step_size is missing",
     "SMALL --ckpt_path": "--ckpt_path must be followed by its value",
     "SMALL --model.n_critic 3 --model.n_critic=4": "--model.n_critic is given twice, as 3 and as 4",
