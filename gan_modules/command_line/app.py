@@ -1,6 +1,5 @@
 """``GANCLI``: LightningCLI for adversarial training."""
 
-import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -35,11 +34,14 @@ from gan_modules.command_line.initial import start_from
 from gan_modules.command_line.lab import LAB, lab_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
-from gan_modules.command_line.other_classes import say_what_is_left_out
+from gan_modules.command_line.other_classes import (
+    check_nothing_typed_is_lost,
+    say_what_is_left_out,
+)
 from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import require_measured, results_table, write_results
-from gan_modules.command_line.resume import run_name, with_checkpoint
+from gan_modules.command_line.resume import run_name, typed_anew, with_checkpoint
 from gan_modules.command_line.runs import (
     RunConfig,
     new_run_folder,
@@ -141,6 +143,7 @@ class GANCLI(PredictCommand):
             raise ValueError(f"{command} must be the first word of the command line, for run")
         check_options(typed, self.config[command])
         contents = cast(GANArgumentParser, self._parser(command)).contents
+        check_nothing_typed_is_lost(typed, self.config[command])
         say_what_is_left_out(typed, contents, self.config[command])
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -258,23 +261,14 @@ class GANCLI(PredictCommand):
                 rank_zero_warn("freeze_discriminator without --init_from freezes what is untrained")
             return
         checkpoint = read_checkpoint(path)
-        anew = self._typed_anew() if training else {}
+        typed = cast(GANArgumentParser, self._parser(self.subcommand)).arguments
+        anew = typed_anew(self.model.players, typed) if training else {}
         self.model.renewed_players = frozenset(anew)
         given = self.given_options()
         check_same_options(path, checkpoint, self.model, given, training, anew.values())
         check_weights(path, checkpoint, self.model)
         if training:
             check_more_to_do(path, checkpoint, self._get(self.config_init, "trainer"))
-
-    def _typed_anew(self) -> dict[str, str]:
-        """Players whose optimizers are typed beside a checkpoint, and the options."""
-        options = {player: f"{player}_optimizer" for player in self.model.players}
-        typed = cast(GANArgumentParser, self._parser("fit")).arguments
-        return {
-            player: name
-            for player, name in options.items()
-            if any(re.match(rf"--model\.{name}\b", word) for word in typed)
-        }
 
     def after_validate(self) -> None:
         """Print what was found, and leave it beside the checkpoint."""
