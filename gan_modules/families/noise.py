@@ -167,6 +167,10 @@ class NoiseGAN(LatentModel, GANModule):
         self.note_seen(real=real, fake=fake, labels=labels, real_logits=one, fake_logits=other)
         return judged
 
+    def realness(self, logits: Tensor) -> Tensor:
+        """One number for each row of logits, the higher the more real: their mean by default."""
+        return logits if logits.ndim == 1 else logits.flatten(1).mean(1)
+
     def note_seen(self, **seen: Tensor | None) -> None:
         """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation.
 
