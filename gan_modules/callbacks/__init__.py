@@ -3,6 +3,7 @@
 from gan_modules.callbacks.best_checkpoint import BestCheckpoint
 from gan_modules.callbacks.budget import TrainingBudget
 from gan_modules.callbacks.checkpoint import StepCheckpoint
+from gan_modules.callbacks.diagnostics import Diagnostics
 from gan_modules.callbacks.examples import RealExamples
 from gan_modules.callbacks.loss_plot import LossPlot
 from gan_modules.callbacks.metrics import GenerativeMetrics
@@ -18,6 +19,7 @@ from gan_modules.callbacks.watch import NetworkWatch
 __all__ = [
     "BestCheckpoint",
     "CodeTraversal",
+    "Diagnostics",
     "GANProgressBar",
     "GenerativeMetrics",
     "LatentInterpolation",

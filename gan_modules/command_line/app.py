@@ -14,6 +14,7 @@ from rich.console import Console
 
 from gan_modules.callbacks import (
     BestCheckpoint,
+    Diagnostics,
     GenerativeMetrics,
     LossPlot,
     NetworkWatch,
@@ -177,6 +178,7 @@ class GANCLI(PredictCommand):
         parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.add_lightning_class_args(LossPlot, "loss_plot")
+        parser.add_lightning_class_args(Diagnostics, "diagnostics")
         parser.add_lightning_class_args(GenerativeMetrics, "metrics")
         parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
         parser.add_lightning_class_args(NetworkWatch, "watch")

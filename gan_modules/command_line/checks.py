@@ -26,7 +26,16 @@ LISTS = (
 # groups of options that do nothing unless one of them is set, and how to set it
 SWITCHES = {"metrics": ("names", "[fid,kid]"), "watch": ("what", "all")}
 LAST_SEED = 2**32 - 1
-GROUPS = ("trainer", "checkpoint", "samples", "loss_plot", "metrics", "best_checkpoint", "watch")
+GROUPS = (
+    "trainer",
+    "checkpoint",
+    "samples",
+    "loss_plot",
+    "diagnostics",
+    "metrics",
+    "best_checkpoint",
+    "watch",
+)
 
 
 def check_options(arguments: Sequence[str], options: Namespace) -> None:

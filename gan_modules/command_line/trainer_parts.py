@@ -8,6 +8,7 @@ from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 
 from gan_modules.callbacks import (
     BestCheckpoint,
+    Diagnostics,
     GANProgressBar,
     GenerativeMetrics,
     NetworkWatch,
@@ -26,6 +27,8 @@ def switched_off(options: Any, enable_checkpointing: bool | None) -> tuple[type[
         unwanted.append(GenerativeMetrics)
         if options["best_checkpoint"]["monitor"] is None:
             unwanted.append(BestCheckpoint)
+    if options["diagnostics"]["every_n_steps"] is None:
+        unwanted.append(Diagnostics)
     if not options["watch"]["what"]:
         unwanted.append(NetworkWatch)
     if enable_checkpointing is False:
