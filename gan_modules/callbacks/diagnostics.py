@@ -60,9 +60,10 @@ class Diagnostics(CurvePlot):
             what a single class of images has, so that it speaks of samples that are nearly one.
         most_accuracy: on real images and fakes both: of a discriminator that errs once in a hundred
             the generator learns little.
-        least_slope: mean gradient norm of a critic that is too flat: the distance that it estimates
-            is not a hundredth of the true one.
-        most_slope: likewise of one that is too steep, where 1 is meant.
+        least_slope: mean gradient norm of a critic that is too flat: a thousandth of the slope of 1
+            that is meant, and so of the distance that it estimates. Under small ``clip_value`` a
+            hundredth is usual.
+        most_slope: likewise of one that is too steep.
         most_gap: mean score of training images less that of held-out ones, in their standard
             deviations; from 1 on, two of three images could be told by it.
         least_gradient: root mean square of a player's gradient; Adam's and RMSprop's ``eps``, below
@@ -88,7 +89,7 @@ class Diagnostics(CurvePlot):
         draw_every_n_looks: int = 100,
         least_diversity: float = 0.2,
         most_accuracy: float = 0.99,
-        least_slope: float = 0.01,
+        least_slope: float = 1e-3,
         most_slope: float = 10.0,
         most_gap: float = 1.0,
         least_gradient: float = 1e-8,

@@ -35,6 +35,7 @@ from gan_modules.command_line.parsing import (
     configs_first,
     with_null,
     with_subparsers,
+    with_switches,
 )
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import require_measured, results_table, write_results
@@ -138,7 +139,7 @@ class GANCLI(PredictCommand):
         typed = sys.argv[1:] if args is None else args
         for known in with_subparsers(parser):
             known.arguments = typed
-        words = configs_first(with_null(typed))
+        words = configs_first(with_switches(with_null(typed)))
         words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)

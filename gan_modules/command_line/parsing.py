@@ -9,7 +9,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_modules.command_line.parser_errors import explain_parser_error
 
-__all__ = ["GANArgumentParser", "configs_first", "with_null", "with_subparsers"]
+__all__ = ["GANArgumentParser", "configs_first", "with_null", "with_subparsers", "with_switches"]
+
+SWITCHED_OFF = ("--diagnostics null", "--diagnostics=null ")
 
 
 class GANArgumentParser(LightningArgumentParser):
@@ -42,6 +44,16 @@ def _options(parser: Any) -> list[str]:
 def with_null(words: Sequence[str]) -> list[str]:
     """A command line with ``--name=None``, as agents of sweeps write it, as ``--name=null``."""
     return [re.sub(r"^(--[\w.]+=)None$", r"\1null", word) for word in words]
+
+
+def with_switches(words: Sequence[str]) -> list[str]:
+    """A command line with ``--diagnostics null`` as what it means: no look at all."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    is_switch = [f"{a} {b}".startswith(SWITCHED_OFF) for a, b in pairs]
+    return [
+        word.replace("diagnostics", "diagnostics.every_n_steps", 1) if off else word
+        for word, off in zip(words, is_switch, strict=True)
+    ]
 
 
 def configs_first(words: Sequence[str]) -> list[str]:
