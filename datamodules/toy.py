@@ -63,6 +63,11 @@ class ToyDataModule(InMemoryDataModule):
         self.num_classes = 2 if name == "parallel_lines" else len(self.centers)
 
     @property
+    def has_modes(self) -> bool:
+        """Whether the modes are Gaussian, and :meth:`count_modes` can count them."""
+        return self.sigma > 0
+
+    @property
     def image_shape(self) -> tuple[int]:
         """Shape ``(2,)`` of one point."""
         return (2,)
@@ -99,7 +104,7 @@ class ToyDataModule(InMemoryDataModule):
         Raises:
             ValueError: if the modes are not Gaussian, or the shape is another.
         """
-        if not self.sigma:
+        if not self.has_modes:
             raise ValueError(
                 f"name={self.name!r} has no Gaussian modes to count: choose ring or grid"
             )

@@ -7,6 +7,7 @@ from gan_modules.callbacks.diagnostics import Diagnostics
 from gan_modules.callbacks.examples import RealExamples
 from gan_modules.callbacks.loss_plot import LossPlot
 from gan_modules.callbacks.metrics import GenerativeMetrics
+from gan_modules.callbacks.modes import ModeCount
 from gan_modules.callbacks.nearest import NearestNeighbours
 from gan_modules.callbacks.progress import GANProgressBar
 from gan_modules.callbacks.real_and_fake import RealAgainstFake
@@ -24,6 +25,7 @@ __all__ = [
     "GenerativeMetrics",
     "LatentInterpolation",
     "LossPlot",
+    "ModeCount",
     "NearestNeighbours",
     "NetworkWatch",
     "RealAgainstFake",

@@ -1,6 +1,7 @@
 """Figures of a training by hand; each condition provoked; none in healthy training."""
 
 import re
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -402,7 +403,8 @@ def test_a_condition_is_named_once(name: str, make_trainer: Any) -> None:
     trainer = make_trainer(
         max_steps=16, callbacks=[callback], limit_val_batches=1, num_sanity_val_steps=0
     )
-    with pytest.warns(UserWarning, match=line) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         trainer.fit(model, bright(0.6, 1.0), bright(-1.0, -0.6, 5, 8))
     said = [str(w.message) for w in caught if str(w.message).startswith("iteration ")]
     its = [text for text in said if re.search(line, text)]
