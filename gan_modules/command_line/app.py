@@ -76,7 +76,7 @@ class GANCLI(PredictCommand):
     """Fit, validate, test and use GANs from config files and options.
 
     Fitting makes a run folder ``runs/<config name>/<version>/`` with ``config.yaml``,
-    ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png`` and the loggers' files; with
+    ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png``, ``diagnostics.png`` and the loggers' files; with
     ``--trainer.default_root_dir`` it lies there instead of in ``runs``. The shape of the images
     and the number of classes go from the data to the model.
 

@@ -1,6 +1,8 @@
 """Figures of a training by hand; each condition provoked; none in healthy training."""
 
+import json
 import re
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
+from processes import run_together
 from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
@@ -480,3 +483,45 @@ def test_wrong_options() -> None:
     ):
         with pytest.raises(ValueError, match=line):
             Diagnostics(**options)  # type: ignore[arg-type]
+
+
+SCRIPT = """
+import json, sys
+from functools import partial
+from pathlib import Path
+import torch
+from lightning.pytorch import Trainer
+from torch.utils.data import DataLoader, TensorDataset
+from gan_modules import GAN
+from gan_modules.callbacks import Diagnostics
+from gan_modules.networks import MLPDiscriminator, MLPGenerator
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+images = torch.rand(16, 1, 8, 8) * 2 - 1
+model = GAN(
+    image_shape=(1, 8, 8), latent_dim=4, generator=partial(MLPGenerator, hidden=(8,), batch_norm=True),
+    discriminator=partial(MLPDiscriminator, hidden=(8,)),
+)
+callback = Diagnostics(1, patience=1000)
+trainer = Trainer(
+    accelerator="cpu", devices=2, strategy="ddp", max_steps=2, callbacks=[callback], logger=False,
+    enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    limit_val_batches=1, num_sanity_val_steps=0,
+)
+trainer.fit(model, DataLoader(TensorDataset(images), 4), DataLoader(TensorDataset(images), 4))
+curves = {name: values for name, (_, values) in callback._curves.items()}
+Path(f"rank_{trainer.global_rank}.json").write_text(json.dumps(curves))
+"""
+
+
+def test_processes_average_their_figures() -> None:
+    Path("script.py").write_text(SCRIPT)
+    run_together([sys.executable, "script.py"])
+    first, second = (json.loads(Path(f"rank_{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert {name.removeprefix(PREFIX) for name in first} == BOTH | SLOPES | ACCURACY | {
+        "diversity", "held_out_gap",
+    }  # fmt: skip
+    assert Path("diagnostics.png").is_file()
+    assert not Path("diagnostics-v1.png").exists()
