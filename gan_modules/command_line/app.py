@@ -76,9 +76,9 @@ class GANCLI(PredictCommand):
     """Fit, validate, test and use GANs from config files and options.
 
     Fitting makes a run folder ``runs/<config name>/<version>/`` with ``config.yaml``,
-    ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png``, ``diagnostics.png`` and the loggers' files; with
-    ``--trainer.default_root_dir`` it lies there instead of in ``runs``. The shape of the images
-    and the number of classes go from the data to the model.
+    ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png``, ``diagnostics.png`` and the
+    loggers' files; with ``--trainer.default_root_dir`` it lies there instead of in ``runs``. The
+    shape of the images and the number of classes go from the data to the model.
 
     Args:
         args: the command line; by default the process's own.

@@ -500,7 +500,8 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 images = torch.rand(16, 1, 8, 8) * 2 - 1
 model = GAN(
-    image_shape=(1, 8, 8), latent_dim=4, generator=partial(MLPGenerator, hidden=(8,), batch_norm=True),
+    image_shape=(1, 8, 8), latent_dim=4,
+    generator=partial(MLPGenerator, hidden=(8,), batch_norm=True),
     discriminator=partial(MLPDiscriminator, hidden=(8,)),
 )
 callback = Diagnostics(1, patience=1000)
