@@ -40,11 +40,7 @@ from gan_modules.command_line.parsing import (
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import require_measured, results_table, write_results
 from gan_modules.command_line.resume import run_name, with_checkpoint
-from gan_modules.command_line.runs import (
-    RunConfig,
-    new_run_folder,
-    run_loggers,
-)
+from gan_modules.command_line.runs import RunConfig, new_run_folder, run_loggers
 from gan_modules.command_line.trainer_parts import switched_off, with_own_callbacks
 from gan_modules.training.module import GenerativeModule
 
