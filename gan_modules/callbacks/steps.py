@@ -1,6 +1,7 @@
 """Looks at what optimizers are about to step with, and at what came of it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -42,7 +43,7 @@ class StepHooks:
         for optimizer in optimizers:
             handle = optimizer.register_step_pre_hook(look_before)
             # clipping is such a hook, too
-            optimizer._optimizer_step_pre_hooks.move_to_end(handle.id, last=False)
+            cast(Any, optimizer)._optimizer_step_pre_hooks.move_to_end(handle.id, last=False)
             self._handles.append(handle)
             if after is not None:
                 self._handles.append(optimizer.register_step_post_hook(look_after))
