@@ -137,17 +137,15 @@ def points(n: int, seed: int = 1) -> Tensor:
 
 
 def test_gradients_before_clipping_and_updates_after(look: Any) -> None:
-    model = known(
-        n_critic=2, generator_gradient_clip_val=1.0, discriminator_gradient_clip_val=1000.0
-    )
+    model = known(n_critic=2, generator_gradient_clip_val=1.0, discriminator_gradient_clip_val=1.0)
     found = look(model, DataLoader(points(8), 8))
-    # |(6, 8)|, though the step is taken with a hundredth of the clipped gradient
+    # |(6, 8)|, though the step is taken with a gradient of 1
     assert found["generator/gradient_norm"] == pytest.approx(10)
     assert found["generator/update_ratio"] == pytest.approx(0.01 / (0.1**2 + 0.2**2) ** 0.5, 1e-4)
-    # of two discriminator updates the last one: 10, after a step of 0.05 from a bias of 1
+    # of two discriminator updates the last one, after a step of 0.01 from a bias of 1
     assert found["discriminator/gradient_norm"] == pytest.approx(10)
-    size = (3**2 + 4**2 + 0.95**2) ** 0.5
-    assert found["discriminator/update_ratio"] == pytest.approx(0.1 / size, rel=1e-4)
+    size = (3**2 + 4**2 + 0.99**2) ** 0.5
+    assert found["discriminator/update_ratio"] == pytest.approx(0.01 / size, rel=1e-4)
 
 
 @pytest.mark.parametrize(("loss", "boundary"), [("hinge", 0.0), ("least_squares", 0.5)])
