@@ -452,7 +452,11 @@ def test_it_is_not_said_again_when_resumed(make_trainer: Any) -> None:
     assert callback.named == ["collapse"]
 
 
-@pytest.mark.parametrize("variant", MODELS, ids=lambda variant: variant.__name__)
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(v, marks=pytest.mark.slow) if translates(v) else v for v in MODELS],
+    ids=lambda variant: variant.__name__,
+)
 def test_healthy_training_is_silent(variant: Any, make_trainer: Any) -> None:
     data: Any = DigitsDataModule(batch_size=32)
     if translates(variant):
@@ -514,6 +518,7 @@ Path(f"rank_{trainer.global_rank}.json").write_text(json.dumps(curves))
 """
 
 
+@pytest.mark.slow
 def test_processes_average_their_figures() -> None:
     Path("script.py").write_text(SCRIPT)
     run_together([sys.executable, "script.py"])
