@@ -48,7 +48,7 @@ def with_null(words: Sequence[str]) -> list[str]:
 
 def with_switches(words: Sequence[str]) -> list[str]:
     """A command line with ``--diagnostics null`` as what it means: no look at all."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip(words, [*words, ""][1:], strict=True)
     is_switch = [f"{a} {b}".startswith(SWITCHED_OFF) for a, b in pairs]
     return [
         word.replace("diagnostics", "diagnostics.every_n_steps", 1) if off else word
