@@ -3,9 +3,11 @@
 from gan_modules.callbacks.best_checkpoint import BestCheckpoint
 from gan_modules.callbacks.budget import TrainingBudget
 from gan_modules.callbacks.checkpoint import StepCheckpoint
+from gan_modules.callbacks.diagnostics import Diagnostics
 from gan_modules.callbacks.examples import RealExamples
 from gan_modules.callbacks.loss_plot import LossPlot
 from gan_modules.callbacks.metrics import GenerativeMetrics
+from gan_modules.callbacks.modes import ModeCount
 from gan_modules.callbacks.nearest import NearestNeighbours
 from gan_modules.callbacks.progress import GANProgressBar
 from gan_modules.callbacks.real_and_fake import RealAgainstFake
@@ -18,10 +20,12 @@ from gan_modules.callbacks.watch import NetworkWatch
 __all__ = [
     "BestCheckpoint",
     "CodeTraversal",
+    "Diagnostics",
     "GANProgressBar",
     "GenerativeMetrics",
     "LatentInterpolation",
     "LossPlot",
+    "ModeCount",
     "NearestNeighbours",
     "NetworkWatch",
     "RealAgainstFake",

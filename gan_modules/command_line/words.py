@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 
-__all__ = ["configs_first", "typed_value", "with_null", "without"]
+__all__ = ["configs_first", "typed_value", "with_null", "with_switches", "without"]
+
+SWITCHED_OFF = ("--diagnostics null", "--diagnostics=null ")
 
 
 def typed_value(arguments: Sequence[str], *options: str) -> str | None:
@@ -32,6 +34,16 @@ def without(arguments: Sequence[str], *options: str) -> list[str]:
 def with_null(words: Sequence[str]) -> list[str]:
     """A command line with ``--name=None``, as agents of sweeps write it, as ``--name=null``."""
     return [re.sub(r"^(--[\w.]+=)None$", r"\1null", word) for word in words]
+
+
+def with_switches(words: Sequence[str]) -> list[str]:
+    """A command line with ``--diagnostics null`` as what it means: no look at all."""
+    pairs = zip(words, [*words, ""][1:], strict=True)
+    is_switch = [f"{a} {b}".startswith(SWITCHED_OFF) for a, b in pairs]
+    return [
+        word.replace("diagnostics", "diagnostics.every_n_steps", 1) if off else word
+        for word, off in zip(words, is_switch, strict=True)
+    ]
 
 
 def configs_first(words: Sequence[str]) -> list[str]:

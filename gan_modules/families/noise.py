@@ -14,6 +14,7 @@ from gan_modules.networks.packed import in_packs, packing_of
 from gan_modules.objectives.augmentations import Augmentation
 from gan_modules.objectives.losses import AdversarialLoss
 from gan_modules.objectives.regularizers import Regularizer
+from gan_modules.training.averaging import evaluation_mode
 from gan_modules.training.batches import Batch
 from gan_modules.training.fitting import Check, check_logits
 from gan_modules.training.freezing import freeze_first_layers
@@ -174,6 +175,21 @@ class NoiseGAN(LatentModel, GANModule):
         one, other = (judgement.logits for judgement in judged)
         self.note_seen(real=real, fake=fake, labels=labels, real_logits=one, fake_logits=other)
         return judged
+
+    def realness(self, logits: Tensor) -> Tensor:
+        """One number for each row of logits, the higher the more real: their mean by default."""
+        return logits if logits.ndim == 1 else logits.flatten(1).mean(1)
+
+    @torch.no_grad()
+    def scores(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """How real each image looks to the discriminator, ``(N,)``, in evaluation mode.
+
+        Without augmentation; a pack is of copies of one image.
+        """
+        given = None if labels is None else labels.repeat_interleave(self.packing)
+        with evaluation_mode(self.discriminator):
+            verdict = self.discriminate(images.repeat_interleave(self.packing, 0), given)
+        return self.realness(verdict.logits if isinstance(verdict, Judgement) else verdict)
 
     def note_seen(self, **seen: Tensor | None) -> None:
         """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation.

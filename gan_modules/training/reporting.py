@@ -61,10 +61,13 @@ class Reporting(LightningModule):
         self._last = {player: self._last.get(player, {}) | its for player, its in terms.items()}
         return self._last
 
-    def report(self, terms: dict[str, Tensor]) -> None:
+    def report(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """Send training terms to the loggers, at the number of iterations, and to callbacks.
 
         Loggers are called directly: ``self.log`` would count from zero, and cost more.
+
+        Returns:
+            The means over all ranks.
         """
         stacked = torch.stack([term.float() for term in terms.values()])
         stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
@@ -72,6 +75,7 @@ class Reporting(LightningModule):
         for name, value in values.items():
             self.log(name, value, logger=False, prog_bar=name.endswith("/loss"))
         self._send_to_loggers(values)
+        return values
 
     def report_evaluation(self, prefix: str, terms: dict[str, Tensor], images: int) -> None:
         """Have Lightning average held-out terms over all images of all ranks."""
