@@ -179,9 +179,13 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             self.report({**named(self.with_last(terms)), **self.measures()})
 
     def _terms_of_all(self, batch: Batch) -> dict[str, Tensor]:
-        """Each player's terms of its last turn with one part, by their whole names."""
-        turns = dict(self.turns([batch])).items()
-        return named({p: with_sum(p, self.terms_of(p, part)) for p, part in turns})
+        """Each player's terms of its last turn with one part, by their whole names.
+
+        Those whose turn it is not now, as in another phase, are asked with that part.
+        """
+        turns = dict(self.turns([batch]))
+        parts = turns | {player: batch for player in self.players if player not in turns}
+        return named({p: with_sum(p, self.terms_of(p, part)) for p, part in parts.items()})
 
     def _names_of_terms(self, batch: Batch) -> list[str]:
         """Names of all that is logged in training; random numbers are drawn."""
