@@ -2,10 +2,14 @@
 
 # as modules, too: checkpoints and configs written before there were packages name what is in them
 from gan_modules.families.adversarial import GANModule
+from gan_modules.families.encoding import EncodingModel
+from gan_modules.families.judging import ImageJudging
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.families.translation import TranslationGAN
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
+from gan_modules.models.ae_gan import AEGAN
+from gan_modules.models.bigan import BiGAN
 from gan_modules.models.cgan import CGAN
 from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
@@ -15,6 +19,7 @@ from gan_modules.models.infogan import InfoGAN
 from gan_modules.models.r3gan import R3GAN
 from gan_modules.models.sngan import SNGAN
 from gan_modules.models.vae import VAE
+from gan_modules.models.vae_gan import VAEGAN
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
 from gan_modules.objectives.adaptive_augment import AdaptiveAugment
@@ -34,6 +39,7 @@ from gan_modules.training.schedulers import ConstantThenLinearLR, CosineBurnIn
 from gan_modules.version import __version__
 
 __all__ = [
+    "AEGAN",
     "CGAN",
     "D2GAN",
     "DCGAN",
@@ -43,17 +49,21 @@ __all__ = [
     "R3GAN",
     "SNGAN",
     "VAE",
+    "VAEGAN",
     "WGAN",
     "WGANGP",
     "AdaptiveAugment",
+    "BiGAN",
     "Consistency",
     "ConstantThenLinearLR",
     "CosineBurnIn",
     "CycleGAN",
     "DiffAugment",
+    "EncodingModel",
     "GANModule",
     "GenerativeModule",
     "GradientPenalty",
+    "ImageJudging",
     "InfoGAN",
     "InstanceNoise",
     "LatentConsistency",

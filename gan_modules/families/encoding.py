@@ -32,7 +32,7 @@ class EncodingModel(LatentModel):
         ValueError: if an option is out of its range or a network does not fit ``image_shape``.
     """
 
-    averaged: ClassVar = ("generator", "encoder")
+    averaged: ClassVar[tuple[str, ...]] = ("generator", "encoder")
 
     codes: ClassVar[Codes] = "any"
     """What the encoder gives: ``"plain"`` codes, Gaussians, or either."""

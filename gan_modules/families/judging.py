@@ -49,9 +49,7 @@ class ImageJudging(GANModule):
         if self.notes:
             self._noted.update(seen)
 
-    def further_terms(
-        self, player: str, seen: Seen, terms: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """What is added in training to a player's terms; by default nothing."""
         return {}
 

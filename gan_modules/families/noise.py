@@ -199,9 +199,7 @@ class NoiseGAN(ImageJudging, LatentModel):
         observed = [t for r in self._regularizers() for t in r.to_average()]
         return [*super().to_average(), *observed]
 
-    def further_terms(
-        self, player: str, seen: Seen, terms: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:
         """Those of the player's regularisers."""
         found: dict[str, Tensor] = {}
         for regularizer in self._regularizers():

@@ -7,6 +7,8 @@ as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(image_shape, ...)``.
 """
 
+from gan_modules.networks.ae_gan import AEGANDiscriminator, AEGANGenerator
+from gan_modules.networks.bigan import BiGANDiscriminator, BiGANEncoder
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
@@ -25,8 +27,13 @@ from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from gan_modules.networks.vae import MLPEncoder
+from gan_modules.networks.vae_gan import VAEGANDiscriminator, VAEGANEncoder, VAEGANGenerator
 
 __all__ = [
+    "AEGANDiscriminator",
+    "AEGANGenerator",
+    "BiGANDiscriminator",
+    "BiGANEncoder",
     "CGANDiscriminator",
     "CGANGenerator",
     "CycleGANGenerator",
@@ -50,4 +57,7 @@ __all__ = [
     "SNGANDiscriminator",
     "SNGANGenerator",
     "UpsampleConv2d",
+    "VAEGANDiscriminator",
+    "VAEGANEncoder",
+    "VAEGANGenerator",
 ]
