@@ -9,14 +9,29 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
-from gan_modules import R3GAN, GANModule, GenerativeModule, LatentModel, NoiseGAN, TranslationGAN
+from gan_modules import (
+    AEGAN,
+    R3GAN,
+    VAEGAN,
+    BiGAN,
+    GANModule,
+    GenerativeModule,
+    LatentModel,
+    NoiseGAN,
+    TranslationGAN,
+)
 from gan_modules.networks import (
+    AEGANGenerator,
+    BiGANDiscriminator,
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
     R3GANDiscriminator,
     R3GANGenerator,
+    VAEGANDiscriminator,
+    VAEGANEncoder,
+    VAEGANGenerator,
 )
 from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.vae import MLPEncoder
@@ -32,6 +47,10 @@ LATENT_MODELS = [model for model in MODELS if issubclass(model, LatentModel)]
 # a generator against a discriminator
 VARIANTS = [model for model in MODELS if issubclass(model, GANModule)]
 NOISE_VARIANTS = [model for model in VARIANTS if issubclass(model, NoiseGAN)]
+
+
+FIRST_PHASE = 1
+"""Iterations of a first phase, where there is one."""
 
 
 class FeatureDiscriminator(MLPDiscriminator):
@@ -57,6 +76,7 @@ LATENT_NETWORKS: dict[str, Any] = {
     "generator": partial(MLPGenerator, hidden=(16,)),
     "discriminator": partial(MLPDiscriminator, hidden=(16,)),
     "encoder": partial(MLPEncoder, hidden=(16,)),
+    "decoder": partial(MLPGenerator, hidden=(16,)),
     "recognizer": Recognizer,
 }
 TRANSLATION_NETWORKS: dict[str, Any] = {
@@ -76,8 +96,14 @@ def small_options(variant: Any) -> dict[str, Any]:
     if translates(variant):
         return {name: TRANSLATION_NETWORKS[name] for name in names}
     options = {name: LATENT_NETWORKS[name] for name in names}
-    if "recognizer" in names:
+    if "recognizer" in names or issubclass(variant, VAEGAN):
         options["discriminator"] = FeatureDiscriminator
+    if issubclass(variant, BiGAN):
+        options["discriminator"] = partial(BiGANDiscriminator, hidden=(16,), batch_norm=False)
+    if issubclass(variant, AEGAN):
+        options["generator"] = partial(AEGANGenerator, hidden=(16,))
+        options["encoder"] = partial(MLPEncoder, hidden=(16,), gaussian=False)
+        options |= {"code_dim": 16, "autoencoder_steps": FIRST_PHASE}
     # room for codes among the latents
     return {**options, "latent_dim": 16, "num_classes": 10}
 
@@ -90,6 +116,31 @@ def small(variant: Any, **kwargs: Any) -> Any:
 def for_each_player(variant: Any, option: str, value: Any) -> dict[str, Any]:
     """An option that every player has, such as ``optimizer``, under the names of its players."""
     return {f"{player}_{option}": value for player in variant.players}
+
+
+def maker_of_images(variant: Any) -> str:
+    """Name of the network whose output images are."""
+    return "decoder" if issubclass(variant, AEGAN) else "generator"
+
+
+def turns_of(variant: Any, n_critic: int = 1, step: int | None = None) -> list[str]:
+    """Who plays in an iteration, one after the other; without ``step``, in the last phase."""
+    if not issubclass(variant, GANModule):
+        return [*variant.players]
+    if issubclass(variant, AEGAN) and step is not None and step < FIRST_PHASE:
+        return ["autoencoder"] * n_critic
+    first = ["encoder"] if issubclass(variant, VAEGAN) else []
+    return [*first, *["discriminator"] * n_critic, "generator"]
+
+
+def all_turns(variant: Any, n_critic: int, steps: int) -> list[str]:
+    """The same of several iterations, from the first."""
+    return [player for step in range(steps) for player in turns_of(variant, n_critic, step)]
+
+
+def in_phase_of(variant: Any, player: str) -> dict[str, int]:
+    """What has a player play in the first iteration, if there are phases."""
+    return {"autoencoder_steps": int(player == "autoencoder")} if issubclass(variant, AEGAN) else {}
 
 
 def critics(variant: Any, n: int) -> dict[str, int]:
@@ -118,6 +169,14 @@ def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
 
 def narrower(variant: Any) -> dict[str, Any]:
     """Networks in place of the paper's where these would take minutes on a processor."""
+    if issubclass(variant, AEGAN):
+        return {"autoencoder_steps": FIRST_PHASE}
+    if issubclass(variant, VAEGAN):
+        return {
+            "generator": partial(VAEGANGenerator, width=2),
+            "discriminator": partial(VAEGANDiscriminator, width=2, hidden=8),
+            "encoder": partial(VAEGANEncoder, width=4, hidden=8),
+        }
     if variant is not R3GAN:
         return {}
     # grouped convolutions in half precision

@@ -44,7 +44,7 @@ class MLPEncoder(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Map images ``(N, C, H, W)`` to latents, or means and log-variances ``(N, latent_dim)``."""
+        """Map images ``(N, C, H, W)`` to codes ``(N, latent_dim)``, or means and log-variances."""
         outputs: Tensor = self.layers(images)
         if not self.gaussian:
             return outputs
