@@ -22,6 +22,7 @@ from variants import (
     turns_of,
 )
 
+import gan_modules
 from gan_modules import WGANGP
 from gan_modules.checkpoints.rebuilding import _defaults
 from gan_modules.networks import MLPDiscriminator
@@ -77,8 +78,10 @@ class Updates(Callback):
 # largest of three seeds: 0.05 and 0.15; CycleGAN 0.14 and 0.37, whose gradient in float32 moves by
 # 0.27 if every weight is changed by a random 2^-9 of itself, the rounding of bfloat16
 BF16 = {"discriminator": (0.1, 0.3), "generator": (0.3, 0.75), "encoder": (0.3, 0.75)}
-# InfoGAN's features are normalised over the batch, which magnifies rounding: 0.16
-BF16_RECOGNIZED = 0.3
+# what is normalised over the batch magnifies rounding, which counts where gradients of real images
+# and of fakes nearly cancel: InfoGAN 0.16, BiGAN 0.13, VAEGAN 0.43 with narrow networks, 0.30 with
+# the paper's
+BF16_NORMALISED = {gan_modules.InfoGAN: 0.3, gan_modules.BiGAN: 0.3, gan_modules.VAEGAN: 0.6}
 
 
 @pytest.mark.parametrize(
@@ -106,9 +109,7 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
         bounds = BF16[player]
         assert rounded[player].dtype == torch.float32
         error = relative(rounded[player], exact[player])
-        bound = bounds[0 if noise else 1]
-        if "recognizer" in variant.players[player]:
-            bound = BF16_RECOGNIZED
+        bound = max(bounds[0 if noise else 1], BF16_NORMALISED.get(variant, 0.0))
         assert 0 < error < bound, (player, error)
 
 
