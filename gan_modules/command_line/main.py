@@ -8,14 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from gan_modules.command_line.app import GANCLI
-from gan_modules.command_line.compare import run_compare
-from gan_modules.command_line.demo import run_demo
 from gan_modules.command_line.messages import explain_exception
 from gan_modules.command_line.runs import forget_run_folders, remove_empty_run_folders
+from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
 
 __all__ = ["run"]
-
-WITHOUT_TRAINER = {"compare": run_compare, "demo": run_demo}
 
 
 def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
@@ -25,7 +22,7 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
     try:
         with _quietly():
             if typed and typed[0] in WITHOUT_TRAINER:
-                WITHOUT_TRAINER[typed[0]](typed[1:])
+                WITHOUT_TRAINER[typed[0]].run(typed[1:])
                 return None
             return GANCLI(args, **kwargs)
     except Exception as error:
