@@ -94,7 +94,8 @@ class Bump(nn.Module):
 
 
 def test_the_best_attempt_counts_for_each_image() -> None:
-    model = GAN(image_shape=(1, 1, 1), latent_dim=1, generator=Bump(), discriminator=nn.Identity())  # type: ignore[arg-type]
+    networks: Any = {"generator": Bump(), "discriminator": nn.Identity()}
+    model = GAN(image_shape=(1, 1, 1), latent_dim=1, latent_distribution="normal", **networks)
     wanted = torch.tensor([1.0, 0.5]).reshape(2, 1, 1, 1)
     options = {"steps": 60, "noise": 0.0}
     once, often = (invert(model, wanted, restarts=n, **options) for n in (1, 6))  # type: ignore[arg-type]
