@@ -13,6 +13,8 @@ from gan_modules import AEGAN
 from gan_modules.networks import AEGANDiscriminator, AEGANGenerator, MLPEncoder
 from gan_modules.training.batches import Batch
 
+pytestmark = pytest.mark.filterwarnings("ignore:You.re resuming from a checkpoint that ended")
+
 
 class Scale(nn.Module):
     """Multiplies, and gives another shape."""
@@ -43,7 +45,7 @@ def by_hand(**options: Any) -> Any:
         "encoder": Scale(2.0, 4),
         "decoder": Scale(0.25, 1, 2, 2),
     }
-    return AEGAN(image_shape=(1, 2, 2), latent_dim=4, code_dim=4, **{**networks, **options})
+    return AEGAN(image_shape=(1, 2, 2), latent_dim=4, **{"code_dim": 4, **networks, **options})
 
 
 def test_objectives_by_hand() -> None:
@@ -98,7 +100,7 @@ def test_each_phase_moves_its_own_networks(make_trainer: Any) -> None:
     trainer.fit(model, data)
     trainer.save_checkpoint("two.ckpt")
     trained = state(model, *autoencoder)
-    make_trainer(max_steps=3).fit(model, batches(model, 4, 24), ckpt_path="two.ckpt")
+    make_trainer(max_steps=3).fit(model, data, ckpt_path="two.ckpt")
     # running statistics of batch normalisation among them
     assert_close(state(model, *autoencoder), trained, rtol=0, atol=0)
     moved = zip(state(model, *gan), start, strict=True)

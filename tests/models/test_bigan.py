@@ -79,7 +79,7 @@ def test_a_gaussian_encoder_is_drawn_from() -> None:
 
 def test_generator_and_encoder_are_one_player() -> None:
     model = small(BiGAN, image_shape=(1, 8, 8))
-    first, second = model.configure_optimizers()
+    first, _ = model.configure_optimizers()
     owned = {id(p) for group in first["optimizer"].param_groups for p in group["params"]}
     both = [*model.generator.parameters(), *model.encoder.parameters()]
     assert owned == {id(p) for p in both}

@@ -18,6 +18,8 @@ from gan_modules.models.vae_gan import unit_gaussian_nats
 from gan_modules.networks import VAEGANDiscriminator, VAEGANEncoder, VAEGANGenerator
 from gan_modules.training.batches import Batch
 
+pytestmark = pytest.mark.filterwarnings("ignore:You.re resuming from a checkpoint that ended")
+
 
 def test_the_likelihood_against_distributions() -> None:
     mean, x = torch.randn(2, 5, 3, 2, 2)
@@ -144,7 +146,7 @@ def test_the_rule_is_saved(make_trainer: Any) -> None:
     for stop in (None, 3):
         torch.manual_seed(0)
         model = small(Noting, image_shape=(1, 8, 8), **options)
-        data = batches(model, 4, 24)
+        data = batches(model, 4, 4)
         if stop is not None:
             trainer = make_trainer(max_steps=stop)
             trainer.fit(model, data)
