@@ -35,7 +35,7 @@ class EncodingModel(LatentModel):
     averaged: ClassVar[tuple[str, ...]] = ("generator", "encoder")
 
     codes: ClassVar[Codes] = "any"
-    """What the encoder gives: ``"plain"`` codes, Gaussians, or either."""
+    """Whether the encoder gives ``"plain"`` codes, Gaussians, or either."""
 
     encoder: nn.Module
 

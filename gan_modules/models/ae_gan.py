@@ -224,7 +224,7 @@ class AEGAN(EncodingModel, GANModule):
 
     @property
     def sampler(self) -> nn.Module:
-        """From latents to images: the generator to sample from, and the decoder."""
+        """What maps latents to images, the generator to sample from and the decoder."""
         return _Decoded(super().sampler, self.decoder)
 
     @contextmanager
