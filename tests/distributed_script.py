@@ -173,15 +173,15 @@ def fit(
 
 
 def equivalence(variant: Any, **processes: int) -> dict[str, Any]:
-    """Four steps with shared noise; with several processes six of their own, too, and resumed."""
+    """Six steps with shared noise; with several processes six of their own, too, and resumed."""
     # the papers' optimizers divide by the size of a gradient, also where it is rounding alone:
     # to tell them from errors takes many digits
-    trainer, result = fit(variant, 4, True, "64-true", **processes)
+    trainer, result = fit(variant, 6, True, "64-true", **processes)
     results = {"float64": result}
     if variant in LATENT_MODELS:
         # instance normalisation of few pixels makes much of the last digits, too
         sgd = partial(torch.optim.SGD, lr=0.01)
-        results["float32"] = fit(variant, 4, True, "32-true", sgd, **processes)[1]
+        results["float32"] = fit(variant, 6, True, "32-true", sgd, **processes)[1]
     if trainer.world_size > 1:
         own = {"batch_norm": True, **processes}
         results["own"] = fit(variant, 6, False, "32-true", save_at=3, **own)[1]

@@ -11,7 +11,7 @@ from gan_modules.callbacks.modes import ModeCount
 from gan_modules.callbacks.nearest import NearestNeighbours
 from gan_modules.callbacks.progress import GANProgressBar
 from gan_modules.callbacks.real_and_fake import RealAgainstFake
-from gan_modules.callbacks.reconstructions import Reconstructions
+from gan_modules.callbacks.reconstructions import RealInterpolation, Reconstructions
 from gan_modules.callbacks.samples import SampleGrid
 from gan_modules.callbacks.table import SampleTable
 from gan_modules.callbacks.walks import CodeTraversal, LatentInterpolation, TruncationGrid
@@ -30,6 +30,7 @@ __all__ = [
     "NetworkWatch",
     "RealAgainstFake",
     "RealExamples",
+    "RealInterpolation",
     "Reconstructions",
     "SampleGrid",
     "SampleTable",

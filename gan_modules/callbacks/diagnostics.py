@@ -216,8 +216,11 @@ class Diagnostics(CurvePlot):
         seen, self._seen = self._seen, {}
         part = split_batch(batch, model.parts_per_iteration, "n_critic")[-1]
         context = trainer.precision_plugin.train_step_context()
+        # in a phase of others samples say nothing
+        stepped = [name for name in model.players if f"{name}/update_ratio" in seen]
+        trained = {network for name in stepped for network in model.players[name]}
         with without_effect(model), context:
-            some = self._some(model, part)
+            some = self._some(model, part) if "generator" in trained else None
             if some is not None:
                 seen |= figures_of(model, some, self._held_out)
         if not seen:

@@ -51,7 +51,8 @@ def figures_of(model: Any, part: Batch, held_out: Batch | None) -> dict[str, Ten
     """What can be measured of a model, by what it has: each a scalar, nothing waits for the device.
 
     Args:
-        model: asked for ``latents`` and ``fakes``, for ``judge``, and for its ``loss``.
+        model: asked for ``latents`` and ``fakes``; for ``realness``, if it judges images by
+            themselves, not with their latents or by way of codes; and for its ``loss``.
         part: images and labels that it has just been trained with.
         held_out: others, as many or fewer, if there are any.
 
@@ -66,7 +67,7 @@ def figures_of(model: Any, part: Batch, held_out: Batch | None) -> dict[str, Ten
     with torch.no_grad():
         fake = model.fakes(model.latents(len(real), seed=0), labels)
     found = {"diversity": spread(fake) / spread(real)}
-    if hasattr(model, "judge"):
+    if hasattr(model, "realness"):
         found |= _judged(model, part, fake, held_out) | _slopes(model, part, fake)
     return found
 

@@ -19,12 +19,9 @@ from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
 from gan_modules.command_line.checkpoint_checks import check_more_to_do, check_same_options
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.class_help import list_of_classes, with_model_for_help
-from gan_modules.command_line.compare import COMPARE, compare_parser
 from gan_modules.command_line.config_files import ConfigFile
-from gan_modules.command_line.demo import DESCRIPTION, demo_parser
 from gan_modules.command_line.descriptions import descriptions
 from gan_modules.command_line.initial import start_from
-from gan_modules.command_line.lab import LAB, lab_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
 from gan_modules.command_line.other_classes import say_what_is_left_out
@@ -38,6 +35,7 @@ from gan_modules.command_line.runs import (
     run_loggers,
 )
 from gan_modules.command_line.trainer_parts import CALLBACKS, switched_off, with_own_callbacks
+from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
 from gan_modules.command_line.words import configs_first, with_null, with_switches
 from gan_modules.training.module import GenerativeModule
 
@@ -100,9 +98,8 @@ class GANCLI(PredictCommand):
         super().setup_parser(add_subcommands, *args, **kwargs)
         commands = self.parser._subcommands_action
         if commands is not None:
-            commands.add_subcommand("demo", demo_parser(), help=DESCRIPTION)
-            commands.add_subcommand("compare", compare_parser(), help=COMPARE)
-            commands.add_subcommand("lab", lab_parser(), help=LAB)
+            for name, command in WITHOUT_TRAINER.items():
+                commands.add_subcommand(name, command.parser(), help=command.help)
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser whose ``--config`` finds bare names."""

@@ -7,7 +7,13 @@ from torch import nn
 
 from gan_modules.errors import raised_by
 
-__all__ = ["DiscriminatorFactory", "GeneratorFactory", "build"]
+__all__ = [
+    "DiscriminatorFactory",
+    "EncoderFactory",
+    "GeneratorFactory",
+    "PairDiscriminatorFactory",
+    "build",
+]
 
 
 class GeneratorFactory(Protocol):
@@ -24,6 +30,24 @@ class DiscriminatorFactory(Protocol):
     """A class or function that builds a discriminator; ``num_classes`` is passed if conditional."""
 
     def __call__(self, *, image_shape: tuple[int, ...], num_classes: int = 0) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class PairDiscriminatorFactory(Protocol):
+    """A class or function that builds a discriminator of images with their latents."""
+
+    def __call__(
+        self, *, image_shape: tuple[int, ...], latent_dim: int, num_classes: int = 0
+    ) -> nn.Module:
+        """Build it; ``num_classes`` is passed if conditional."""
+        ...
+
+
+class EncoderFactory(Protocol):
+    """A class or function that builds an encoder."""
+
+    def __call__(self, *, image_shape: tuple[int, ...], latent_dim: int) -> nn.Module:
         """Build it."""
         ...
 

@@ -8,6 +8,8 @@ labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(imag
 """
 
 from gan_modules.networks.acgan import ACGANDiscriminator, ACGANGenerator
+from gan_modules.networks.ae_gan import AEGANDiscriminator, AEGANGenerator
+from gan_modules.networks.bigan import BiGANDiscriminator, BiGANEncoder
 from gan_modules.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cyclegan import CycleGANGenerator
@@ -28,10 +30,15 @@ from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sagan import SAGANDiscriminator, SAGANGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
 from gan_modules.networks.vae import MLPEncoder
+from gan_modules.networks.vae_gan import VAEGANDiscriminator, VAEGANEncoder, VAEGANGenerator
 
 __all__ = [
     "ACGANDiscriminator",
     "ACGANGenerator",
+    "AEGANDiscriminator",
+    "AEGANGenerator",
+    "BiGANDiscriminator",
+    "BiGANEncoder",
     "BigGANDiscriminator",
     "BigGANGenerator",
     "CGANDiscriminator",
@@ -59,4 +66,7 @@ __all__ = [
     "SNGANDiscriminator",
     "SNGANGenerator",
     "UpsampleConv2d",
+    "VAEGANDiscriminator",
+    "VAEGANEncoder",
+    "VAEGANGenerator",
 ]

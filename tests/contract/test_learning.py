@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
-from variants import MODELS, critics, for_each_player, small, translates
+from variants import AEGAN, MODELS, critics, for_each_player, maker_of_images, small, translates
 
 from datamodules.digits import digits_of
 from gan_modules.networks import CycleGANGenerator, MLPGenerator
@@ -75,7 +75,9 @@ def distance_left(variant: Any, seed: int = 0) -> float:
     else:
         data = TensorDataset(images, labels)
         options["num_classes"] = 2
-        options["generator"] = partial(MLPGenerator, hidden=(64,))
+        options[maker_of_images(variant)] = partial(MLPGenerator, hidden=(64,))
+        if issubclass(variant, AEGAN):
+            options["autoencoder_steps"] = STEPS // 2
     model = small(
         variant, image_shape=(1, 8, 8), ema_decay=0.99,
         **for_each_player(variant, "optimizer", adam), **options,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import gan_modules
-from gan_modules import CGAN, DCGAN, WGANGP, CycleGAN, GANModule, NoiseGAN
+from gan_modules import CGAN, DCGAN, WGANGP, CycleGAN, GANModule, LatentModel
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
@@ -37,7 +37,7 @@ VARIANTS = [
 
 def default(variant: Any, shape: tuple[int, ...] = (1, 16, 16), **options: Any) -> Any:
     """A variant with its default networks, conditional wherever it can be."""
-    if issubclass(variant, NoiseGAN):
+    if issubclass(variant, LatentModel):
         always = "num_classes" in inspect.signature(variant).parameters
         options |= {"num_classes": 3} if always else {"num_classes": 3, "conditional": True}
     return ready(variant(image_shape=shape, **options))
@@ -53,7 +53,7 @@ def ready(model: Any) -> Any:
 
 
 def inputs(model: Any, n: int) -> tuple[Tensor, ...]:
-    if not isinstance(model, NoiseGAN):
+    if not isinstance(model, LatentModel):
         return (torch.rand(n, *model.image_shape) * 2 - 1,)
     return (model.sample_noise(n), *model.condition(torch.arange(n) % 3))
 
@@ -81,7 +81,7 @@ def loaded(file: Path) -> Any:
 
 def check(model: Any, writers: Any, directions: Any = DIRECTIONS, tolerance: float = 1e-5) -> None:
     """Files, in every direction, for batches of any size, against the model itself."""
-    for direction in [()] if isinstance(model, NoiseGAN) else [(d,) for d in directions]:
+    for direction in [()] if isinstance(model, LatentModel) else [(d,) for d in directions]:
         for write, ending in writers.items():
             file = write(model, Path(f"model{ending}"), *direction, tolerance=tolerance)
             assert file == Path(f"model{ending}")
@@ -118,7 +118,7 @@ def rounding(model: Any) -> float:
     and more at 8, where instance norm over 2x2 maps magnifies rounding.
     """
     arguments = inputs(model, 4)
-    ways = [()] if isinstance(model, NoiseGAN) else [(d,) for d in DIRECTIONS]
+    ways = [()] if isinstance(model, LatentModel) else [(d,) for d in DIRECTIONS]
     found = [expected(model, arguments, *way) for way in ways]
     exact = deepcopy(model).double()
     doubled = tuple(a.double() if a.is_floating_point() else a for a in arguments)

@@ -92,6 +92,8 @@ CASES["BatchNorm"] = with_batch_norm
 # what both players share is a graph of its own
 GRAPHS = dict.fromkeys(("CycleGAN", "DCGAN", "BatchNorm"), 3 + 1)
 GRAPHS["VAE"] = 1 + 1
+# three players
+GRAPHS |= dict.fromkeys(("VAEGAN", "AEGAN"), 3 + 1)
 
 
 # with a gradient penalty: the most that is asked of a compiler
