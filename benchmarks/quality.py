@@ -29,7 +29,7 @@ from training import train
 
 from datamodules import DigitsDataModule, MNISTDataModule, UnpairedDigitsDataModule
 from gan_modules import CycleGAN, GenerativeModule, InfoGAN, LatentModel
-from gan_modules.families.translation import Direction
+from gan_modules.families.translation_model import Direction
 
 A_TO_B: Direction = "a_to_b"
 B_TO_A: Direction = "b_to_a"

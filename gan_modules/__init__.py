@@ -4,14 +4,18 @@
 from gan_modules.families.adversarial import GANModule
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.one_way import OneWayTranslationGAN
 from gan_modules.families.translation import TranslationGAN
+from gan_modules.families.translation_model import TranslationModel
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
 from gan_modules.models.cgan import CGAN
+from gan_modules.models.cut import CUT
 from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
+from gan_modules.models.pix2pix import Pix2Pix
 from gan_modules.models.r3gan import R3GAN
 from gan_modules.models.sngan import SNGAN
 from gan_modules.models.vae import VAE
@@ -35,6 +39,7 @@ from gan_modules.version import __version__
 
 __all__ = [
     "CGAN",
+    "CUT",
     "D2GAN",
     "DCGAN",
     "GAN",
@@ -61,8 +66,11 @@ __all__ = [
     "LatentModel",
     "LeCam",
     "NoiseGAN",
+    "OneWayTranslationGAN",
     "Orthogonal",
+    "Pix2Pix",
     "RandomShift",
     "TranslationGAN",
+    "TranslationModel",
     "__version__",
 ]

@@ -9,14 +9,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
-from gan_modules import R3GAN, GANModule, GenerativeModule, LatentModel, NoiseGAN, TranslationGAN
+from gan_modules import (
+    R3GAN,
+    GANModule,
+    GenerativeModule,
+    LatentModel,
+    NoiseGAN,
+    Pix2Pix,
+    TranslationModel,
+)
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
+    PatchProjector,
     R3GANDiscriminator,
     R3GANGenerator,
+    UNetGenerator,
 )
 from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.vae import MLPEncoder
@@ -62,19 +72,36 @@ LATENT_NETWORKS: dict[str, Any] = {
 TRANSLATION_NETWORKS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
     "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
+    "projector": partial(PatchProjector, width=8),
+}
+# of one's own
+OWN_NETWORKS: dict[Any, dict[str, Any]] = {
+    Pix2Pix: {"generator": partial(UNetGenerator, width=2, n_layers=2)},
 }
 
 
 def translates(model: Any) -> bool:
     """Whether a model, or its class, pairs images with images."""
-    return issubclass(model if inspect.isclass(model) else type(model), TranslationGAN)
+    return issubclass(model if inspect.isclass(model) else type(model), TranslationModel)
+
+
+def translator(model: Any, direction: str = "a_to_b") -> torch.nn.Module:
+    """The generator in training of a direction."""
+    network: torch.nn.Module = model.generator
+    return network[direction] if isinstance(network, torch.nn.ModuleDict) else network
+
+
+def pools(variant: Any, size: int) -> dict[str, int]:
+    """``pool_size`` where there is a history of fakes."""
+    return {"pool_size": size} if "pool_size" in inspect.signature(variant).parameters else {}
 
 
 def small_options(variant: Any) -> dict[str, Any]:
     """Networks of one hidden layer, one for every name that the variant has a network of."""
     names = [name for networks in variant.players.values() for name in networks]
     if translates(variant):
-        return {name: TRANSLATION_NETWORKS[name] for name in names}
+        own = OWN_NETWORKS.get(variant, {})
+        return {name: own.get(name, TRANSLATION_NETWORKS[name]) for name in names}
     options = {name: LATENT_NETWORKS[name] for name in names}
     if "recognizer" in names:
         options["discriminator"] = FeatureDiscriminator

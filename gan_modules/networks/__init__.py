@@ -4,10 +4,12 @@ Every generator is built as ``Generator(image_shape, latent_dim, num_classes=0, 
 as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 ``Discriminator(image_shape, num_classes=0, ...)``, ``discriminator(images)`` or
 ``discriminator(images, labels)``. Networks for translation take images instead of latents and no
-labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(image_shape, ...)``.
+labels: ``CycleGANGenerator(image_shape, ...)``, ``UNetGenerator(image_shape, ...)`` and
+``PatchGANDiscriminator(image_shape, ...)``; ``PatchProjector`` is CUT's projection head.
 """
 
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
+from gan_modules.networks.cut import PatchProjector
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_modules.networks.infogan import (
@@ -24,6 +26,7 @@ from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_modules.networks.unet import UNetGenerator
 from gan_modules.networks.vae import MLPEncoder
 
 __all__ = [
@@ -43,11 +46,13 @@ __all__ = [
     "MinibatchStdDev",
     "PackedDiscriminator",
     "PatchGANDiscriminator",
+    "PatchProjector",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResNetDiscriminator",
     "ResNetGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
+    "UNetGenerator",
     "UpsampleConv2d",
 ]
