@@ -34,7 +34,7 @@ from gan_modules.tools.image_files import (
 )
 from gan_modules.tools.image_values import Range
 
-__all__ = ["ImageStore", "MappedDataset", "decode"]
+__all__ = ["ImageStore", "MappedDataset", "MappedPairs", "decode"]
 
 FORMAT = 2  # to be raised whenever the same files give other pixels
 GOOD = 1  # an image that could be decoded
@@ -44,7 +44,11 @@ PATIENCE = 3.0  # seconds before progress is shown
 
 
 def decode(
-    path: str | Path, size: int, channels: int, ranges: Mapping[str, Range] | None = None
+    path: str | Path,
+    size: int,
+    channels: int,
+    ranges: Mapping[str, Range] | None = None,
+    half: int | None = None,
 ) -> NDArray[np.uint8]:
     """Read an image file as ``(channels, size, size)``.
 
@@ -57,6 +61,7 @@ def decode(
         channels: 1 for grey, 3 for colour.
         ranges: which values are black and white where there are more than 8 bits, as
             :func:`gan_modules.tools.image_files.upright` takes them.
+        half: 0 for the left half alone, 1 for the right one; None for the whole image.
 
     Raises:
         UnreadableImageError: if it cannot be read.
@@ -70,6 +75,10 @@ def decode(
         image = upright(file, channels, ranges, path)
         wide = image.width >= image.height
         width, height = sorted(whole, reverse=wide)
+        if half is not None:
+            width //= 2
+            start = half * (image.width - image.width // 2)
+            image = image.crop((start, 0, start + image.width // 2, image.height))
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
         if image.size != (size, size):
@@ -102,13 +111,18 @@ class MappedDataset(ImageTensorDataset):
         """All images of the data set, read into memory, shape ``(M, C, S, S)``."""
         return self.take(torch.arange(len(self)))
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one image."""
+        return self.shape[1:]
+
     def take(self, indices: Tensor) -> Tensor:
         """The images at the given places, read into memory."""
         return torch.from_numpy(self._pixels[self.rows[indices].numpy()])
 
     def to(self, device: torch.device) -> ImageTensorDataset:
         """All images read into the memory of a device, block by block; a plain data set."""
-        shape = len(self), *self.shape[1:]
+        shape = len(self), *self.image_shape
         images = torch.empty(shape, dtype=torch.uint8, device=device)
         size = max(1, BLOCK // math.prod(shape[1:]))
         for place, rows in zip(
@@ -124,6 +138,35 @@ class MappedDataset(ImageTensorDataset):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._map()
+
+
+class MappedPairs(MappedDataset):
+    """Pairs of images of a :class:`ImageStore`, one behind the other along the channels.
+
+    Args:
+        path: file of the store.
+        shape: of all images in it, ``(N, C, S, S)``.
+        rows: of the first image of each pair, shape ``(M,)``.
+        partners: of the second, shape ``(M,)``.
+        labels: integer classes, shape ``(M,)``.
+    """
+
+    def __init__(
+        self, path: Path, shape: tuple[int, ...], rows: Tensor, partners: Tensor, labels: Tensor
+    ) -> None:
+        super().__init__(path, shape, rows, labels)
+        self.partners = partners
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Shape of one pair, ``(2 C, S, S)``."""
+        channels, *size = self.shape[1:]
+        return 2 * channels, *size
+
+    def take(self, indices: Tensor) -> Tensor:
+        """The pairs at the given places, read into memory."""
+        second = torch.from_numpy(self._pixels[self.partners[indices].numpy()])
+        return torch.cat([super().take(indices), second], dim=1)
 
 
 class ImageStore:
@@ -143,6 +186,8 @@ class ImageStore:
         skip_corrupt: leave out files that cannot be decoded, with a warning.
         value_range: the values of black and white in images with more than 8 bits per channel; None
             for what format and values say.
+        halves: each file holds two images side by side, which are decoded one by one and lie one
+            behind the other along the channels.
     """
 
     def __init__(
@@ -154,6 +199,7 @@ class ImageStore:
         cache_dir: str | None = None,
         skip_corrupt: bool = False,
         value_range: Range | None = None,
+        halves: bool = False,
     ) -> None:
         if cache_dir is None:
             base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -162,7 +208,9 @@ class ImageStore:
             self.folder = Path(cache_dir)
         self.root = root
         self.names = names
-        self.shape = len(names), channels, size, size
+        self.channels = channels
+        self.halves: tuple[int | None, ...] = (0, 1) if halves else (None,)
+        self.shape = len(names), channels * len(self.halves), size, size
         self.skip_corrupt = skip_corrupt
         self.value_range = value_range
         self._sizes = [-1] * len(names)
@@ -205,15 +253,24 @@ class ImageStore:
         Raises:
             ValueError: if there are none, all files of a split being corrupt.
         """
+        return MappedDataset(self._path_of(rows), self.shape, rows, labels)
+
+    def pairs(self, rows: Tensor, partners: Tensor, labels: Tensor) -> MappedPairs:
+        """Pairs of the images of some rows and of others, as :meth:`dataset` has single ones."""
+        return MappedPairs(self._path_of(rows), self.shape, rows, partners, labels)
+
+    def _path_of(self, rows: Tensor) -> Path:
         assert self.path is not None
         if not len(rows):
             raise ValueError(f"root={str(self.root)!r} has a split without images that can be read")
-        return MappedDataset(self.path, self.shape, rows, labels)
+        return self.path
 
     def _key(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
         # what is refused as too large now may be decoded with another limit
-        options = self.shape, self.value_range, Image.MAX_IMAGE_PIXELS
+        options: tuple[Any, ...] = self.shape, self.value_range, Image.MAX_IMAGE_PIXELS
+        if len(self.halves) > 1:
+            options = (*options, "halves")
         digest.update(f"{FORMAT} {options}".encode())
         root = str(self.root)
         for i, name in enumerate(self.names):
@@ -273,13 +330,17 @@ class ImageStore:
         file.write(np.concatenate(codes).data)
 
     def _decode_piece(self, names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        _, channels, size, _ = self.shape
-        pixels = np.zeros((len(names), channels, size, size), np.uint8)
+        size = self.shape[-1]
+        pixels = np.zeros((len(names), *self.shape[1:]), np.uint8)
         codes = np.full(len(names), GOOD, np.uint8)
         root = str(self.root)
         for i, name in enumerate(names):
             try:
-                pixels[i] = decode(f"{root}/{name}", size, channels, self._ranges)
+                path = f"{root}/{name}"
+                parts = [
+                    decode(path, size, self.channels, self._ranges, half) for half in self.halves
+                ]
+                pixels[i] = np.concatenate(parts)
             except UnreadableImageError as error:
                 codes[i] = error.reason
         return pixels, codes

@@ -96,12 +96,17 @@ def pools(variant: Any, size: int) -> dict[str, int]:
     return {"pool_size": size} if "pool_size" in inspect.signature(variant).parameters else {}
 
 
+def for_a(variant: Any, table: dict[Any, Any]) -> Any:
+    """What a table by classes has for a variant or a subclass of it, or nothing."""
+    return next((found for kind, found in table.items() if issubclass(variant, kind)), {})
+
+
 def small_options(variant: Any) -> dict[str, Any]:
     """Networks of one hidden layer, one for every name that the variant has a network of."""
     names = [name for networks in variant.players.values() for name in networks]
     if translates(variant):
-        own = OWN_NETWORKS.get(variant, {})
-        return {name: own.get(name, TRANSLATION_NETWORKS[name]) for name in names}
+        own = TRANSLATION_NETWORKS | for_a(variant, OWN_NETWORKS)
+        return {name: own[name] for name in names}
     options = {name: LATENT_NETWORKS[name] for name in names}
     if "recognizer" in names:
         options["discriminator"] = FeatureDiscriminator

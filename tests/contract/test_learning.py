@@ -10,10 +10,10 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
-from variants import MODELS, critics, for_each_player, small, translates
+from variants import MODELS, critics, for_a, for_each_player, small, translates
 
 from datamodules.digits import digits_of
-from gan_modules import CycleGAN, Pix2Pix
+from gan_modules import Pix2Pix
 from gan_modules.networks import CycleGANGenerator, MLPGenerator, UNetGenerator
 
 STEPS, BATCH = 200, 32
@@ -63,15 +63,12 @@ def distance(model: Any) -> float:
     )
 
 
+TRANSLATORS: dict[str, Any] = {
+    "generator": partial(CycleGANGenerator, width=4, n_blocks=1, n_downsampling=1),
+}
 # for pairs, an objective that is adversarial for the greater part
-TRANSLATORS: dict[Any, dict[str, Any]] = {
-    CycleGAN: {
-        "generator": partial(CycleGANGenerator, width=4, n_blocks=1, n_downsampling=1),
-    },
-    Pix2Pix: {
-        "generator": partial(UNetGenerator, width=4, n_layers=2),
-        "l1_weight": 1.0,
-    },
+PAIRING: dict[Any, dict[str, Any]] = {
+    Pix2Pix: {"generator": partial(UNetGenerator, width=4, n_layers=2), "l1_weight": 1.0},
 }
 
 
@@ -90,7 +87,7 @@ def distance_left(variant: Any, seed: int = 0) -> float:
         steps, batch = TRANSLATION_STEPS, TRANSLATION_BATCH
         n = min(len(zeros), len(ones))
         data = TensorDataset(zeros[:n], thick(zeros[:n]) if variant.paired else ones[:n])
-        options |= TRANSLATORS.get(variant, TRANSLATORS[CycleGAN])
+        options |= TRANSLATORS | for_a(variant, PAIRING)
     else:
         data = TensorDataset(images, labels)
         options["num_classes"] = 2
