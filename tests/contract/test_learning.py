@@ -66,9 +66,9 @@ def distance(model: Any) -> float:
 TRANSLATORS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=4, n_blocks=1, n_downsampling=1),
 }
-# for pairs, an objective that is adversarial for the greater part
+# a GAN of pairs alone, without the distance to the target
 PAIRING: dict[Any, dict[str, Any]] = {
-    Pix2Pix: {"generator": partial(UNetGenerator, width=4, n_layers=2), "l1_weight": 1.0},
+    Pix2Pix: {"generator": partial(UNetGenerator, width=4, n_layers=2), "l1_weight": 0.0},
 }
 
 
