@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
 from gan_modules import (
+    CUT,
     R3GAN,
     GANModule,
     GenerativeModule,
@@ -150,6 +151,8 @@ def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
 
 def narrower(variant: Any) -> dict[str, Any]:
     """Networks in place of the paper's where these would take minutes on a processor."""
+    if variant is CUT:
+        return {"generator": partial(CycleGANGenerator, width=8, n_blocks=5)}
     if variant is not R3GAN:
         return {}
     # grouped convolutions in half precision

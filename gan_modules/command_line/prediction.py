@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from gan_modules.errors import require
 from gan_modules.families.labels import rows_of_each
 from gan_modules.families.latent_model import LatentModel
-from gan_modules.families.translation_model import DIRECTIONS, TranslationModel
+from gan_modules.families.translation_model import DIRECTIONS, Direction, TranslationModel
 from gan_modules.tools.image_files import (
     Format,
     Unreadable,
@@ -159,7 +159,7 @@ class Prediction:
     def _translations(self, model: TranslationModel) -> tuple[Dataset[Any], list[Any]]:
         if self.input is None:
             raise ValueError("input is missing: the folder of images to translate")
-        direction = self.direction or model.directions[0]
+        direction = cast(Direction, self.direction or model.directions[0])
         known = " or ".join(model.directions)
         require(direction in model.directions, "direction", direction, known)
         folder = Path(self.input)

@@ -196,8 +196,8 @@ def translation_part(page: gr.Blocks, choice: Choice[TranslationPictures]) -> No
             names = {"input": "Input", "translation": "Translation", "back": "And back again"}
             outputs = []
             for name, label in names.items():
-                shown = name != "back" or pictures.has_a_way_back
-                with gr.Column(min_width=200, visible=shown):
+                there_is = name != "back" or pictures.has_a_way_back
+                with gr.Column(min_width=200, visible=there_is):
                     outputs.append(picture_field(label, f"{name}-picture"))
 
     def translate(

@@ -173,7 +173,9 @@ class TranslationModel(GenerativeModule):
         count = count // beside * beside
         with self.drawing(seed):
             columns = self.columns(images_a[:count], images_b[:count])
-        return torch.stack([*columns.values()], dim=1).unflatten(0, (-1, beside)).flatten(1, 2)
+        joined = torch.stack([*columns.values()], dim=1)
+        rows: Tensor = joined.unflatten(0, (-1, beside)).flatten(1, 2)
+        return rows
 
     @torch.no_grad()
     def sample_table(self, n: int, seed: int, batch: Batch) -> dict[str, Tensor]:

@@ -64,6 +64,9 @@ class CUT(OneWayTranslationGAN):
             ``image_shape``, or a generator gives no features.
     """
 
+    generator: Any
+    projector: nn.Module
+
     players: ClassVar = {
         "generator": ("generator", "projector"),
         "discriminator": ("discriminator",),
