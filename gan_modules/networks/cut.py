@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,7 +16,7 @@ class PatchProjector(nn.Module):
     """Features of patches, layer by layer, to unit vectors: two linear layers with ReLU between.
 
     One such network per layer of the generator (section 3.2). Weights start from N(0, 0.02),
-    biases at 0.
+    biases at 0. Under mixed precision the head computes in the precision of its weights.
 
     Args:
         channels: of the features of each layer.
@@ -37,4 +38,12 @@ class PatchProjector(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Map features ``(N, P, C)`` of each layer to vectors ``(N, P, width)`` of length 1."""
         pairs = zip(self.heads, features, strict=True)
-        return [F.normalize(head(x), dim=-1, eps=1e-7) for head, x in pairs]
+        return [self._project(head, x) for head, x in pairs]
+
+    @staticmethod
+    def _project(head: nn.Module, features: Tensor) -> Tensor:
+        # vectors are short before they are normalised, and their gradients large: too short and
+        # too large for 16 bits
+        with torch.autocast(features.device.type, enabled=False):
+            weight = next(head.parameters())
+            return F.normalize(head(features.to(weight.dtype)), dim=-1, eps=1e-7)
