@@ -63,6 +63,15 @@ class Recognizer(torch.nn.Linear):
         super().__init__(num_features, num_outputs)
 
 
+class LongProjector(PatchProjector):
+    """Its vectors are long before they are normalised: SGD's steps are small to them."""
+
+    def __init__(self, channels: Any, width: int = 8) -> None:
+        super().__init__(channels, width)
+        for parameter in self.parameters():
+            torch.nn.init.normal_(parameter, 0.0, 0.5)
+
+
 # what models are made of here, by the names of their networks: none mixes samples or drops units
 LATENT_NETWORKS: dict[str, Any] = {
     "generator": partial(MLPGenerator, hidden=(16,)),
@@ -73,7 +82,7 @@ LATENT_NETWORKS: dict[str, Any] = {
 TRANSLATION_NETWORKS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
     "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
-    "projector": partial(PatchProjector, width=8),
+    "projector": LongProjector,
 }
 # of one's own
 OWN_NETWORKS: dict[Any, dict[str, Any]] = {

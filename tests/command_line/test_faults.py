@@ -212,7 +212,7 @@ def test_killed_once_and_resumed_to_the_end(seed: int) -> None:
 
 RECIPES = [
     "gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae", "infogan",
-    "r3gan",
+    "r3gan", "pix2pix", "cut",
 ]  # fmt: skip
 FEW = [
     "--trainer.max_steps=40", "--trainer.val_check_interval=10", "--trainer.log_every_n_steps=5",
@@ -228,7 +228,9 @@ FEW = [
 def test_every_recipe_goes_on_exactly(recipe: str, workers: str, number: int) -> None:
     # two domains have no labels to train a classifier on, and points are no images
     measured = (
-        [] if recipe in ("cyclegan", "d2gan") else ["--metrics.n=50", "--metrics.features.steps=20"]
+        []
+        if recipe in ("cyclegan", "d2gan", "pix2pix", "cut")
+        else ["--metrics.n=50", "--metrics.features.steps=20"]
     )
     tried(
         "--config", f"{recipe}.yaml", *FEW, *measured, "--data.num_workers", workers,
