@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from variants import MODELS, critics, for_a, for_each_player, small, translates
 
 from datamodules.digits import digits_of
-from gan_modules import Pix2Pix
-from gan_modules.networks import CycleGANGenerator, MLPGenerator, UNetGenerator
+from gan_modules import CUT, Pix2Pix
+from gan_modules.networks import CycleGANGenerator, MLPGenerator, PatchProjector, UNetGenerator
 
 STEPS, BATCH = 200, 32
 # convolutions learn it in fewer
@@ -66,8 +66,10 @@ def distance(model: Any) -> float:
 TRANSLATORS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=4, n_blocks=1, n_downsampling=1),
 }
-# a GAN of pairs alone, without the distance to the target
-PAIRING: dict[Any, dict[str, Any]] = {
+OWN_OPTIONS: dict[Any, dict[str, Any]] = {
+    # longer vectors learn more slowly
+    CUT: {"projector": partial(PatchProjector, width=32)},
+    # a GAN of pairs alone, without the distance to the target
     Pix2Pix: {"generator": partial(UNetGenerator, width=4, n_layers=2), "l1_weight": 0.0},
 }
 
@@ -87,7 +89,7 @@ def distance_left(variant: Any, seed: int = 0) -> float:
         steps, batch = TRANSLATION_STEPS, TRANSLATION_BATCH
         n = min(len(zeros), len(ones))
         data = TensorDataset(zeros[:n], thick(zeros[:n]) if variant.paired else ones[:n])
-        options |= TRANSLATORS | for_a(variant, PAIRING)
+        options |= TRANSLATORS | for_a(variant, OWN_OPTIONS)
     else:
         data = TensorDataset(images, labels)
         options["num_classes"] = 2

@@ -166,6 +166,8 @@ def at_the_fourth(factor: float) -> Callable[[int, Tensor], Tensor]:
 
 # of the way that the weights go; largest seen 0.013, CycleGAN 0.08
 FP16 = (0.03, 0.15)
+# CUT tells patches apart that are nearly equal at the start: 0.30
+FP16_PATCHES = 0.6
 
 
 def test_fp16_weights_follow_float32(variant: Any, make_trainer: Any) -> None:
@@ -177,7 +179,10 @@ def test_fp16_weights_follow_float32(variant: Any, make_trainer: Any) -> None:
     for player in PLAYERS:
         ours, theirs = (flat(getattr(m, player).parameters()) for m in (rounded, exact))
         error = relative(ours, theirs, theirs - reference.before[0][player])
-        assert 0 < error < FP16[0 if variant in NOISE_VARIANTS else 1], (player, error)
+        bound = FP16[0 if variant in NOISE_VARIANTS else 1]
+        if "projector" in variant.players[player]:
+            bound = FP16_PATCHES
+        assert 0 < error < bound, (player, error)
 
 
 def test_an_overflow_skips_that_update_and_no_other(variant: Any, make_trainer: Any) -> None:
