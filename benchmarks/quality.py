@@ -102,6 +102,8 @@ class Digits:
             **self.score_images(made),
             "label_kept": (self.judge.classify(made) == labels).double().mean().item(),
             "l1": (made - digits).abs().mean().item(),
+            "sharpness": sharpness(made),
+            "sharpness_of_real": sharpness(digits),
         }
 
     def score_styles(self, model: TranslationModel) -> dict[str, float]:
@@ -131,6 +133,11 @@ class Digits:
             "style_reached": torch.cat(styles).double().mean().item(),
             "to_other_digits": distance,
         }
+
+
+def sharpness(images: Tensor) -> float:
+    """Mean difference of neighbouring pixels."""
+    return sum(images.diff(dim=d).abs().mean().item() for d in (-1, -2)) / 2
 
 
 def agreement(codes: Tensor, classes: Tensor) -> float:

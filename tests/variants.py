@@ -160,6 +160,8 @@ def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
 
 def narrower(variant: Any) -> dict[str, Any]:
     """Networks in place of the paper's where these would take minutes on a processor."""
+    if variant is Pix2Pix:
+        return {"generator": partial(UNetGenerator, width=16)}
     if variant is CUT:
         return {"generator": partial(CycleGANGenerator, width=8, n_blocks=5)}
     if variant is not R3GAN:

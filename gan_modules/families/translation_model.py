@@ -36,7 +36,7 @@ class TranslationModel(GenerativeModule):
     """
 
     directions: ClassVar[tuple[Direction, ...]]
-    """What it translates: ``("a_to_b", "b_to_a")``, or ``("a_to_b",)``."""
+    """Both, ``("a_to_b", "b_to_a")``, or ``("a_to_b",)`` alone."""
     paired: ClassVar[bool] = False
     """Whether each image of B is what the image of A beside it is to become."""
 
