@@ -30,7 +30,9 @@ class NoiseDropout(nn.Module):
         """Map features of any shape to the same shape."""
         if not self.p or not (self.training or self.when_sampling):
             return x
-        return x * torch.empty_like(x).bernoulli_(1 - self.p).div_(1 - self.p)
+        # drawn alike whether compiled or not, which bernoulli_ is not
+        kept = torch.rand_like(x, dtype=torch.float32) >= self.p
+        return x * kept / (1 - self.p)
 
 
 def without_noise(network: nn.Module) -> nn.Module:
