@@ -16,7 +16,8 @@ from datamodules.files import (
     split_folders,
 )
 from datamodules.images import AugmentedDataModule
-from datamodules.store import ImageStore, MappedDataset
+from datamodules.mapped import MappedDataset
+from datamodules.store import ImageStore
 from datamodules.stored import StoredDataModule
 from gan_modules.tools.image_folders import FoundImages, find_images
 from gan_modules.tools.image_values import Range, check_value_range
