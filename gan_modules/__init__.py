@@ -6,18 +6,22 @@ from gan_modules.families.encoding import EncodingModel
 from gan_modules.families.judging import ImageJudging
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.one_way import OneWayTranslationGAN
 from gan_modules.families.translation import TranslationGAN
+from gan_modules.families.translation_model import TranslationModel
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
 from gan_modules.models.acgan import ACGAN
 from gan_modules.models.ae_gan import AEGAN
 from gan_modules.models.bigan import BiGAN
 from gan_modules.models.biggan import BigGAN
 from gan_modules.models.cgan import CGAN
+from gan_modules.models.cut import CUT
 from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
+from gan_modules.models.pix2pix import Pix2Pix
 from gan_modules.models.r3gan import R3GAN
 from gan_modules.models.sagan import SAGAN
 from gan_modules.models.sngan import SNGAN
@@ -45,6 +49,7 @@ __all__ = [
     "ACGAN",
     "AEGAN",
     "CGAN",
+    "CUT",
     "D2GAN",
     "DCGAN",
     "GAN",
@@ -77,8 +82,11 @@ __all__ = [
     "LatentModel",
     "LeCam",
     "NoiseGAN",
+    "OneWayTranslationGAN",
     "Orthogonal",
+    "Pix2Pix",
     "RandomShift",
     "TranslationGAN",
+    "TranslationModel",
     "__version__",
 ]

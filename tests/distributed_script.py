@@ -20,6 +20,7 @@ from variants import (
     MODELS,
     critics,
     for_each_player,
+    pools,
     small,
     translates,
 )
@@ -136,7 +137,7 @@ def fit(
     options: dict[str, Any] = critics(variant, 2)
     if translates(variant):
         # a pool that is not full yet takes all fakes and gives them back
-        options["pool_size"] = 1000 if shared_noise else 5
+        options |= pools(variant, 1000 if shared_noise else 5)
     if optimizer is not None:
         options |= for_each_player(variant, "optimizer", optimizer)
     options |= gates or {}

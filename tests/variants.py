@@ -12,6 +12,7 @@ import gan_modules
 from gan_modules import (
     ACGAN,
     AEGAN,
+    CUT,
     R3GAN,
     SAGAN,
     VAEGAN,
@@ -22,7 +23,8 @@ from gan_modules import (
     InfoGAN,
     LatentModel,
     NoiseGAN,
-    TranslationGAN,
+    Pix2Pix,
+    TranslationModel,
 )
 from gan_modules.networks import (
     AEGANGenerator,
@@ -33,10 +35,12 @@ from gan_modules.networks import (
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
+    PatchProjector,
     R3GANDiscriminator,
     R3GANGenerator,
     SAGANDiscriminator,
     SAGANGenerator,
+    UNetGenerator,
     VAEGANDiscriminator,
     VAEGANEncoder,
     VAEGANGenerator,
@@ -91,6 +95,15 @@ class Recognizer(torch.nn.Linear):
         super().__init__(num_features, num_outputs)
 
 
+class LongProjector(PatchProjector):
+    """Its vectors are long before they are normalised: SGD's steps are small to them."""
+
+    def __init__(self, channels: Any, width: int = 8) -> None:
+        super().__init__(channels, width)
+        for parameter in self.parameters():
+            torch.nn.init.normal_(parameter, 0.0, 0.5)
+
+
 # what models are made of here, by the names of their networks: none mixes samples or drops units
 LATENT_NETWORKS: dict[str, Any] = {
     "generator": partial(MLPGenerator, hidden=(16,)),
@@ -102,6 +115,7 @@ LATENT_NETWORKS: dict[str, Any] = {
 TRANSLATION_NETWORKS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
     "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
+    "projector": LongProjector,
 }
 # in their place, for papers that need others
 OWN_NETWORKS: dict[Any, dict[str, Any]] = {
@@ -113,6 +127,7 @@ OWN_NETWORKS: dict[Any, dict[str, Any]] = {
         "generator": partial(AEGANGenerator, hidden=(16,)),
         "encoder": partial(MLPEncoder, hidden=(16,), gaussian=False),
     },
+    Pix2Pix: {"generator": partial(UNetGenerator, width=2, n_layers=2)},
 }
 OWN_OPTIONS: dict[Any, dict[str, Any]] = {
     AEGAN: {"code_dim": 16, "autoencoder_steps": FIRST_PHASE},
@@ -139,6 +154,8 @@ NARROW: dict[Any, dict[str, Any]] = {
         "encoder": partial(VAEGANEncoder, width=4, hidden=8),
     },
     AEGAN: {"autoencoder_steps": FIRST_PHASE},
+    Pix2Pix: {"generator": partial(UNetGenerator, width=16)},
+    CUT: {"generator": partial(CycleGANGenerator, width=8, n_blocks=5)},
 }
 
 
@@ -149,7 +166,18 @@ def for_a(variant: Any, table: dict[Any, dict[str, Any]]) -> dict[str, Any]:
 
 def translates(model: Any) -> bool:
     """Whether a model, or its class, pairs images with images."""
-    return issubclass(model if inspect.isclass(model) else type(model), TranslationGAN)
+    return issubclass(model if inspect.isclass(model) else type(model), TranslationModel)
+
+
+def translator(model: Any, direction: str = "a_to_b") -> torch.nn.Module:
+    """The generator in training of a direction."""
+    network: torch.nn.Module = model.generator
+    return network[direction] if isinstance(network, torch.nn.ModuleDict) else network
+
+
+def pools(variant: Any, size: int) -> dict[str, int]:
+    """``pool_size`` where there is a history of fakes."""
+    return {"pool_size": size} if "pool_size" in inspect.signature(variant).parameters else {}
 
 
 def small_options(variant: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What builds the networks of the models whose generator starts from a latent vector."""
+"""What builds the networks of the models."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ __all__ = [
     "DiscriminatorFactory",
     "EncoderFactory",
     "GeneratorFactory",
+    "ImageNetworkFactory",
     "PairDiscriminatorFactory",
     "build",
 ]
@@ -48,6 +49,14 @@ class EncoderFactory(Protocol):
     """A class or function that builds an encoder."""
 
     def __call__(self, *, image_shape: tuple[int, ...], latent_dim: int) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class ImageNetworkFactory(Protocol):
+    """A class or function that builds a network whose input is an image."""
+
+    def __call__(self, *, image_shape: tuple[int, ...]) -> nn.Module:
         """Build it."""
         ...
 

@@ -4,7 +4,8 @@ Every generator is built as ``Generator(image_shape, latent_dim, num_classes=0, 
 as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 ``Discriminator(image_shape, num_classes=0, ...)``, ``discriminator(images)`` or
 ``discriminator(images, labels)``. Networks for translation take images instead of latents and no
-labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(image_shape, ...)``.
+labels: ``CycleGANGenerator(image_shape, ...)``, ``UNetGenerator(image_shape, ...)`` and
+``PatchGANDiscriminator(image_shape, ...)``; ``PatchProjector`` is CUT's projection head.
 """
 
 from gan_modules.networks.acgan import ACGANDiscriminator, ACGANGenerator
@@ -12,6 +13,7 @@ from gan_modules.networks.ae_gan import AEGANDiscriminator, AEGANGenerator
 from gan_modules.networks.bigan import BiGANDiscriminator, BiGANEncoder
 from gan_modules.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
+from gan_modules.networks.cut import PatchProjector
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_modules.networks.infogan import (
@@ -29,6 +31,7 @@ from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sagan import SAGANDiscriminator, SAGANGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_modules.networks.unet import UNetGenerator
 from gan_modules.networks.vae import MLPEncoder
 from gan_modules.networks.vae_gan import VAEGANDiscriminator, VAEGANEncoder, VAEGANGenerator
 
@@ -57,6 +60,7 @@ __all__ = [
     "MinibatchStdDev",
     "PackedDiscriminator",
     "PatchGANDiscriminator",
+    "PatchProjector",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResNetDiscriminator",
@@ -65,6 +69,7 @@ __all__ = [
     "SAGANGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
+    "UNetGenerator",
     "UpsampleConv2d",
     "VAEGANDiscriminator",
     "VAEGANEncoder",

@@ -187,6 +187,10 @@ def fourth(updates: Updates) -> int:
 
 # of the way that the weights go; largest seen 0.013, CycleGAN 0.08
 FP16 = (0.03, 0.15)
+# CUT tells patches apart that are nearly equal at the start: 0.30. Its way in float64 is another by
+# 0.33 if weights are changed by at most 2^-10 of themselves, the rounding of float16; float32's is
+# off by 1e-5
+FP16_PATCHES = 0.6
 
 
 def test_fp16_weights_follow_float32(variant: Any, make_trainer: Any) -> None:
@@ -198,7 +202,10 @@ def test_fp16_weights_follow_float32(variant: Any, make_trainer: Any) -> None:
     for player in PLAYERS:
         ours, theirs = (flat(getattr(m, player).parameters()) for m in (rounded, exact))
         error = relative(ours, theirs, theirs - reference.before[0][player])
-        assert 0 < error < FP16[0 if variant in LATENT_MODELS else 1], (player, error)
+        bound = FP16[0 if variant in LATENT_MODELS else 1]
+        if "projector" in variant.players[player]:
+            bound = FP16_PATCHES
+        assert 0 < error < bound, (player, error)
 
 
 def test_an_overflow_skips_that_update_and_no_other(variant: Any, make_trainer: Any) -> None:

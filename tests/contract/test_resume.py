@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.testing import assert_close
-from variants import MODELS, small, translates
+from variants import MODELS, pools, small, translates
 
 import gan_modules
 from datamodules import DigitsDataModule, UnpairedDigitsDataModule
@@ -58,7 +58,7 @@ def fit(
     options: dict[str, Any]
     if translates(variant):
         data: Any = UnpairedDigitsDataModule(batch_size=2, num_workers=workers)
-        options = {"pool_size": 5}
+        options = pools(variant, 5)
     else:
         data = DigitsDataModule(batch_size=4, num_workers=workers)
         options = {"generator": partial(MLPGenerator, hidden=(8,), batch_norm=True)}

@@ -21,6 +21,7 @@ from variants import (
     narrower,
     player_of,
     translates,
+    translator,
 )
 
 from gan_modules import GANModule, GenerativeModule, NoiseGAN
@@ -174,7 +175,7 @@ def test_a_subclass_adds_a_term(variant: Any, make_trainer: Any) -> None:
     class Brighter(variant):  # type: ignore[misc]
         def darkness(self, batch: Any) -> Tensor:
             if translates(self):
-                return -self.generator["a_to_b"](batch[0]).mean()
+                return -translator(self)(batch[0]).mean()
             return -self.fakes(self.sample_noise(len(batch[0])), batch[1]).mean()
 
     def with_darkness(self: Any, batch: Any) -> dict[str, Tensor]:

@@ -302,7 +302,7 @@ def test_models_without_a_page() -> None:
 
     Neither.__abstractmethods__ = frozenset()
     neither = Neither()  # type: ignore[abstract]
-    with pytest.raises(ValueError, match="LatentModel or a TranslationGAN, not a Neither"):
+    with pytest.raises(ValueError, match="LatentModel or a TranslationModel, not a Neither"):
         build_page(neither, 1, "a")
 
 

@@ -90,7 +90,7 @@ CASES = {v.__name__: partial(small, v, image_shape=(1, 8, 8)) for v in MODELS}
 CASES["BatchNorm"] = with_batch_norm
 # CycleGAN's pieces: translations, and the terms of both players; and one that sees the compiler
 # what both players share is a graph of its own
-GRAPHS = dict.fromkeys(("CycleGAN", "DCGAN", "BatchNorm"), 3 + 1)
+GRAPHS = dict.fromkeys(("CycleGAN", "Pix2Pix", "CUT", "DCGAN", "BatchNorm"), 3 + 1)
 GRAPHS["VAE"] = 1 + 1
 # three players
 GRAPHS |= dict.fromkeys(("VAEGAN", "AEGAN"), 3 + 1)
