@@ -14,6 +14,7 @@ from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.models.r3gan import R3GAN
 from gan_modules.models.sngan import SNGAN
+from gan_modules.models.stylegan2 import StyleGAN2
 from gan_modules.models.vae import VAE
 from gan_modules.models.wgan import WGAN
 from gan_modules.models.wgan_gp import WGANGP
@@ -63,6 +64,7 @@ __all__ = [
     "NoiseGAN",
     "Orthogonal",
     "RandomShift",
+    "StyleGAN2",
     "TranslationGAN",
     "__version__",
 ]

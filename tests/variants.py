@@ -9,7 +9,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
-from gan_modules import R3GAN, GANModule, GenerativeModule, LatentModel, NoiseGAN, TranslationGAN
+from gan_modules import (
+    R3GAN,
+    GANModule,
+    GenerativeModule,
+    LatentModel,
+    NoiseGAN,
+    StyleGAN2,
+    TranslationGAN,
+)
 from gan_modules.networks import (
     CycleGANGenerator,
     MLPDiscriminator,
@@ -17,6 +25,9 @@ from gan_modules.networks import (
     PatchGANDiscriminator,
     R3GANDiscriminator,
     R3GANGenerator,
+    StyledGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
 )
 from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.vae import MLPEncoder
@@ -52,9 +63,30 @@ class Recognizer(torch.nn.Linear):
         super().__init__(num_features, num_outputs)
 
 
+class StyledMLP(StyledGenerator):
+    """A style of one layer, and two styles to an image."""
+
+    def __init__(
+        self, image_shape: Any, latent_dim: int, num_classes: int = 0, **options: Any
+    ) -> None:
+        super().__init__(8, 2)
+        self.num_classes = num_classes
+        self.map = torch.nn.Linear(latent_dim + num_classes, 8)
+        generator = MLPGenerator(image_shape, 2 * 8, **options)
+        self.synthesis = torch.nn.Sequential(torch.nn.Flatten(), generator)
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return torch.tanh(self.map(append_labels(z, labels, self.num_classes)))
+
+
+def mlp_generator(variant: Any, **options: Any) -> Any:
+    """What builds a generator of linear layers that suits the variant."""
+    kind = StyledMLP if issubclass(variant, StyleGAN2) else MLPGenerator
+    return partial(kind, **options)
+
+
 # what models are made of here, by the names of their networks: none mixes samples or drops units
 LATENT_NETWORKS: dict[str, Any] = {
-    "generator": partial(MLPGenerator, hidden=(16,)),
     "discriminator": partial(MLPDiscriminator, hidden=(16,)),
     "encoder": partial(MLPEncoder, hidden=(16,)),
     "recognizer": Recognizer,
@@ -75,7 +107,8 @@ def small_options(variant: Any) -> dict[str, Any]:
     names = [name for networks in variant.players.values() for name in networks]
     if translates(variant):
         return {name: TRANSLATION_NETWORKS[name] for name in names}
-    options = {name: LATENT_NETWORKS[name] for name in names}
+    generator = {"generator": mlp_generator(variant, hidden=(16,))}
+    options = {name: (LATENT_NETWORKS | generator)[name] for name in names}
     if "recognizer" in names:
         options["discriminator"] = FeatureDiscriminator
     # room for codes among the latents
@@ -118,10 +151,16 @@ def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
 
 def narrower(variant: Any) -> dict[str, Any]:
     """Networks in place of the paper's where these would take minutes on a processor."""
-    if variant is not R3GAN:
-        return {}
     # grouped convolutions in half precision
-    return {
-        "generator": partial(R3GANGenerator, width=32),
-        "discriminator": partial(R3GANDiscriminator, width=32),
-    }
+    if variant is R3GAN:
+        return {
+            "generator": partial(R3GANGenerator, width=32),
+            "discriminator": partial(R3GANDiscriminator, width=32),
+        }
+    # 512 channels
+    if issubclass(variant, StyleGAN2):
+        return {
+            "generator": partial(StyleGAN2Generator, style_dim=16, channel_base=128),
+            "discriminator": partial(StyleGAN2Discriminator, channel_base=128),
+        }
+    return {}

@@ -17,13 +17,16 @@ from gan_modules.networks.infogan import (
 )
 from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
+from gan_modules.networks.layers.modulated import ModulatedConv2d
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.layers.styled import StyledGenerator
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.packed import PackedDiscriminator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_modules.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from gan_modules.networks.vae import MLPEncoder
 
 __all__ = [
@@ -41,6 +44,7 @@ __all__ = [
     "MLPGenerator",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
+    "ModulatedConv2d",
     "PackedDiscriminator",
     "PatchGANDiscriminator",
     "R3GANDiscriminator",
@@ -49,5 +53,8 @@ __all__ = [
     "ResNetGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
+    "StyledGenerator",
     "UpsampleConv2d",
 ]

@@ -90,7 +90,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._compiles = compile
         self._compiled: dict[str, Callable[..., Any]] = {}
         self._batch_is_checked = False
-        self._watch, self._ranges = TermWatch(), RangeWatch()
+        self._watch, self._ranges, self._last = TermWatch(), RangeWatch(), {}
         self._turn: str | None = None
         self._shared_now: Any = None
 
@@ -127,7 +127,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             check_compiler(self.device)
             self._compiled = compile_methods(self, self.compilable)
         self._watch, self._ranges = TermWatch(), RangeWatch()
-        self._last = {}
         self._optimizers = self.optimizers_by_player()
         self._to_average = self.to_average()
         self._averages = self.averages_by_player(self.players)
@@ -144,7 +143,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
         # they refer to this module, and would do so in a copy of it
-        self._compiled = {}
+        self._compiled, self._last = {}, {}
         if self.trainer.num_training_batches == 0 and self.trainer.limit_train_batches != 0:
             raise ValueError(
                 "the DataLoader gives no batches: its data set is empty, or smaller than "
@@ -172,11 +171,12 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             self._averages[player].update(self.global_step, images)
         self.step_schedulers(terms)
         self._watch.note(self.global_step, named(terms))
+        latest = self.with_last(terms)
         due = logging_is_due(self.trainer)
         if due or self._watch.is_full:
             self._look()
         if due:
-            self.report({**named(self.with_last(terms)), **self.measures()})
+            self.report({**named(latest), **self.measures()})
 
     def _terms_of_all(self, batch: Batch) -> dict[str, Tensor]:
         """Each player's terms of its last turn with one part, by their whole names."""

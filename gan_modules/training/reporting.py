@@ -61,12 +61,24 @@ class Reporting(LightningModule):
         self._last = {player: self._last.get(player, {}) | its for player, its in terms.items()}
         return self._last
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the last values of terms that are not due in every iteration."""
+        super().on_save_checkpoint(checkpoint)
+        last = {p: {name: t.item() for name, t in its.items()} for p, its in self._last.items()}
+        checkpoint["last_terms"] = last
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on reporting them."""
+        super().on_load_checkpoint(checkpoint)
+        last = checkpoint.get("last_terms", {}).items()
+        self._last = {p: {k: torch.tensor(v) for k, v in its.items()} for p, its in last}
+
     def report(self, terms: dict[str, Tensor]) -> None:
         """Send training terms to the loggers, at the number of iterations, and to callbacks.
 
         Loggers are called directly: ``self.log`` would count from zero, and cost more.
         """
-        stacked = torch.stack([term.float() for term in terms.values()])
+        stacked = torch.stack([term.float().to(self.device) for term in terms.values()])
         stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
         values = dict(zip(terms, stacked.tolist(), strict=True))
         for name, value in values.items():
