@@ -82,7 +82,7 @@ class StyledGAN(NoiseGAN):
 
     @torch.no_grad()
     def images_of_styles(self, ws: Tensor) -> Tensor:
-        """Images of styles ``(N, style_dim)``, or ``(N, layers, style_dim)``, one for each layer."""
+        """Images of styles ``(N, style_dim)``, or ``(N, layers, style_dim)``, one per layer."""
         generator = self._sampler()
         if ws.ndim == 2:
             ws = ws[:, None].expand(-1, generator.num_layers, -1)
