@@ -12,6 +12,7 @@ from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
+from gan_modules.models.progan import ProGAN
 from gan_modules.models.r3gan import R3GAN
 from gan_modules.models.sngan import SNGAN
 from gan_modules.models.stylegan2 import StyleGAN2
@@ -63,6 +64,7 @@ __all__ = [
     "LeCam",
     "NoiseGAN",
     "Orthogonal",
+    "ProGAN",
     "RandomShift",
     "StyleGAN2",
     "TranslationGAN",

@@ -15,14 +15,18 @@ from gan_modules import (
     GenerativeModule,
     LatentModel,
     NoiseGAN,
+    ProGAN,
     StyleGAN2,
     TranslationGAN,
 )
 from gan_modules.networks import (
     CycleGANGenerator,
+    Growing,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
+    ProGANDiscriminator,
+    ProGANGenerator,
     R3GANDiscriminator,
     R3GANGenerator,
     StyledGenerator,
@@ -30,6 +34,7 @@ from gan_modules.networks import (
     StyleGAN2Generator,
 )
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.growing import repeated
 from gan_modules.networks.vae import MLPEncoder
 
 MODELS = [
@@ -79,10 +84,24 @@ class StyledMLP(StyledGenerator):
         return torch.tanh(self.map(append_labels(z, labels, self.num_classes)))
 
 
+class GrowingMLP(Growing):
+    """Images of 8 pixels or more in two stages."""
+
+    def __init__(
+        self, image_shape: Any, latent_dim: int, num_classes: int = 0, **options: Any
+    ) -> None:
+        super().__init__(2)
+        self.generator = MLPGenerator(image_shape, latent_dim, num_classes, **options)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return repeated(self.at_level(self.generator(z, labels)), self.factor)
+
+
 def mlp_generator(variant: Any, **options: Any) -> Any:
     """What builds a generator of linear layers that suits the variant."""
-    kind = StyledMLP if issubclass(variant, StyleGAN2) else MLPGenerator
-    return partial(kind, **options)
+    own = {StyleGAN2: StyledMLP, ProGAN: GrowingMLP}
+    kinds = [kind for paper, kind in own.items() if issubclass(variant, paper)]
+    return partial(*kinds or [MLPGenerator], **options)
 
 
 # what models are made of here, by the names of their networks: none mixes samples or drops units
@@ -111,6 +130,9 @@ def small_options(variant: Any) -> dict[str, Any]:
     options = {name: (LATENT_NETWORKS | generator)[name] for name in names}
     if "recognizer" in names:
         options["discriminator"] = FeatureDiscriminator
+    if issubclass(variant, ProGAN):
+        # a fade from the third update of four images to the tenth
+        options |= {"stable_images": 8, "fade_images": 32}
     # room for codes among the latents
     return {**options, "latent_dim": 16, "num_classes": 10}
 
@@ -162,5 +184,10 @@ def narrower(variant: Any) -> dict[str, Any]:
         return {
             "generator": partial(StyleGAN2Generator, style_dim=16, channel_base=128),
             "discriminator": partial(StyleGAN2Discriminator, channel_base=128),
+        }
+    if issubclass(variant, ProGAN):
+        return {
+            "generator": partial(ProGANGenerator, channel_base=128),
+            "discriminator": partial(ProGANDiscriminator, channel_base=128),
         }
     return {}

@@ -15,6 +15,7 @@ from gan_modules.networks.infogan import (
     InfoGANGenerator,
     InfoGANRecognizer,
 )
+from gan_modules.networks.layers.growing import Growing
 from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
 from gan_modules.networks.layers.modulated import ModulatedConv2d
@@ -23,6 +24,7 @@ from gan_modules.networks.layers.styled import StyledGenerator
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.packed import PackedDiscriminator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
+from gan_modules.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
@@ -36,6 +38,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownsampleConv2d",
+    "Growing",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InfoGANRecognizer",
@@ -47,6 +50,8 @@ __all__ = [
     "ModulatedConv2d",
     "PackedDiscriminator",
     "PatchGANDiscriminator",
+    "ProGANDiscriminator",
+    "ProGANGenerator",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResNetDiscriminator",

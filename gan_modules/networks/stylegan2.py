@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.layers.blocks import check_sizes, doublings
+from gan_modules.networks.layers.blocks import check_sizes, doubling_widths
 from gan_modules.networks.layers.conditioning import one_hot, require_labels
 from gan_modules.networks.layers.equalized import (
     EqualizedConv2d,
@@ -119,18 +119,6 @@ class _Synthesis(nn.Module):
         return out
 
 
-def _widths(image_shape: Sequence[int], base: int, most: int, network: str) -> list[int]:
-    """Channels of the maps of 4, 8, 16, ... pixels: ``min(most, base // size)``."""
-    check_sizes(channel_base=base, max_channels=most)
-    sizes = [4 * 2**n for n in range(doublings(image_shape, network) + 1)]
-    if base < sizes[-1]:
-        raise ValueError(
-            f"channel_base={base} must be at least the side of the images, {sizes[-1]}, where it "
-            "leaves one channel"
-        )
-    return [min(most, base // size) for size in sizes]
-
-
 class StyleGAN2Generator(StyledGenerator):
     """Mapping network, modulated convolutions, noise in every layer, images summed over all sizes.
 
@@ -162,7 +150,7 @@ class StyleGAN2Generator(StyledGenerator):
         max_channels: int = 512,
     ) -> None:
         check_sizes(style_dim=style_dim, mapping_layers=mapping_layers)
-        widths = _widths(image_shape, channel_base, max_channels, type(self).__name__)
+        widths = doubling_widths(image_shape, channel_base, max_channels, type(self).__name__)
         super().__init__(style_dim, 2 * len(widths))
         self.num_classes = num_classes
         self.map = _Mapping(latent_dim, num_classes, style_dim, mapping_layers)
@@ -225,7 +213,7 @@ class StyleGAN2Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(mapping_layers=mapping_layers)
-        widths = _widths(image_shape, channel_base, max_channels, type(self).__name__)[::-1]
+        widths = doubling_widths(image_shape, channel_base, max_channels, type(self).__name__)[::-1]
         self.num_classes = num_classes
         self.from_image = EqualizedConv2d(image_shape[0], widths[0], 1)
         self.blocks = nn.Sequential(*(_Block(a, b, residual) for a, b in pairwise(widths)))

@@ -61,6 +61,11 @@ class TrainedNetworks(LightningModule):
         found = cast(Any, self.optimizers())
         return dict(zip(self.players, found if isinstance(found, list) else [found], strict=True))
 
+    def clear_optimizers(self) -> None:
+        """Have every optimizer forget its moments, as if training began; rates stay."""
+        for optimizer in self.optimizers_by_player().values() if self._trainer else ():
+            optimizer.optimizer.state.clear()
+
     def step_schedulers(self, played: Container[str]) -> None:
         """Advance the schedules of those who stepped, so that a first phase uses up no other's."""
         schedulers = self.lr_schedulers()

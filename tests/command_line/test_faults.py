@@ -212,7 +212,7 @@ def test_killed_once_and_resumed_to_the_end(seed: int) -> None:
 
 RECIPES = [
     "gan", "dcgan", "cgan", "wgan", "wgan_gp", "cyclegan", "sngan", "d2gan", "vae", "infogan",
-    "r3gan",
+    "r3gan", "progan", "stylegan2",
 ]  # fmt: skip
 FEW = [
     "--trainer.max_steps=40", "--trainer.val_check_interval=10", "--trainer.log_every_n_steps=5",
