@@ -102,7 +102,7 @@ class StyledGAN(NoiseGAN):
         truncation: float | None = None,
         psi: float = 1.0,
     ) -> Tensor:
-        """As :meth:`NoiseGAN.sample`, with styles drawn in towards their mean.
+        """As :meth:`Sampling.sample`, with styles drawn in towards their mean.
 
         Args:
             n: number of images.
@@ -116,7 +116,7 @@ class StyledGAN(NoiseGAN):
             Float images in [-1, 1], shape ``(n, C, H, W)``, on the model's device.
 
         Raises:
-            ValueError: if an option is out of its range, or labels as in :meth:`NoiseGAN.sample`.
+            ValueError: if an option is out of its range, or labels as in :meth:`Sampling.sample`.
         """
         require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
         z = self.latents(n, seed, truncation)
