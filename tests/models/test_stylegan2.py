@@ -129,6 +129,11 @@ def test_lazy_terms_are_the_dense_ones_on_average(double: None) -> None:
     lazy = plain(gamma=0.7, gamma_every=16)
     torch.manual_seed(0)
     dense = plain(gamma=0.7, gamma_every=1)
+    images = batch[0].clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(dense.discriminator(images).sum(), images)
+    assert_close(
+        total(dense, 1, batch).detach(), 0.7 / 2 * slopes.flatten(1).square().sum(1).mean()
+    )
     gradients = [
         torch.autograd.grad(total(model, 32, batch), [*model.discriminator.parameters()][:1])
         for model in (lazy, dense)
