@@ -199,6 +199,8 @@ def test_mixed_samples_have_styles_of_both() -> None:
     assert_close(grid[1:, 0], model.images_of_styles(w[:2]))
     assert_close(grid[0, 1:], model.images_of_styles(w[2:]))
     assert_close(grid[2, 3], synthesis(torch.stack([w[1], w[4]])[None])[0])
+    first = model.mix(2, 3, seed=0)
+    assert_close(first[2, 3], synthesis(torch.stack([w[4], w[1]])[None])[0])
     with pytest.raises(ValueError, match=r"first=2 must be .*below last=2"):
         model.mix(1, 1, first=2, last=2)
 
