@@ -107,7 +107,7 @@ class _Synthesis(nn.Module):
     def forward(self, ws: Tensor) -> Tensor:
         """Styles ``(N, 2 * sizes, style_dim)`` to images ``(N, C, S, S)``."""
         styles = ws.unbind(1)
-        x = self.layers[0](self.constant.expand(len(ws), -1, -1, -1), styles[0])
+        x = self.layers[0](self.constant.expand(ws.shape[0], -1, -1, -1), styles[0])
         images = self.to_image[0](x, styles[1])
         for number in range(1, len(self.to_image)):
             x = self.layers[2 * number - 1](x, styles[2 * number - 1])
