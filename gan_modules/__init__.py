@@ -22,9 +22,11 @@ from gan_modules.models.dcgan import DCGAN
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.models.pix2pix import Pix2Pix
+from gan_modules.models.progan import ProGAN
 from gan_modules.models.r3gan import R3GAN
 from gan_modules.models.sagan import SAGAN
 from gan_modules.models.sngan import SNGAN
+from gan_modules.models.stylegan2 import StyleGAN2
 from gan_modules.models.vae import VAE
 from gan_modules.models.vae_gan import VAEGAN
 from gan_modules.models.wgan import WGAN
@@ -85,7 +87,9 @@ __all__ = [
     "OneWayTranslationGAN",
     "Orthogonal",
     "Pix2Pix",
+    "ProGAN",
     "RandomShift",
+    "StyleGAN2",
     "TranslationGAN",
     "TranslationModel",
     "__version__",

@@ -20,6 +20,7 @@ from variants import (
     MODELS,
     critics,
     for_each_player,
+    mlp_generator,
     pools,
     small,
     translates,
@@ -48,7 +49,12 @@ from gan_modules import (
 from gan_modules.callbacks import SampleGrid, StepCheckpoint
 from gan_modules.networks import MLPGenerator
 
-NORMALISED = {"generator": partial(MLPGenerator, hidden=(16,), batch_norm=True)}
+
+def normalised(variant: Any) -> dict[str, Any]:
+    """A generator with running statistics."""
+    return {"generator": mlp_generator(variant, hidden=(16,), batch_norm=True)}
+
+
 FILLED_BY = {"rand": "uniform_", "rand_like": "uniform_"}
 FILLED_BY |= {"randn": "normal_", "randn_like": "normal_"}
 FILLED_BY |= {name: name for name in ("normal_", "uniform_", "bernoulli_", "random_")}
@@ -143,7 +149,7 @@ def fit(
     options |= gates or {}
     if batch_norm and not translates(variant):
         # whose running statistics each process would have of its own
-        options |= NORMALISED
+        options |= normalised(variant)
     model = build(variant, NotingDraws, 3 if translates(variant) else 1, **options)
     model.shared_noise = shared_noise
     start = [weight.detach().clone() for weight in model.generator.parameters()]
@@ -284,7 +290,7 @@ def uneven(variant: Any, loaders: bool, n: int, **processes: int) -> dict[str, T
     """Two steps, each followed by validation, with everything that a run writes."""
     pairs = translates(variant)
     # running statistics are what ranks could wait for each other over
-    options = {**critics(variant, 2), **({} if pairs else NORMALISED)}
+    options = {**critics(variant, 2), **({} if pairs else normalised(variant))}
     model = build(variant, NotingBrightness, 1, **options)
     folder = Path(f"{variant.__name__}_{'loaders' if loaders else 'module'}_{n}")
     callbacks: list[Callback] = [

@@ -24,6 +24,8 @@ from gan_modules import (
     LatentModel,
     NoiseGAN,
     Pix2Pix,
+    ProGAN,
+    StyleGAN2,
     TranslationModel,
 )
 from gan_modules.networks import (
@@ -32,14 +34,20 @@ from gan_modules.networks import (
     BigGANDiscriminator,
     BigGANGenerator,
     CycleGANGenerator,
+    Growing,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
     PatchProjector,
+    ProGANDiscriminator,
+    ProGANGenerator,
     R3GANDiscriminator,
     R3GANGenerator,
     SAGANDiscriminator,
     SAGANGenerator,
+    StyledGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
     UNetGenerator,
     VAEGANDiscriminator,
     VAEGANEncoder,
@@ -47,6 +55,7 @@ from gan_modules.networks import (
 )
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.conditioning import append_labels
+from gan_modules.networks.layers.growing import repeated
 from gan_modules.networks.vae import MLPEncoder
 
 MODELS = [
@@ -104,9 +113,48 @@ class LongProjector(PatchProjector):
             torch.nn.init.normal_(parameter, 0.0, 0.5)
 
 
+class StyledMLP(StyledGenerator):
+    """A style of one layer, and two styles to an image."""
+
+    def __init__(
+        self, image_shape: Any, latent_dim: int, num_classes: int = 0, **options: Any
+    ) -> None:
+        super().__init__(8, 2)
+        self.num_classes = num_classes
+        self.map = torch.nn.Linear(latent_dim + num_classes, 8)
+        generator = MLPGenerator(image_shape, 2 * 8, **options)
+        self.synthesis = torch.nn.Sequential(torch.nn.Flatten(), generator)
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return torch.tanh(self.map(append_labels(z, labels, self.num_classes)))
+
+
+class GrowingMLP(Growing):
+    """Images of 8 pixels or more in two stages."""
+
+    def __init__(
+        self, image_shape: Any, latent_dim: int, num_classes: int = 0, **options: Any
+    ) -> None:
+        super().__init__(2)
+        self.generator = MLPGenerator(image_shape, latent_dim, num_classes, **options)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return repeated(self.at_level(self.generator(z, labels)), self.factor)
+
+
+def for_a(variant: Any, table: dict[Any, Any]) -> Any:
+    """What a table by classes has for a variant or the nearest of its bases, or nothing."""
+    return next((table[kind] for kind in variant.__mro__ if kind in table), {})
+
+
+def mlp_generator(variant: Any, **options: Any) -> Any:
+    """What builds a generator of linear layers that suits the variant."""
+    kind = for_a(variant, {StyleGAN2: StyledMLP, ProGAN: GrowingMLP}) or MLPGenerator
+    return partial(kind, **options)
+
+
 # what models are made of here, by the names of their networks: none mixes samples or drops units
 LATENT_NETWORKS: dict[str, Any] = {
-    "generator": partial(MLPGenerator, hidden=(16,)),
     "discriminator": partial(MLPDiscriminator, hidden=(16,)),
     "encoder": partial(MLPEncoder, hidden=(16,)),
     "decoder": partial(MLPGenerator, hidden=(16,)),
@@ -131,6 +179,8 @@ OWN_NETWORKS: dict[Any, dict[str, Any]] = {
 }
 OWN_OPTIONS: dict[Any, dict[str, Any]] = {
     AEGAN: {"code_dim": 16, "autoencoder_steps": FIRST_PHASE},
+    # a fade from the third update of four images to the tenth
+    ProGAN: {"stable_images": 8, "fade_images": 32},
 }
 # in place of the paper's where these would take minutes on a processor
 NARROW: dict[Any, dict[str, Any]] = {
@@ -154,14 +204,17 @@ NARROW: dict[Any, dict[str, Any]] = {
         "encoder": partial(VAEGANEncoder, width=4, hidden=8),
     },
     AEGAN: {"autoencoder_steps": FIRST_PHASE},
+    StyleGAN2: {
+        "generator": partial(StyleGAN2Generator, style_dim=16, channel_base=128),
+        "discriminator": partial(StyleGAN2Discriminator, channel_base=128),
+    },
+    ProGAN: {
+        "generator": partial(ProGANGenerator, channel_base=128),
+        "discriminator": partial(ProGANDiscriminator, channel_base=128),
+    },
     Pix2Pix: {"generator": partial(UNetGenerator, width=16)},
     CUT: {"generator": partial(CycleGANGenerator, width=8, n_blocks=5)},
 }
-
-
-def for_a(variant: Any, table: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    """What a table by classes has for a variant or the nearest of its bases, or nothing."""
-    return next((table[kind] for kind in variant.__mro__ if kind in table), {})
 
 
 def translates(model: Any) -> bool:
@@ -182,7 +235,8 @@ def pools(variant: Any, size: int) -> dict[str, int]:
 
 def small_options(variant: Any) -> dict[str, Any]:
     """Networks of one hidden layer, one for every name that the variant has a network of."""
-    usual = TRANSLATION_NETWORKS if translates(variant) else LATENT_NETWORKS
+    latent = {"generator": mlp_generator(variant, hidden=(16,)), **LATENT_NETWORKS}
+    usual = TRANSLATION_NETWORKS if translates(variant) else latent
     found = usual | for_a(variant, OWN_NETWORKS)
     names = [name for networks in variant.players.values() for name in networks]
     options = {name: found[name] for name in names} | for_a(variant, OWN_OPTIONS)

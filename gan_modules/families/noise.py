@@ -92,7 +92,7 @@ class NoiseGAN(ImageJudging, LatentModel):
 
     def shared(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """Latents and fakes for both players, if they share them."""
-        return self._draw(batch) if self.share_fakes else None
+        return self.draw(batch) if self.share_fakes else None
 
     def generate(self, batch: Batch) -> Tensor:
         """As many fakes as the batch has images, with its labels if the model is conditional."""
@@ -101,13 +101,14 @@ class NoiseGAN(ImageJudging, LatentModel):
     def generate_with_latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Latents ``(N, latent_dim)`` and their fakes, for objectives that need both."""
         shared: tuple[Tensor, Tensor] | None = self._shared_now
-        z, fakes = self._draw(batch) if shared is None else shared
+        z, fakes = self.draw(batch) if shared is None else shared
         if shared is not None and self._turn != "generator":
             fakes = fakes.detach()
         self.note_seen(z=z, fake=fakes, labels=batch[1])
         return z, fakes
 
-    def _draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """New latents and their fakes; override this for fakes of more than one latent."""
         images, labels = batch
         z = self.sample_noise(len(images))
         return z, self.fakes(z, labels)

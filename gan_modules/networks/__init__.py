@@ -21,16 +21,21 @@ from gan_modules.networks.infogan import (
     InfoGANGenerator,
     InfoGANRecognizer,
 )
+from gan_modules.networks.layers.growing import Growing
 from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
+from gan_modules.networks.layers.modulated import ModulatedConv2d
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.layers.styled import StyledGenerator
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.packed import PackedDiscriminator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
+from gan_modules.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sagan import SAGANDiscriminator, SAGANGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_modules.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from gan_modules.networks.unet import UNetGenerator
 from gan_modules.networks.vae import MLPEncoder
 from gan_modules.networks.vae_gan import VAEGANDiscriminator, VAEGANEncoder, VAEGANGenerator
@@ -50,6 +55,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownsampleConv2d",
+    "Growing",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InfoGANRecognizer",
@@ -58,9 +64,12 @@ __all__ = [
     "MLPGenerator",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
+    "ModulatedConv2d",
     "PackedDiscriminator",
     "PatchGANDiscriminator",
     "PatchProjector",
+    "ProGANDiscriminator",
+    "ProGANGenerator",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResNetDiscriminator",
@@ -69,6 +78,9 @@ __all__ = [
     "SAGANGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
+    "StyledGenerator",
     "UNetGenerator",
     "UpsampleConv2d",
     "VAEGANDiscriminator",

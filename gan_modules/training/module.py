@@ -91,7 +91,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._compiles = compile
         self._compiled: dict[str, Callable[..., Any]] = {}
         self._batch_is_checked = False
-        self._watch, self._ranges = TermWatch(), RangeWatch()
+        self._watch, self._ranges, self._last = TermWatch(), RangeWatch(), {}
         self._turn: str | None = None
         self._shared_now: Any = None
 
@@ -128,7 +128,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             check_compiler(self.device)
             self._compiled = compile_methods(self, self.compilable)
         self._watch, self._ranges = TermWatch(), RangeWatch()
-        self._last = {}
         self._optimizers = self.optimizers_by_player()
         self.go_on_as_typed()
         self._to_average = self.to_average()
@@ -145,7 +144,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
         # they refer to this module, and would do so in a copy of it
-        self._compiled = {}
+        self._compiled, self._last = {}, {}
         check_any_batch(self.trainer)
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
@@ -168,11 +167,12 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             self._averages[player].update(self.global_step, images)
         self.step_schedulers(terms)
         self._watch.note(self.global_step, named(terms))
+        latest = self.with_last(terms)
         due = logging_is_due(self.trainer)
         if due or self._watch.is_full:
             self._look()
         if due:
-            self.report({**named(self.with_last(terms)), **self.measures()})
+            self.report({**named(latest), **self.measures()})
 
     def _terms_of_all(self, batch: Batch) -> dict[str, Tensor]:
         """Each player's terms of its last turn with one part, by their whole names.

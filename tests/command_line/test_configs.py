@@ -70,6 +70,12 @@ def test_config_trains(
     # a hundred updates of the critic, see test_clock
     recipe = yaml.safe_load((FOLDER / name).read_text())["model"]["init_args"]
     unwarmed = ["--model.critic_warmup", "false"] if recipe.get("critic_warmup") else []
+    # 512 channels are minutes
+    options += [
+        f"--model.{network}.init_args.channel_base=64"
+        for network in ("generator", "discriminator")
+        if "channel_base" in recipe.get(network, {}).get("init_args", {})
+    ]
     # six of the ten faces are for training, five of which make one iteration of WGAN-GP
     size = "1" if name.startswith("celeba/") else "2"
     done = cli.main(

@@ -11,19 +11,19 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from variants import (
-    AEGAN,
     MODELS,
     critics,
     for_a,
     for_each_player,
     maker_of_images,
+    mlp_generator,
     small,
     translates,
 )
 
 from datamodules.digits import digits_of
-from gan_modules import CUT, Pix2Pix
-from gan_modules.networks import CycleGANGenerator, MLPGenerator, PatchProjector, UNetGenerator
+from gan_modules import AEGAN, CUT, VAEGAN, Pix2Pix
+from gan_modules.networks import CycleGANGenerator, PatchProjector, UNetGenerator
 
 STEPS, BATCH = 200, 32
 # convolutions learn it in fewer
@@ -103,7 +103,7 @@ def distance_left(variant: Any, seed: int = 0) -> float:
     else:
         data = TensorDataset(images, labels)
         options["num_classes"] = 2
-        options[maker_of_images(variant)] = partial(MLPGenerator, hidden=(64,))
+        options[maker_of_images(variant)] = mlp_generator(variant, hidden=(64,))
     options |= for_a(variant, OWN_OPTIONS)
     model = small(
         variant, image_shape=(1, 8, 8), ema_decay=0.99,
@@ -138,7 +138,8 @@ def broken(variant: Any, player: str) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "player"),
-    [(variant, player) for variant in MODELS for player in variant.players],
+    # samples of VAEGAN do without its encoder, whose objective is compared with numbers by hand
+    [(v, player) for v in MODELS for player in v.players if (v, player) != (VAEGAN, "encoder")],
 )
 def test_a_wrong_objective_does_not(variant: Any, player: str) -> None:
     try:

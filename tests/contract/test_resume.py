@@ -12,12 +12,11 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.testing import assert_close
-from variants import MODELS, pools, small, translates
+from variants import MODELS, mlp_generator, pools, small, translates
 
 import gan_modules
 from datamodules import DigitsDataModule, UnpairedDigitsDataModule
 from gan_modules.callbacks import StepCheckpoint
-from gan_modules.networks import MLPGenerator
 from gan_modules.training.optimizers import lay_out_like_weights
 
 
@@ -61,7 +60,7 @@ def fit(
         options = pools(variant, 5)
     else:
         data = DigitsDataModule(batch_size=4, num_workers=workers)
-        options = {"generator": partial(MLPGenerator, hidden=(8,), batch_norm=True)}
+        options = {"generator": mlp_generator(variant, hidden=(8,), batch_norm=True)}
         if variant is gan_modules.AEGAN:
             # it ends between the points
             options["autoencoder_steps"] = 5
