@@ -40,9 +40,10 @@ class Diagnostics(CurvePlot):
     clipping, and ``||update|| / ||weights||``; how far fakes are apart, as a share of the data's
     distance; the discriminator's accuracy, its slope between real images and fakes, and how it
     scores held-out images; a critic's Wasserstein estimate on these. Networks work as in training,
-    on a few images of the batch at hand; fakes are those of the generator in training. Processes
-    look at images of their own, and figures are averaged. In between it costs nothing, and training
-    is the same with it, bit for bit.
+    on a few images of the batch at hand; fakes are those of the generator in training, and nothing
+    is said of them where it rested, as in a phase of others. Processes look at images of their own,
+    and figures are averaged. In between it costs nothing, and training is the same with it, bit for
+    bit.
 
     Figures are logged as ``diagnostics/...`` and drawn as ``diagnostics.png``. What is beyond its
     threshold in ``patience`` looks, one after the other, is named in a warning with the usual

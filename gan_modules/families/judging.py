@@ -67,7 +67,9 @@ class ImageJudging(GANModule):
         observed = seen.real_logits if player == "discriminator" else None
         if self.augmentation is not None and observed is not None:
             self.augmentation.observe(observed.detach())
-        return {**terms, **self.further_terms(player, seen, terms)}
+        further = self.further_terms(player, seen, terms)
+        # without any, the loop says what is wrong with terms that are no mapping
+        return {**terms, **further} if further else terms
 
     def on_iteration(self, step: int, images: int) -> None:
         """Set what of the augmentation changes with time."""

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from small_networks import GrowingMLP
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
-from variants import GrowingMLP
 
 from gan_modules import ProGAN
 from gan_modules.callbacks import StepCheckpoint

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from small_networks import StyledMLP
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
-from variants import StyledMLP, batches
+from variants import batches
 
 from gan_modules import GAN, R1, AdaptiveAugment, StyleGAN2
 from gan_modules.families.gates import Seen
