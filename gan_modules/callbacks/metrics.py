@@ -234,10 +234,8 @@ class GenerativeMetrics(Callback):
         self, trainer: Trainer, pl_module: LightningModule, held_out: Literal["val", "test"]
     ) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        values = {
-            f"{held_out}/{name}": value
-            for name, value in self.measure(trainer, pl_module, held_out).items()
-        }
+        measured = self.measure(trainer, pl_module, held_out)
+        values = {f"{held_out}/{name}": value for name, value in measured.items()}
         if held_out == "val":
             self._logged = list(values)
         if trainer.state.fn != TrainerFn.FITTING:

@@ -11,8 +11,11 @@ __all__ = [
     "named_classes",
     "typed_value",
     "with_null",
+    "with_switches",
     "without",
 ]
+
+SWITCHED_OFF = ("--diagnostics null", "--diagnostics=null ")
 
 
 def typed_value(arguments: Sequence[str], *options: str) -> str | None:
@@ -82,6 +85,16 @@ def ahead_of_their_classes(arguments: Sequence[str]) -> list[AheadOfItsClass]:
 def with_null(words: Sequence[str]) -> list[str]:
     """A command line with ``--name=None``, as agents of sweeps write it, as ``--name=null``."""
     return [re.sub(r"^(--[\w.]+=)None$", r"\1null", word) for word in words]
+
+
+def with_switches(words: Sequence[str]) -> list[str]:
+    """A command line with ``--diagnostics null`` as what it means: no look at all."""
+    pairs = zip(words, [*words, ""][1:], strict=True)
+    is_switch = [f"{a} {b}".startswith(SWITCHED_OFF) for a, b in pairs]
+    return [
+        word.replace("diagnostics", "diagnostics.every_n_steps", 1) if off else word
+        for word, off in zip(words, is_switch, strict=True)
+    ]
 
 
 def configs_first(words: Sequence[str]) -> list[str]:

@@ -240,6 +240,10 @@ MORE = {
     "SMALL --trainer.barebones true": "trainer.barebones=True must be false: a run writes its",
     "SMALL --samples.every_n_steps 0": "samples.every_n_steps=0 must be at least 1",
     "SMALL --loss_plot.every_n_steps 0": "loss_plot.every_n_steps=0 must be at least 1",
+    "SMALL --diagnostics.every_n_steps 0": (
+        "diagnostics.every_n_steps=0 must be at least 1, or null for none"
+    ),
+    "SMALL --diagnostics 5": "diagnostics=5 must be a mapping of options",
     "SMALL --loss_plot.path curves.xyz": "loss_plot.path='curves.xyz' must be a file that ends in",
     "SMALL --metrics.n 100": "--metrics.n does nothing without --metrics.names [fid,kid]",
     "SMALL --watch.every_n_steps=5": "--watch.every_n_steps does nothing without --watch.what all",

@@ -66,7 +66,7 @@ def own_terms(variant: Any) -> set[str]:
     model = small(variant, image_shape=(1, 8, 8))
     images, labels = next(iter(batches(model, BATCH, 100)))
     batch = images[:BATCH], labels[:BATCH]
-    return {*model.discriminator_losses(batch), *model.generator_losses(batch)}
+    return {name for player in model.players for name in model.terms_of(player, batch)}
 
 
 def fit(steps: int, ckpt_path: str | None, *arguments: Any, **options: Any) -> tuple[Any, Any]:
