@@ -136,8 +136,9 @@ def packed(minibatch_discrimination: int = 0) -> Any:
     return partial(PackedDiscriminator, packing=2, discriminator=networks)
 
 
-# the recognizer of InfoGAN reads features of each image
-PACKED = [v for v in NOISE_VARIANTS if v is not gan_modules.InfoGAN]
+# the recognizer of InfoGAN reads features of each image, VAEGAN compares them
+FEATURES = (gan_modules.InfoGAN, gan_modules.VAEGAN)
+PACKED = [v for v in NOISE_VARIANTS if v not in FEATURES]
 FIRST = [GAN, WGANGP, gan_modules.CGAN, gan_modules.R3GAN]
 
 

@@ -82,8 +82,14 @@ BF16 = {"discriminator": (0.1, 0.3), "generator": (0.3, 0.75), "encoder": (0.3, 
 # what is normalised over the batch magnifies rounding, the more the fewer images there are, which
 # counts where gradients of real images and of fakes nearly cancel. So do the gradients themselves,
 # not only what bfloat16 makes of them: those of VAEGAN, off by up to 0.41, move in float64 by 0.36
-# if weights are changed by at most 2^-8 of themselves, while float32's are off by less than 1e-5
-BF16_NORMALISED = {gan_modules.InfoGAN: 0.3, gan_modules.BiGAN: 0.3, gan_modules.VAEGAN: 0.6}
+# if weights are changed by at most 2^-8 of themselves, while float32's are off by less than 1e-5.
+# ProGAN's discriminator compares images: of 8 its gradients are off by 0.13, of 64 by 0.03
+BF16_NORMALISED = {
+    gan_modules.InfoGAN: 0.3,
+    gan_modules.BiGAN: 0.3,
+    gan_modules.VAEGAN: 0.6,
+    gan_modules.ProGAN: 0.1,
+}
 
 
 @pytest.mark.parametrize(
