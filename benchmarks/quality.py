@@ -27,13 +27,18 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from training import train
 
-from datamodules import DigitsDataModule, MNISTDataModule, UnpairedDigitsDataModule
-from gan_modules import CycleGAN, GenerativeModule, InfoGAN, LatentModel
-from gan_modules.families.translation import Direction
+from datamodules import (
+    DigitsDataModule,
+    MNISTDataModule,
+    PairedDigitsDataModule,
+    UnpairedDigitsDataModule,
+)
+from gan_modules import GenerativeModule, InfoGAN, LatentModel, TranslationModel
+from gan_modules.families.translation_model import Direction
 
 A_TO_B: Direction = "a_to_b"
-B_TO_A: Direction = "b_to_a"
 RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "sngan", "infogan", "vae", "cyclegan"]
+RECIPES += ["pix2pix", "cut"]
 
 
 class Digits:
@@ -57,9 +62,9 @@ class Digits:
         self.accuracy = accuracy(self.judge, self.held_out, self.held_out_labels)
         self.floor = frechet_distance(self.judge, self.held_out, self.train[: self.n])
 
-    def score(self, model: LatentModel | CycleGAN) -> dict[str, float]:
+    def score(self, model: LatentModel | TranslationModel) -> dict[str, float]:
         """Frechet distance and smallest and largest share of a class; more where it applies."""
-        if isinstance(model, CycleGAN):
+        if isinstance(model, TranslationModel):
             return self.score_translation(model)
         assert isinstance(model, LatentModel)
         seeds = torch.arange(self.n).split(1000)
@@ -82,25 +87,57 @@ class Digits:
             "largest_class": shares.max().item(),
         }
 
-    def score_translation(self, model: CycleGAN) -> dict[str, float]:
-        """Held-out digits translated both ways, judged in grey through the known inverse."""
+    def score_translation(self, model: TranslationModel) -> dict[str, float]:
+        """Held-out digits translated, judged in grey."""
+        return self.score_pairs(model) if model.paired else self.score_styles(model)
+
+    def score_pairs(self, model: TranslationModel) -> dict[str, float]:
+        """Digits made of the outlines of held-out ones; the distance is to these digits."""
+        data = PairedDigitsDataModule(image_size=self.train.shape[-1])
+        data.setup()
+        images, labels = _floats([data.splits[name] for name in ("val", "test")])
+        outlines, digits = images.split(1, dim=1)
+        made = model.translate(outlines)
+        return {
+            **self.score_images(made),
+            "label_kept": (self.judge.classify(made) == labels).double().mean().item(),
+            "l1": (made - digits).abs().mean().item(),
+            "sharpness": sharpness(made),
+            "sharpness_of_real": sharpness(digits),
+        }
+
+    def score_styles(self, model: TranslationModel) -> dict[str, float]:
+        """Digits in another style, through the known inverse.
+
+        The distance is of those brought to B, to other digits, those of B.
+        """
         data = UnpairedDigitsDataModule(image_size=self.train.shape[-1])
         data.setup()
         style = style_judge(data)
-        kept, styles = [], []
+        kept, styles, made, real_b = [], [], [], []
         for split in ("val", "test"):
             pair = data.splits[split]
-            for source, direction, target in ((pair.a, A_TO_B, 1), (pair.b, B_TO_A, 0)):
-                real, label = _floats([source])
+            for direction in model.directions:
+                target = int(direction == A_TO_B)
+                real, label = _floats([pair.a if target else pair.b])
                 fake = model.translate(real, direction)
                 styles.append(style.classify(fake) == target)
                 grey = (data.b_to_a(fake) if target else fake).mean(1, keepdim=True)
                 kept.append(self.judge.classify(grey) == label)
-        # no Frechet distance: the reference would be the very digits that were translated
+                made += [grey] if target else []
+            real_b.append(data.b_to_a(_floats([pair.b])[0]).mean(1, keepdim=True))
+        # not as a quality of its own: a copy of other digits is at that distance, too
+        distance = frechet_distance(self.judge, torch.cat(real_b), torch.cat(made))
         return {
             "label_kept": torch.cat(kept).double().mean().item(),
             "style_reached": torch.cat(styles).double().mean().item(),
+            "to_other_digits": distance,
         }
+
+
+def sharpness(images: Tensor) -> float:
+    """Mean difference of neighbouring pixels."""
+    return sum(images.diff(dim=d).abs().mean().item() for d in (-1, -2)) / 2
 
 
 def agreement(codes: Tensor, classes: Tensor) -> float:
@@ -127,7 +164,7 @@ def judge(run: Path, digits: Callable[[int], Digits]) -> list[dict[str, float]]:
     found = []
     for path in sorted(run.glob("checkpoints/step_*.ckpt")):
         model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
-        assert isinstance(model, (LatentModel, CycleGAN))
+        assert isinstance(model, (LatentModel, TranslationModel))
         real = digits(model.image_shape[-1])
         found.append({"step": int(path.stem.split("_")[1]), **real.score(model)})
     return found

@@ -7,6 +7,8 @@ from datamodules.digits import DigitsDataModule
 from datamodules.folder import ImageFolderDataModule
 from datamodules.images import ImageDataModule
 from datamodules.mnist import FashionMNISTDataModule, MNISTDataModule
+from datamodules.paired import PairedDataModule, PairedFolderDataModule
+from datamodules.paired_digits import PairedDigitsDataModule
 from datamodules.toy import ToyDataModule
 from datamodules.unpaired import UnpairedDataModule, UnpairedFolderDataModule
 from datamodules.unpaired_digits import UnpairedDigitsDataModule
@@ -20,6 +22,9 @@ __all__ = [
     "ImageFolderDataModule",
     "InMemoryDataModule",
     "MNISTDataModule",
+    "PairedDataModule",
+    "PairedDigitsDataModule",
+    "PairedFolderDataModule",
     "ToyDataModule",
     "UnpairedDataModule",
     "UnpairedDigitsDataModule",

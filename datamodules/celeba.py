@@ -10,7 +10,8 @@ from torchvision.datasets import CelebA
 from datamodules.base import Split
 from datamodules.downloads import download_or_explain, unpack
 from datamodules.images import AugmentedDataModule
-from datamodules.store import ImageStore, MappedDataset
+from datamodules.mapped import MappedDataset
+from datamodules.store import ImageStore
 
 __all__ = ["CelebADataModule"]
 

@@ -1,14 +1,26 @@
 """What lies in folders of images, and how it is divided."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from datamodules.base import Split
 from gan_modules.seeding import derive_seed
+from gan_modules.tools.image_folders import find_images
 
-__all__ = ["check_channels", "check_fraction", "check_root", "hold_out"]
+__all__ = [
+    "SPLITS",
+    "check_channels",
+    "check_fraction",
+    "check_root",
+    "divide",
+    "hold_out",
+    "split_folders",
+]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 def check_root(root: str) -> Path:
@@ -63,3 +75,42 @@ def hold_out(
     out = torch.zeros(len(rows), dtype=torch.bool)
     out[hashes.argsort()[: max(1, min(count, len(rows) - least))]] = True
     return rows[~out], rows[out]
+
+
+def divide(
+    rows: Mapping[Split, Tensor], names: Sequence[str], fractions: Mapping[Split, float], seed: int
+) -> dict[Split, Tensor]:
+    """Rows of all splits: of those that are missing, some of the training images.
+
+    Args:
+        rows: of the splits that there are, the training split among them.
+        names: paths of all files, by their rows.
+        fractions: of the training images, held out for ``val`` and of the rest for ``test``.
+        seed: of the choice.
+    """
+    found = {**rows}
+    missing = [split for split in SPLITS if split not in found]
+    for i, split in enumerate(missing):
+        found["train"], found[split] = hold_out(
+            found["train"], names, fractions[split], seed, split, len(missing) - i
+        )
+    return found
+
+
+def split_folders(root: Path) -> Iterator[tuple[Split, Path]]:
+    """The folders of the splits that exist; the whole root as training data where none do."""
+    present = [split for split in SPLITS if (root / split).is_dir()]
+    if not present:
+        yield "train", root
+        return
+    if "train" not in present:
+        raise ValueError(f"{root} has {present[0]}/ but no train/: name it {root / 'train'}")
+    strays = find_images(root, skip=SPLITS).names
+    if strays:
+        stray = strays[0].split("/")[0]
+        raise ValueError(
+            f"{root} has train/ and, beside it, images in {stray}: move them into one "
+            "of the splits, or give root a folder that holds only classes or only train/, val/ "
+            "and test/"
+        )
+    yield from ((split, root / split) for split in present)

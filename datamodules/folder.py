@@ -1,6 +1,5 @@
 """Any folder of images."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,22 @@ import torch
 from torch import Tensor
 
 from datamodules.base import Split
-from datamodules.files import check_channels, check_fraction, check_root, hold_out
+from datamodules.files import (
+    SPLITS,
+    check_channels,
+    check_fraction,
+    check_root,
+    divide,
+    split_folders,
+)
 from datamodules.images import AugmentedDataModule
-from datamodules.store import ImageStore, MappedDataset
+from datamodules.mapped import MappedDataset
+from datamodules.store import ImageStore
 from datamodules.stored import StoredDataModule
 from gan_modules.tools.image_folders import FoundImages, find_images
 from gan_modules.tools.image_values import Range, check_value_range
 
 __all__ = ["ImageFolderDataModule"]
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
@@ -81,7 +86,7 @@ class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
         self._rows: dict[Split, range] = {}
         files = FoundImages()
         labels: list[int] = []
-        for split, part in _split_folders(folder):
+        for split, part in split_folders(folder):
             found = find_images(folder, "" if part == folder else part.name)
             if not found.names:
                 raise FileNotFoundError(found.none_in(str(part)))
@@ -117,32 +122,7 @@ class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
         """Rows of every split, without those of corrupt files."""
         whole = {split: torch.arange(r.start, r.stop) for split, r in self._rows.items()}
         rows = {split: r[self._store.good[r]] for split, r in whole.items()}
-        missing = [split for split in SPLITS if split not in rows]
-        names, seed = self._store.names, self.seed or 0
-        for i, split in enumerate(missing):
-            rows["train"], rows[split] = hold_out(
-                rows["train"], names, self.fractions[split], seed, split, len(missing) - i
-            )
-        return rows
-
-
-def _split_folders(root: Path) -> Iterator[tuple[Split, Path]]:
-    """The folders of the splits that exist; the whole root as training data where none do."""
-    present = [split for split in SPLITS if (root / split).is_dir()]
-    if not present:
-        yield "train", root
-        return
-    if "train" not in present:
-        raise ValueError(f"{root} has {present[0]}/ but no train/: name it {root / 'train'}")
-    strays = find_images(root, skip=SPLITS).names
-    if strays:
-        stray = strays[0].split("/")[0]
-        raise ValueError(
-            f"{root} has train/ and, beside it, images in {stray}: move them into one "
-            "of the splits, or give root a folder that holds only classes or only train/, val/ "
-            "and test/"
-        )
-    yield from ((split, root / split) for split in present)
+        return divide(rows, self._store.names, self.fractions, self.seed or 0)
 
 
 def _scan(folder: Path, files: list[str], depth: int) -> tuple[list[str], list[int]]:

@@ -5,7 +5,6 @@ decoded, otherwise why not. Its name is a hash of all that decides its content.
 """
 
 import hashlib
-import math
 import os
 import tempfile
 import time
@@ -23,7 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from datamodules.base import ImageTensorDataset
+from datamodules.mapped import MappedDataset, MappedPairs
 from gan_modules.tools.image_files import (
     Unreadable,
     UnreadableImageError,
@@ -34,17 +33,20 @@ from gan_modules.tools.image_files import (
 )
 from gan_modules.tools.image_values import Range
 
-__all__ = ["ImageStore", "MappedDataset", "decode"]
+__all__ = ["ImageStore", "decode"]
 
 FORMAT = 2  # to be raised whenever the same files give other pixels
 GOOD = 1  # an image that could be decoded
 PIECE = 64  # images that a thread decodes at a time
-BLOCK = 2**26  # bytes that are read at a time to be moved to a device
 PATIENCE = 3.0  # seconds before progress is shown
 
 
 def decode(
-    path: str | Path, size: int, channels: int, ranges: Mapping[str, Range] | None = None
+    path: str | Path,
+    size: int,
+    channels: int,
+    ranges: Mapping[str, Range] | None = None,
+    half: int | None = None,
 ) -> NDArray[np.uint8]:
     """Read an image file as ``(channels, size, size)``.
 
@@ -57,6 +59,7 @@ def decode(
         channels: 1 for grey, 3 for colour.
         ranges: which values are black and white where there are more than 8 bits, as
             :func:`gan_modules.tools.image_files.upright` takes them.
+        half: 0 for the left half alone, 1 for the right one; None for the whole image.
 
     Raises:
         UnreadableImageError: if it cannot be read.
@@ -70,6 +73,10 @@ def decode(
         image = upright(file, channels, ranges, path)
         wide = image.width >= image.height
         width, height = sorted(whole, reverse=wide)
+        if half is not None:
+            width //= 2
+            start = half * (image.width - image.width // 2)
+            image = image.crop((start, 0, start + image.width // 2, image.height))
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
         if image.size != (size, size):
@@ -77,53 +84,6 @@ def decode(
             image = image.resize((size, size), Image.Resampling.BICUBIC, box)
         pixels: NDArray[np.uint8] = np.asarray(image).reshape(size, size, channels)
         return pixels.transpose(2, 0, 1)
-
-
-class MappedDataset(ImageTensorDataset):
-    """Some images of a :class:`ImageStore`, read from the disk when they are asked for.
-
-    Args:
-        path: file of the store.
-        shape: of all images in it, ``(N, C, S, S)``.
-        rows: which of them belong to the data set, shape ``(M,)``.
-        labels: integer classes, shape ``(M,)``.
-    """
-
-    def __init__(self, path: Path, shape: tuple[int, ...], rows: Tensor, labels: Tensor) -> None:
-        self.path, self.shape, self.rows, self.labels = path, shape, rows, labels
-        self._map()
-
-    def _map(self) -> None:
-        # read only: a private mapping of more than the memory would be refused
-        self._pixels = np.asarray(np.memmap(self.path, np.uint8, "r", shape=self.shape))
-
-    @property
-    def images(self) -> Tensor:  # type: ignore[override]
-        """All images of the data set, read into memory, shape ``(M, C, S, S)``."""
-        return self.take(torch.arange(len(self)))
-
-    def take(self, indices: Tensor) -> Tensor:
-        """The images at the given places, read into memory."""
-        return torch.from_numpy(self._pixels[self.rows[indices].numpy()])
-
-    def to(self, device: torch.device) -> ImageTensorDataset:
-        """All images read into the memory of a device, block by block; a plain data set."""
-        shape = len(self), *self.shape[1:]
-        images = torch.empty(shape, dtype=torch.uint8, device=device)
-        size = max(1, BLOCK // math.prod(shape[1:]))
-        for place, rows in zip(
-            images.split(size), torch.arange(len(self)).split(size), strict=True
-        ):
-            place.copy_(self.take(rows))
-        return ImageTensorDataset(images, self.labels.to(device))
-
-    def __getstate__(self) -> dict[str, Any]:
-        # workers map the file themselves
-        return {name: value for name, value in vars(self).items() if name != "_pixels"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._map()
 
 
 class ImageStore:
@@ -143,6 +103,8 @@ class ImageStore:
         skip_corrupt: leave out files that cannot be decoded, with a warning.
         value_range: the values of black and white in images with more than 8 bits per channel; None
             for what format and values say.
+        halves: each file holds two images side by side, which are decoded one by one and lie one
+            behind the other along the channels.
     """
 
     def __init__(
@@ -154,6 +116,7 @@ class ImageStore:
         cache_dir: str | None = None,
         skip_corrupt: bool = False,
         value_range: Range | None = None,
+        halves: bool = False,
     ) -> None:
         if cache_dir is None:
             base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -162,7 +125,9 @@ class ImageStore:
             self.folder = Path(cache_dir)
         self.root = root
         self.names = names
-        self.shape = len(names), channels, size, size
+        self.channels = channels
+        self.halves: tuple[int | None, ...] = (0, 1) if halves else (None,)
+        self.shape = len(names), channels * len(self.halves), size, size
         self.skip_corrupt = skip_corrupt
         self.value_range = value_range
         self._sizes = [-1] * len(names)
@@ -205,15 +170,24 @@ class ImageStore:
         Raises:
             ValueError: if there are none, all files of a split being corrupt.
         """
+        return MappedDataset(self._path_of(rows), self.shape, rows, labels)
+
+    def pairs(self, rows: Tensor, partners: Tensor, labels: Tensor) -> MappedPairs:
+        """Pairs of the images of some rows and of others, as :meth:`dataset` has single ones."""
+        return MappedPairs(self._path_of(rows), self.shape, rows, partners, labels)
+
+    def _path_of(self, rows: Tensor) -> Path:
         assert self.path is not None
         if not len(rows):
             raise ValueError(f"root={str(self.root)!r} has a split without images that can be read")
-        return MappedDataset(self.path, self.shape, rows, labels)
+        return self.path
 
     def _key(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
         # what is refused as too large now may be decoded with another limit
-        options = self.shape, self.value_range, Image.MAX_IMAGE_PIXELS
+        options: tuple[Any, ...] = self.shape, self.value_range, Image.MAX_IMAGE_PIXELS
+        if len(self.halves) > 1:
+            options = (*options, "halves")
         digest.update(f"{FORMAT} {options}".encode())
         root = str(self.root)
         for i, name in enumerate(self.names):
@@ -273,13 +247,17 @@ class ImageStore:
         file.write(np.concatenate(codes).data)
 
     def _decode_piece(self, names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        _, channels, size, _ = self.shape
-        pixels = np.zeros((len(names), channels, size, size), np.uint8)
+        size = self.shape[-1]
+        pixels = np.zeros((len(names), *self.shape[1:]), np.uint8)
         codes = np.full(len(names), GOOD, np.uint8)
         root = str(self.root)
         for i, name in enumerate(names):
             try:
-                pixels[i] = decode(f"{root}/{name}", size, channels, self._ranges)
+                path = f"{root}/{name}"
+                parts = [
+                    decode(path, size, self.channels, self._ranges, half) for half in self.halves
+                ]
+                pixels[i] = np.concatenate(parts)
             except UnreadableImageError as error:
                 codes[i] = error.reason
         return pixels, codes

@@ -46,6 +46,11 @@ class ToyDataModule(InMemoryDataModule):
         self.centers, self.sigma, self.num_classes = toy.centers, toy.sigma, toy.num_classes
 
     @property
+    def has_modes(self) -> bool:
+        """Whether the modes are Gaussian, and :meth:`count_modes` can count them."""
+        return self.sigma > 0
+
+    @property
     def image_shape(self) -> tuple[int]:
         """Shape ``(2,)`` of one point."""
         return (2,)

@@ -40,6 +40,7 @@ In Python an experiment takes a `Lab`, and gives its checks, numbers and a figur
 ```python
 from gan_modules.lab import EXPERIMENTS, Lab
 
+# a tenth of the updates: a quick look, in which not every claim holds yet
 findings = EXPERIMENTS["transport"](Lab(seed=0, effort=0.1))
 print(findings)
 findings.figure.savefig("transport.png")

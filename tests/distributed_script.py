@@ -20,6 +20,8 @@ from variants import (
     MODELS,
     critics,
     for_each_player,
+    mlp_generator,
+    pools,
     small,
     translates,
 )
@@ -47,7 +49,12 @@ from gan_modules import (
 from gan_modules.callbacks import SampleGrid, StepCheckpoint
 from gan_modules.networks import MLPGenerator
 
-NORMALISED = {"generator": partial(MLPGenerator, hidden=(16,), batch_norm=True)}
+
+def normalised(variant: Any) -> dict[str, Any]:
+    """A generator with running statistics."""
+    return {"generator": mlp_generator(variant, hidden=(16,), batch_norm=True)}
+
+
 FILLED_BY = {"rand": "uniform_", "rand_like": "uniform_"}
 FILLED_BY |= {"randn": "normal_", "randn_like": "normal_"}
 FILLED_BY |= {name: name for name in ("normal_", "uniform_", "bernoulli_", "random_")}
@@ -136,13 +143,13 @@ def fit(
     options: dict[str, Any] = critics(variant, 2)
     if translates(variant):
         # a pool that is not full yet takes all fakes and gives them back
-        options["pool_size"] = 1000 if shared_noise else 5
+        options |= pools(variant, 1000 if shared_noise else 5)
     if optimizer is not None:
         options |= for_each_player(variant, "optimizer", optimizer)
     options |= gates or {}
     if batch_norm and not translates(variant):
         # whose running statistics each process would have of its own
-        options |= NORMALISED
+        options |= normalised(variant)
     model = build(variant, NotingDraws, 3 if translates(variant) else 1, **options)
     model.shared_noise = shared_noise
     start = [weight.detach().clone() for weight in model.generator.parameters()]
@@ -173,15 +180,15 @@ def fit(
 
 
 def equivalence(variant: Any, **processes: int) -> dict[str, Any]:
-    """Four steps with shared noise; with several processes six of their own, too, and resumed."""
+    """Six steps with shared noise; with several processes six of their own, too, and resumed."""
     # the papers' optimizers divide by the size of a gradient, also where it is rounding alone:
     # to tell them from errors takes many digits
-    trainer, result = fit(variant, 4, True, "64-true", **processes)
+    trainer, result = fit(variant, 6, True, "64-true", **processes)
     results = {"float64": result}
     if variant in LATENT_MODELS:
         # instance normalisation of few pixels makes much of the last digits, too
         sgd = partial(torch.optim.SGD, lr=0.01)
-        results["float32"] = fit(variant, 4, True, "32-true", sgd, **processes)[1]
+        results["float32"] = fit(variant, 6, True, "32-true", sgd, **processes)[1]
     if trainer.world_size > 1:
         own = {"batch_norm": True, **processes}
         results["own"] = fit(variant, 6, False, "32-true", save_at=3, **own)[1]
@@ -283,7 +290,7 @@ def uneven(variant: Any, loaders: bool, n: int, **processes: int) -> dict[str, T
     """Two steps, each followed by validation, with everything that a run writes."""
     pairs = translates(variant)
     # running statistics are what ranks could wait for each other over
-    options = {**critics(variant, 2), **({} if pairs else NORMALISED)}
+    options = {**critics(variant, 2), **({} if pairs else normalised(variant))}
     model = build(variant, NotingBrightness, 1, **options)
     folder = Path(f"{variant.__name__}_{'loaders' if loaders else 'module'}_{n}")
     callbacks: list[Callback] = [

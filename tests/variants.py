@@ -5,35 +5,58 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from small_networks import (
+    ClassDiscriminator,
+    FeatureDiscriminator,
+    GrowingMLP,
+    LongProjector,
+    Recognizer,
+    StyledMLP,
+)
 from torch.utils.data import DataLoader, TensorDataset
 
 import gan_modules
 from gan_modules import (
     ACGAN,
+    AEGAN,
+    CUT,
     R3GAN,
     SAGAN,
+    VAEGAN,
+    BiGAN,
     BigGAN,
     GANModule,
     GenerativeModule,
+    InfoGAN,
     LatentModel,
     NoiseGAN,
-    TranslationGAN,
+    Pix2Pix,
+    ProGAN,
+    StyleGAN2,
+    TranslationModel,
 )
 from gan_modules.networks import (
+    AEGANGenerator,
+    BiGANDiscriminator,
     BigGANDiscriminator,
     BigGANGenerator,
     CycleGANGenerator,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
+    ProGANDiscriminator,
+    ProGANGenerator,
     R3GANDiscriminator,
     R3GANGenerator,
     SAGANDiscriminator,
     SAGANGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+    UNetGenerator,
+    VAEGANDiscriminator,
+    VAEGANEncoder,
+    VAEGANGenerator,
 )
-from gan_modules.networks.judgement import Judgement
-from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.vae import MLPEncoder
 
 MODELS = [
@@ -48,67 +71,110 @@ LATENT_MODELS = [model for model in MODELS if issubclass(model, LatentModel)]
 VARIANTS = [model for model in MODELS if issubclass(model, GANModule)]
 NOISE_VARIANTS = [model for model in VARIANTS if issubclass(model, NoiseGAN)]
 
-
-class FeatureDiscriminator(MLPDiscriminator):
-    """Gives the features of its last hidden layer, too."""
-
-    def __init__(self, image_shape: Any, num_classes: int = 0, hidden: Any = (16,)) -> None:
-        super().__init__(image_shape, num_classes, hidden)
-        self.num_features = hidden[-1]
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:  # type: ignore[override]
-        x = append_labels(images.flatten(1), labels, self.num_classes)
-        features = self.layers[:-1](x)
-        return self.layers[-1](features).squeeze(1), features
+FIRST_PHASE = 1
+"""Iterations of a first phase, where there is one."""
 
 
-class ClassDiscriminator(MLPDiscriminator):
-    """Tells classes from the features of its last hidden layer."""
-
-    def __init__(self, image_shape: Any, num_classes: int, hidden: Any = (16,)) -> None:
-        super().__init__(image_shape, 0, hidden)
-        self.classifier = torch.nn.Linear(hidden[-1], num_classes)
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:  # type: ignore[override]
-        features = self.layers[:-1](images.flatten(1))
-        return Judgement(self.layers[-1](features).squeeze(1), classes=self.classifier(features))
+def for_a(variant: Any, table: dict[Any, Any]) -> Any:
+    """What a table by classes has for a variant or the nearest of its bases, or nothing."""
+    return next((table[kind] for kind in variant.__mro__ if kind in table), {})
 
 
-class Recognizer(torch.nn.Linear):
-    def __init__(self, num_features: int, num_outputs: int) -> None:
-        super().__init__(num_features, num_outputs)
+def mlp_generator(variant: Any, **options: Any) -> Any:
+    """What builds a generator of linear layers that suits the variant."""
+    kind = for_a(variant, {StyleGAN2: StyledMLP, ProGAN: GrowingMLP}) or MLPGenerator
+    return partial(kind, **options)
 
 
 # what models are made of here, by the names of their networks: none mixes samples or drops units
 LATENT_NETWORKS: dict[str, Any] = {
-    "generator": partial(MLPGenerator, hidden=(16,)),
     "discriminator": partial(MLPDiscriminator, hidden=(16,)),
     "encoder": partial(MLPEncoder, hidden=(16,)),
+    "decoder": partial(MLPGenerator, hidden=(16,)),
     "recognizer": Recognizer,
 }
 TRANSLATION_NETWORKS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
     "discriminator": partial(PatchGANDiscriminator, width=2, n_layers=1),
+    "projector": LongProjector,
+}
+# in their place, for papers that need others
+OWN_NETWORKS: dict[Any, dict[str, Any]] = {
+    InfoGAN: {"discriminator": FeatureDiscriminator},
+    VAEGAN: {"discriminator": FeatureDiscriminator},
+    ACGAN: {"discriminator": ClassDiscriminator},
+    BiGAN: {"discriminator": partial(BiGANDiscriminator, hidden=(16,), batch_norm=False)},
+    AEGAN: {
+        "generator": partial(AEGANGenerator, hidden=(16,)),
+        "encoder": partial(MLPEncoder, hidden=(16,), gaussian=False),
+    },
+    Pix2Pix: {"generator": partial(UNetGenerator, width=2, n_layers=2)},
+}
+OWN_OPTIONS: dict[Any, dict[str, Any]] = {
+    AEGAN: {"code_dim": 16, "autoencoder_steps": FIRST_PHASE},
+    # a fade from the third update of four images to the tenth
+    ProGAN: {"stable_images": 8, "fade_images": 32},
+}
+# in place of the paper's where these would take minutes on a processor
+NARROW: dict[Any, dict[str, Any]] = {
+    # grouped convolutions in half precision
+    R3GAN: {
+        "generator": partial(R3GANGenerator, width=32),
+        "discriminator": partial(R3GANDiscriminator, width=32),
+    },
+    # hundreds of channels
+    SAGAN: {
+        "generator": partial(SAGANGenerator, width=4),
+        "discriminator": partial(SAGANDiscriminator, width=4),
+    },
+    BigGAN: {
+        "generator": partial(BigGANGenerator, width=4),
+        "discriminator": partial(BigGANDiscriminator, width=4),
+    },
+    VAEGAN: {
+        "generator": partial(VAEGANGenerator, width=2),
+        "discriminator": partial(VAEGANDiscriminator, width=2, hidden=8),
+        "encoder": partial(VAEGANEncoder, width=4, hidden=8),
+    },
+    AEGAN: {"autoencoder_steps": FIRST_PHASE},
+    StyleGAN2: {
+        "generator": partial(StyleGAN2Generator, style_dim=16, channel_base=128),
+        "discriminator": partial(StyleGAN2Discriminator, channel_base=128),
+    },
+    ProGAN: {
+        "generator": partial(ProGANGenerator, channel_base=128),
+        "discriminator": partial(ProGANDiscriminator, channel_base=128),
+    },
+    Pix2Pix: {"generator": partial(UNetGenerator, width=16)},
+    CUT: {"generator": partial(CycleGANGenerator, width=8, n_blocks=5)},
 }
 
 
 def translates(model: Any) -> bool:
     """Whether a model, or its class, pairs images with images."""
-    return issubclass(model if inspect.isclass(model) else type(model), TranslationGAN)
+    return issubclass(model if inspect.isclass(model) else type(model), TranslationModel)
+
+
+def translator(model: Any, direction: str = "a_to_b") -> torch.nn.Module:
+    """The generator in training of a direction."""
+    network: torch.nn.Module = model.generator
+    return network[direction] if isinstance(network, torch.nn.ModuleDict) else network
+
+
+def pools(variant: Any, size: int) -> dict[str, int]:
+    """``pool_size`` where there is a history of fakes."""
+    return {"pool_size": size} if "pool_size" in inspect.signature(variant).parameters else {}
 
 
 def small_options(variant: Any) -> dict[str, Any]:
     """Networks of one hidden layer, one for every name that the variant has a network of."""
+    latent = {"generator": mlp_generator(variant, hidden=(16,)), **LATENT_NETWORKS}
+    usual = TRANSLATION_NETWORKS if translates(variant) else latent
+    found = usual | for_a(variant, OWN_NETWORKS)
     names = [name for networks in variant.players.values() for name in networks]
-    if translates(variant):
-        return {name: TRANSLATION_NETWORKS[name] for name in names}
-    options = {name: LATENT_NETWORKS[name] for name in names}
-    if "recognizer" in names:
-        options["discriminator"] = FeatureDiscriminator
-    if issubclass(variant, ACGAN):
-        options["discriminator"] = ClassDiscriminator
+    options = {name: found[name] for name in names} | for_a(variant, OWN_OPTIONS)
     # room for codes among the latents
-    return {**options, "latent_dim": 16, "num_classes": 10}
+    return options if translates(variant) else {**options, "latent_dim": 16, "num_classes": 10}
 
 
 def small(variant: Any, **kwargs: Any) -> Any:
@@ -119,6 +185,31 @@ def small(variant: Any, **kwargs: Any) -> Any:
 def for_each_player(variant: Any, option: str, value: Any) -> dict[str, Any]:
     """An option that every player has, such as ``optimizer``, under the names of its players."""
     return {f"{player}_{option}": value for player in variant.players}
+
+
+def maker_of_images(variant: Any) -> str:
+    """Name of the network whose output images are."""
+    return "decoder" if "decoder" in small_options(variant) else "generator"
+
+
+def turns_of(variant: Any, n_critic: int = 1, step: int | None = None) -> list[str]:
+    """Who plays in an iteration, one after the other; without ``step``, in the last phase."""
+    if not issubclass(variant, GANModule):
+        return [*variant.players]
+    if issubclass(variant, AEGAN) and step is not None and step < FIRST_PHASE:
+        return ["autoencoder"] * n_critic
+    first = ["encoder"] if issubclass(variant, VAEGAN) else []
+    return [*first, *["discriminator"] * n_critic, "generator"]
+
+
+def all_turns(variant: Any, n_critic: int, steps: int) -> list[str]:
+    """The same of several iterations, from the first."""
+    return [player for step in range(steps) for player in turns_of(variant, n_critic, step)]
+
+
+def in_phase_of(variant: Any, player: str) -> dict[str, int]:
+    """What has a player play in the first iteration, if there are phases."""
+    return {"autoencoder_steps": int(player == "autoencoder")} if issubclass(variant, AEGAN) else {}
 
 
 def critics(variant: Any, n: int) -> dict[str, int]:
@@ -146,17 +237,5 @@ def batches(model: Any, size: int, n: int, classes: int = 3) -> DataLoader[Any]:
 
 
 def narrower(variant: Any) -> dict[str, Any]:
-    """Networks in place of the paper's where these would take minutes on a processor."""
-    # grouped convolutions in half precision, hundreds of channels
-    narrow: dict[Any, tuple[Any, Any, int]] = {
-        R3GAN: (R3GANGenerator, R3GANDiscriminator, 32),
-        SAGAN: (SAGANGenerator, SAGANDiscriminator, 4),
-        BigGAN: (BigGANGenerator, BigGANDiscriminator, 4),
-    }
-    if variant not in narrow:
-        return {}
-    generator, discriminator, width = narrow[variant]
-    return {
-        "generator": partial(generator, width=width),
-        "discriminator": partial(discriminator, width=width),
-    }
+    """What stands in :data:`NARROW`."""
+    return for_a(variant, NARROW)

@@ -1,15 +1,12 @@
 """Metrics of generated images, while fitting and in ``validate`` and ``test``."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Literal
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
-from lightning.pytorch.utilities.seed import isolate_rng
 
 from gan_modules.callbacks.monitors import wait_for_measurements
 from gan_modules.callbacks.paths import check_writable, is_trial
@@ -20,7 +17,7 @@ from gan_modules.metrics.data import RealData, Split
 from gan_modules.metrics.evaluator import Evaluator
 from gan_modules.metrics.features import FeatureNetwork, MissingWeightsError
 from gan_modules.metrics.inception import InceptionFeatures
-from gan_modules.metrics.randomness import seed_generators
+from gan_modules.metrics.randomness import without_trace
 from gan_modules.metrics.scores import HIGHER_IS_BETTER, METRICS, NEEDS_KEPT, MetricName
 from gan_modules.training.module import GenerativeModule
 
@@ -203,7 +200,7 @@ class GenerativeMetrics(Callback):
         for turn in (True, False):
             if (trainer.local_rank == 0) == turn:
                 try:
-                    with self._apart(pl_module):
+                    with without_trace(self.seed, pl_module.device):
                         self.features.load(self._data)
                 except MissingWeightsError as missing:
                     error = missing
@@ -215,7 +212,7 @@ class GenerativeMetrics(Callback):
             self._active = False
             rank_zero_warn(f"no {', '.join(self.names)} in this run: {error}")
         if self._active:
-            with self._apart(pl_module):
+            with without_trace(self.seed, pl_module.device):
                 parts = self._parts(pl_module, held_out)
                 for part in parts:
                     self._evaluator.check(self._data, part)
@@ -237,10 +234,8 @@ class GenerativeMetrics(Callback):
         self, trainer: Trainer, pl_module: LightningModule, held_out: Literal["val", "test"]
     ) -> None:
         assert isinstance(pl_module, GenerativeModule)
-        values = {
-            f"{held_out}/{name}": value
-            for name, value in self.measure(trainer, pl_module, held_out).items()
-        }
+        measured = self.measure(trainer, pl_module, held_out)
+        values = {f"{held_out}/{name}": value for name, value in measured.items()}
         if held_out == "val":
             self._logged = list(values)
         if trainer.state.fn != TrainerFn.FITTING:
@@ -262,7 +257,7 @@ class GenerativeMetrics(Callback):
         Returns:
             The same in every process; NaN where the generator's images are.
         """
-        with self._apart(model):
+        with without_trace(self.seed, model.device):
             self.features.train(self._data, self.cache)
             parts = self._parts(model, held_out)
             measured = [self._evaluator.scores(self._data, part) for part in parts]
@@ -284,18 +279,3 @@ class GenerativeMetrics(Callback):
         samples = f"{n // 1000}k" if n % 1000 == 0 else str(n)
         versus = f"_vs_{self.reference}" if self.reference else ""
         return f"{name}_{self.features.name}_{samples}{versus}" + (direction and f"_{direction}")
-
-    @contextmanager
-    def _apart(self, model: LightningModule) -> Iterator[None]:
-        """Leave no trace in training: neither in the random state nor in what tensors may be used.
-
-        Lightning validates in inference mode, whose tensors no later training could use: a
-        classifier could not be trained, and data read here for the first time would be spoilt.
-        """
-        with (
-            isolate_rng(include_cuda=model.device.type == "cuda"),
-            torch.inference_mode(False),
-            torch.no_grad(),
-        ):
-            seed_generators(self.seed, model.device)
-            yield

@@ -22,7 +22,16 @@ from gan_modules.tools.files import whole_file
 from gan_modules.training.batches import Batch, as_batch, join_batches
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["Periodic", "Picture", "grid", "held_out_batches", "picture", "rule", "there_and_back"]
+__all__ = [
+    "Periodic",
+    "Picture",
+    "grid",
+    "held_out_batches",
+    "picture",
+    "rule",
+    "there_and_back",
+    "write_animation",
+]
 
 FRAME = 80
 """Milliseconds that a frame of an animation lasts."""
@@ -190,9 +199,7 @@ class Picture(Periodic):
         frames = self.frames(images)
         animation = path.with_suffix(".gif")
         if frames:
-            with whole_file(animation) as file:
-                moving = {"save_all": True, "append_images": frames[1:], "loop": 0}
-                frames[0].save(file, format="gif", duration=FRAME, **moving)
+            write_animation(frames, animation)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_image(key=self._key, images=[str(path)], step=step)
@@ -245,6 +252,13 @@ def there_and_back(walks: Tensor, width: int) -> list[Image.Image]:
     tiles = walks.unflatten(0, (-1, columns)).movedim(2, 0)
     there = [picture(frame, width) for frame in tiles]
     return [*there, *there[-2:0:-1]]
+
+
+def write_animation(frames: Sequence[Image.Image], path: Path, duration: int = FRAME) -> None:
+    """Write a GIF that runs for ever, each frame for so many milliseconds."""
+    with whole_file(path) as file:
+        moving = {"save_all": True, "append_images": frames[1:], "loop": 0}
+        frames[0].save(file, format="gif", duration=duration, **moving)
 
 
 def rule(page: Tensor, images: Tensor, dim: int, places: Iterable[int]) -> Tensor:

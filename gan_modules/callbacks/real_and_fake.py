@@ -4,7 +4,7 @@ from torch import Tensor
 
 from gan_modules.callbacks.pictures import Picture, rule
 from gan_modules.families.noise import NoiseGAN
-from gan_modules.families.translation import TranslationGAN
+from gan_modules.families.translation_model import TranslationModel
 from gan_modules.training.batches import Batch
 
 __all__ = ["RealAgainstFake"]
@@ -17,7 +17,8 @@ class RealAgainstFake(Picture):
 
     Of a conditional model, each sample has the class of the image above it. Of a model that
     translates, four rows belong together: images of A, images of B brought to A, images of B,
-    images of A brought to B. Without validation data, training images are shown.
+    images of A brought to B; the last two alone if it translates one way. Without validation data,
+    training images are shown.
 
     Args:
         every_n_steps: generator updates between two pictures; the end of training is always drawn,
@@ -45,7 +46,7 @@ class RealAgainstFake(Picture):
     ) -> None:
         super().__init__(every_n_steps, n, seed, width, dirpath)
 
-    def draw(self, model: NoiseGAN | TranslationGAN, batch: Batch) -> Tensor:
+    def draw(self, model: NoiseGAN | TranslationModel, batch: Batch) -> Tensor:
         """The model's ``real_and_fake``, cut into rows of 16; what fills no row is left out."""
         images = model.real_and_fake(self.n, self.seed, batch)
         columns = min(COLUMNS, images.shape[1])

@@ -1,16 +1,27 @@
 """Samples of the generator, during training."""
 
-from typing import BinaryIO
+from io import BytesIO
+from math import ceil
+from typing import Any, BinaryIO
 
+from lightning.pytorch import LightningModule, Trainer
+from PIL import Image
 from torch import Tensor
 
 from gan_modules.callbacks.captions import row_names, with_row_names
-from gan_modules.callbacks.pictures import Picture
-from gan_modules.callbacks.scatter import scatter
+from gan_modules.callbacks.pictures import Picture, write_animation
+from gan_modules.callbacks.scatter import plane, scatter
 from gan_modules.training.batches import Batch
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["SampleGrid"]
+
+SIDE = 64
+"""Points of the discriminator's surface along an axis."""
+MOST_FRAMES = 100
+"""Pictures of the animation."""
+FRAME = 200
+"""Milliseconds that each of them lasts."""
 
 
 class SampleGrid(Picture):
@@ -19,8 +30,9 @@ class SampleGrid(Picture):
     What is drawn is the model's ``sample_grid``: a square of samples, for a conditional model by
     class, with the names that the data has for them, held-out images with their translations for
     one that translates. Points in the plane are drawn as such, over the real ones of a held-out
-    batch. Loggers that show images (Weights & Biases, TensorBoard) get the picture too, as
-    ``samples``.
+    batch and, unless the model is conditional, over the discriminator's surface, the brighter the
+    more real; at the end of training ``training.gif`` shows one such picture after the other.
+    Loggers that show images (Weights & Biases, TensorBoard) get the picture too, as ``samples``.
 
     Args:
         every_n_steps: generator updates between two pictures; the end of training is always drawn.
@@ -49,11 +61,13 @@ class SampleGrid(Picture):
     ) -> None:
         super().__init__(every_n_steps, n, seed, width, dirpath)
         self._names: list[str] = []
+        self._surface: Tensor | None = None
 
     def draw(self, model: GenerativeModule, batch: Batch) -> Tensor:
         """The model's ``sample_grid``: ``(rows, columns, C, H, W)``, or ``(rows, columns, D)``."""
         images = model.sample_grid(self.n, self.seed, batch)
         self._names = row_names(model, self.n, len(images))
+        self._surface = _surface(model)
         return images
 
     def grid(self, images: Tensor) -> Tensor:
@@ -65,4 +79,26 @@ class SampleGrid(Picture):
         if images.ndim == 5:
             super().save(images, batch, file)
         else:
-            scatter({"real": batch[0], "generated": images.flatten(0, 1)}, self.width, file)
+            points = {"real": batch[0], "generated": images.flatten(0, 1)}
+            scatter(points, self.width, file, self._surface)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the end, and of points the way there."""
+        super().on_train_end(trainer, pl_module)
+        shape: tuple[int, ...] = getattr(pl_module, "image_shape", ())
+        files = sorted(self._folder.glob("step_*.png")) if len(shape) == 1 else []
+        if self._is_due(trainer) and len(files) > 1:
+            # at most so many, the last one among them
+            some = files[:: -ceil(len(files) / MOST_FRAMES)][::-1]
+            frames = [Image.open(BytesIO(path.read_bytes())).convert("RGB") for path in some]
+            write_animation(frames, self._folder / "training.gif", FRAME)
+
+
+def _surface(model: Any) -> Tensor | None:
+    """What an unconditional discriminator says of the plane."""
+    if getattr(model, "image_shape", ()) != (2,) or not hasattr(model, "scores"):
+        return None
+    if model.num_classes:
+        return None
+    scores: Tensor = model.scores(plane(SIDE).to(model.device, model.dtype))
+    return scores

@@ -1,6 +1,7 @@
 """Histograms of what the networks are made of, and of what moves them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gan_modules.callbacks.paths import is_trial
+from gan_modules.callbacks.steps import StepHooks, unscaled_gradients
 from gan_modules.errors import require
 
 __all__ = ["NetworkWatch"]
@@ -51,6 +53,7 @@ class NetworkWatch(Callback):
         self.what = what
         self.every_n_steps = every_n_steps
         self._gradients: dict[str, Tensor] = {}
+        self._hooks: StepHooks | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Check that there is a logger for histograms."""
@@ -67,23 +70,26 @@ class NetworkWatch(Callback):
         """Forget an earlier training."""
         self._gradients = {}
 
-    def on_before_optimizer_step(
-        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the gradients of the network about to be stepped."""
-        # the generator's step, the last one of an iteration, is what raises global_step
-        if self.what in (None, "parameters") or not self._is_due(trainer, trainer.global_step + 1):
-            return
-        ours = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        scale = _loss_scale(trainer, optimizer)
-        for name, parameter in pl_module.named_parameters():
-            if id(parameter) in ours and parameter.grad is not None:
-                self._gradients[f"gradients/{name}"] = _flat(parameter.grad) / scale
+        """Look at the gradients of this iteration, if it is time at its end."""
+        if self.what not in (None, "parameters") and self._is_due(trainer, trainer.global_step + 1):
+            names = {id(p): name for name, p in pl_module.named_parameters()}
+            self._hooks = StepHooks(partial(self._keep, names))
+            self._hooks.attach(trainer.optimizers)
+
+    def _keep(self, names: Mapping[int, str], optimizer: Optimizer) -> None:
+        for parameter, gradient in unscaled_gradients(optimizer):
+            self._gradients[f"gradients/{names[id(parameter)]}"] = _flat(gradient)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Log when it is time."""
+        if self._hooks is not None:
+            self._hooks.remove()
+            self._hooks = None
         step = trainer.global_step
         if self.what is None or not self._is_due(trainer, step):
             return
@@ -119,12 +125,3 @@ def _trained(model: LightningModule) -> Iterator[tuple[str, Tensor]]:
 
 def _flat(tensor: Tensor) -> Tensor:
     return tensor.detach().flatten().to("cpu", torch.float32, copy=True)
-
-
-def _loss_scale(trainer: Trainer, optimizer: Optimizer) -> float:
-    """What gradients are multiplied by where a fused optimizer is to divide by it itself."""
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
-    if scaler is None or not getattr(optimizer, "_step_supports_amp_scaling", False):
-        return 1.0
-    scale: float = scaler.get_scale()
-    return scale

@@ -1,12 +1,11 @@
-"""The dotted paths by which files name classes."""
+"""The dotted paths by which files name classes, and the classes that are there to be named."""
 
 import inspect
 import sys
-from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
-__all__ = ["exported_path", "imported_subclass", "resolve"]
+__all__ = ["exported_path", "imported_subclass", "resolve", "subclasses"]
 
 
 def resolve(path: str) -> Any:
@@ -34,10 +33,18 @@ def exported_path(cls: type[Any] | FunctionType) -> str:
     return f"{cls.__module__}.{name}"
 
 
+def subclasses(base: type[Any]) -> list[type[Any]]:
+    """Every imported class below one, once; what is below a class comes right after it."""
+    found: dict[type[Any], None] = {}
+    for cls in base.__subclasses__():
+        # a class of two bases is met twice
+        found |= dict.fromkeys([cls, *subclasses(cls)])
+    return [*found]
+
+
 def imported_subclass(cls: type[Any], path: str) -> type[Any]:
     """Find a concrete subclass by its path, or by its name alone where a script has moved."""
-    # a class of two bases is met twice
-    known = list(dict.fromkeys(_concrete_subclasses(cls)))
+    known = [c for c in subclasses(cls) if not inspect.isabstract(c)]
     exact = [c for c in known if path == f"{c.__module__}.{c.__qualname__}" or c is resolve(path)]
     named = [c for c in known if c.__qualname__ == path.rsplit(".", 1)[-1]]
     found = exact or named
@@ -47,10 +54,3 @@ def imported_subclass(cls: type[Any], path: str) -> type[Any]:
             "or call load_from_checkpoint on that class"
         )
     return found[0]
-
-
-def _concrete_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
-    for subclass in cls.__subclasses__():
-        if not inspect.isabstract(subclass):
-            yield subclass
-        yield from _concrete_subclasses(subclass)

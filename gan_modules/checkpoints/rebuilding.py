@@ -105,6 +105,7 @@ class ReloadableModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the name of the class, what it was called with, and the names of what is missing."""
+        super().on_save_checkpoint(checkpoint)
         key = self.CHECKPOINT_HYPER_PARAMS_KEY
         checkpoint[key] = {
             name: value

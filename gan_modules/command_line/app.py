@@ -1,6 +1,5 @@
 """``GANCLI``: LightningCLI for adversarial training."""
 
-import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -14,39 +13,32 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_warn
 from rich.console import Console
 
-from gan_modules.callbacks import (
-    BestCheckpoint,
-    GenerativeMetrics,
-    LossPlot,
-    NetworkWatch,
-    SampleGrid,
-    StepCheckpoint,
-)
 from gan_modules.callbacks.paths import is_trial
 from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
 from gan_modules.command_line.checkpoint_checks import check_more_to_do, check_same_options
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.class_help import list_of_classes, with_model_for_help
-from gan_modules.command_line.compare import COMPARE, compare_parser
 from gan_modules.command_line.config_files import ConfigFile
-from gan_modules.command_line.demo import DESCRIPTION, demo_parser
 from gan_modules.command_line.descriptions import descriptions
 from gan_modules.command_line.initial import start_from
-from gan_modules.command_line.lab import LAB, lab_parser
 from gan_modules.command_line.memory import keep_freed_memory
 from gan_modules.command_line.messages import explain_exception, with_full_name
-from gan_modules.command_line.other_classes import say_what_is_left_out
+from gan_modules.command_line.other_classes import (
+    check_nothing_typed_is_lost,
+    say_what_is_left_out,
+)
 from gan_modules.command_line.parsing import GANArgumentParser, with_subparsers
 from gan_modules.command_line.predict import PredictCommand
 from gan_modules.command_line.results import require_measured, results_table, write_results
-from gan_modules.command_line.resume import run_name, with_checkpoint
+from gan_modules.command_line.resume import run_name, typed_anew, with_checkpoint
 from gan_modules.command_line.runs import (
     RunConfig,
     new_run_folder,
     run_loggers,
 )
-from gan_modules.command_line.trainer_parts import switched_off, with_own_callbacks
-from gan_modules.command_line.words import configs_first, with_null
+from gan_modules.command_line.trainer_parts import CALLBACKS, switched_off, with_own_callbacks
+from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
+from gan_modules.command_line.words import configs_first, with_null, with_switches
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GANCLI"]
@@ -64,9 +56,9 @@ class GANCLI(PredictCommand):
     """Fit, validate, test and use GANs from config files and options.
 
     Fitting makes a run folder ``runs/<config name>/<version>/`` with ``config.yaml``,
-    ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png`` and the loggers' files; with
-    ``--trainer.default_root_dir`` it lies there instead of in ``runs``. The shape of the images
-    and the number of classes go from the data to the model.
+    ``checkpoints/``, ``samples/``, ``metrics.csv``, ``losses.png``, ``diagnostics.png`` and the
+    loggers' files; with ``--trainer.default_root_dir`` it lies there instead of in ``runs``. The
+    shape of the images and the number of classes go from the data to the model.
 
     Args:
         args: the command line; by default the process's own.
@@ -108,9 +100,8 @@ class GANCLI(PredictCommand):
         super().setup_parser(add_subcommands, *args, **kwargs)
         commands = self.parser._subcommands_action
         if commands is not None:
-            commands.add_subcommand("demo", demo_parser(), help=DESCRIPTION)
-            commands.add_subcommand("compare", compare_parser(), help=COMPARE)
-            commands.add_subcommand("lab", lab_parser(), help=LAB)
+            for name, command in WITHOUT_TRAINER.items():
+                commands.add_subcommand(name, command.parser(), help=command.help)
 
     def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
         """Make a parser whose ``--config`` finds bare names."""
@@ -131,7 +122,7 @@ class GANCLI(PredictCommand):
         if (classes := list_of_classes(typed)) is not None:
             print(classes)
             raise SystemExit(0)
-        words = configs_first(with_model_for_help(with_null(typed)))
+        words = configs_first(with_model_for_help(with_switches(with_null(typed))))
         words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)
@@ -141,6 +132,7 @@ class GANCLI(PredictCommand):
             raise ValueError(f"{command} must be the first word of the command line, for run")
         check_options(typed, self.config[command])
         contents = cast(GANArgumentParser, self._parser(command)).contents
+        check_nothing_typed_is_lost(typed, self.config[command])
         say_what_is_left_out(typed, contents, self.config[command])
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -170,12 +162,8 @@ class GANCLI(PredictCommand):
             help="how float32 matrices are multiplied, on GPUs and CPUs that can: high and medium "
             "round factors, for speed; by default torch's own choice, which is highest.",
         )
-        parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(SampleGrid, "samples")
-        parser.add_lightning_class_args(LossPlot, "loss_plot")
-        parser.add_lightning_class_args(GenerativeMetrics, "metrics")
-        parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
-        parser.add_lightning_class_args(NetworkWatch, "watch")
+        for name, callback in CALLBACKS.items():
+            parser.add_lightning_class_args(callback, name)
         # measuring and watching take time: on request
         parser.set_defaults({"metrics.names": [], "watch.what": None})
         for attribute in (image_shape, num_classes):
@@ -258,23 +246,14 @@ class GANCLI(PredictCommand):
                 rank_zero_warn("freeze_discriminator without --init_from freezes what is untrained")
             return
         checkpoint = read_checkpoint(path)
-        anew = self._typed_anew() if training else {}
+        typed = cast(GANArgumentParser, self._parser(self.subcommand)).arguments
+        anew = typed_anew(self.model.players, typed) if training else {}
         self.model.renewed_players = frozenset(anew)
         given = self.given_options()
         check_same_options(path, checkpoint, self.model, given, training, anew.values())
         check_weights(path, checkpoint, self.model)
         if training:
             check_more_to_do(path, checkpoint, self._get(self.config_init, "trainer"))
-
-    def _typed_anew(self) -> dict[str, str]:
-        """Players whose optimizers are typed beside a checkpoint, and the options."""
-        options = {player: f"{player}_optimizer" for player in self.model.players}
-        typed = cast(GANArgumentParser, self._parser("fit")).arguments
-        return {
-            player: name
-            for player, name in options.items()
-            if any(re.match(rf"--model\.{name}\b", word) for word in typed)
-        }
 
     def after_validate(self) -> None:
         """Print what was found, and leave it beside the checkpoint."""

@@ -10,6 +10,7 @@ from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
 from gan_modules.command_line.hints import suggestion
+from gan_modules.command_line.trainer_parts import CALLBACKS
 from gan_modules.command_line.words import typed_value
 from gan_modules.errors import require
 from gan_modules.training.batches import is_shape
@@ -27,7 +28,7 @@ LISTS = (
 # groups of options that do nothing unless one of them is set, and how to set it
 SWITCHES = {"metrics": ("names", "[fid,kid]"), "watch": ("what", "all")}
 LAST_SEED = 2**32 - 1
-GROUPS = ("trainer", "checkpoint", "samples", "loss_plot", "metrics", "best_checkpoint", "watch")
+GROUPS = ("trainer", *CALLBACKS)
 
 
 def check_options(arguments: Sequence[str], options: Namespace) -> None:

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.optim import Adam
 
+from gan_modules.checkpoints.class_paths import subclasses
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["elsewhere", "model_with", "parameters_of", "suggestion"]
@@ -62,10 +63,9 @@ def _places(leaf: str) -> Iterator[str]:
 
 def _concrete(base: type[Any]) -> Iterator[type[Any]]:
     """Subclasses of this project that can be made."""
-    for cls in base.__subclasses__():
+    for cls in subclasses(base):
         if cls.__module__.startswith(("gan_modules", "datamodules")) and not isabstract(cls):
             yield cls
-        yield from _concrete(cls)
 
 
 def parameters_of(cls: type[Any]) -> set[str]:

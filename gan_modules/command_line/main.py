@@ -10,15 +10,11 @@ from typing import Any
 import torch
 
 from gan_modules.command_line.app import GANCLI
-from gan_modules.command_line.compare import run_compare
-from gan_modules.command_line.demo import run_demo
-from gan_modules.command_line.lab import run_lab
 from gan_modules.command_line.messages import explain_exception
 from gan_modules.command_line.runs import end_failed_run, forget_run_folders
+from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
 
 __all__ = ["run"]
-
-WITHOUT_TRAINER = {"compare": run_compare, "demo": run_demo, "lab": run_lab}
 
 
 def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
@@ -29,7 +25,7 @@ def run(args: Sequence[str] | None = None, **kwargs: Any) -> GANCLI | None:
     try:
         with _quietly():
             if typed and typed[0] in WITHOUT_TRAINER:
-                WITHOUT_TRAINER[typed[0]](typed[1:])
+                WITHOUT_TRAINER[typed[0]].run(typed[1:])
                 return None
             return GANCLI(args, **kwargs)
     except Exception as error:

@@ -1,15 +1,17 @@
 """What a config says of one class, where another one is named in its place."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from jsonargparse import Namespace
 from lightning.pytorch.utilities import rank_zero_info
 
+from gan_modules.checkpoints.class_paths import subclasses
+from gan_modules.command_line.words import ahead_of_their_classes, named_classes
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["leave_out_other_model", "say_what_is_left_out"]
+__all__ = ["check_nothing_typed_is_lost", "leave_out_other_model", "say_what_is_left_out"]
 
 
 def leave_out_other_model(options: Namespace, named: str | None, source: str) -> None:
@@ -38,6 +40,22 @@ def leave_out_other_model(options: Namespace, named: str | None, source: str) ->
         )
 
 
+def check_nothing_typed_is_lost(arguments: Sequence[str], options: Namespace) -> None:
+    """Refuse what was typed of a config's class ahead of another one, which does not have it.
+
+    Args:
+        arguments: the command line.
+        options: all of the command, as they are used.
+
+    Raises:
+        ValueError: which says where it belongs.
+    """
+    for ahead in ahead_of_their_classes(arguments):
+        used = _class_at(options.as_dict(), ahead.key)
+        if used is not None and ahead.first_part not in (used.get("init_args") or {}):
+            raise ValueError(str(ahead))
+
+
 def say_what_is_left_out(
     arguments: Sequence[str], contents: Mapping[str, Any], options: Namespace
 ) -> None:
@@ -48,7 +66,7 @@ def say_what_is_left_out(
         contents: of the configs, by their names.
         options: all of the command, as they are used.
     """
-    for key, named in _named_classes(arguments):
+    for key, named in named_classes(arguments):
         used = _class_at(options.as_dict(), key)
         for file, content in contents.items():
             said = _class_at(content, key)
@@ -61,15 +79,6 @@ def say_what_is_left_out(
                     f"{key} is {_bare(named)}, not {_bare(said['class_path'])} as in {file}: left "
                     f"out, as it has no such options: {', '.join(missing)}"
                 )
-
-
-def _named_classes(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Options that are typed as one name, and the name."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
-        option, equals, value = word.partition("=")
-        value = value if equals else following
-        if option.startswith("--") and value.replace(".", "_").isidentifier():
-            yield option[2:], value
 
 
 def _class_at(content: Any, key: str) -> dict[str, Any] | None:
@@ -89,17 +98,9 @@ def _model(name: str) -> type[GenerativeModule] | None:
     """A class of models by its path or, if it is imported, by its bare name."""
     module, _, bare = name.rpartition(".")
     if not module:
-        return next((c for c in _subclasses() if c.__name__ == bare), None)
+        return next((c for c in subclasses(GenerativeModule) if c.__name__ == bare), None)
     try:
         found = getattr(import_module(module), bare, None)
     except ImportError:  # for the parser to say
         return None
     return found if isinstance(found, type) and issubclass(found, GenerativeModule) else None
-
-
-def _subclasses() -> Iterator[type[GenerativeModule]]:
-    found: list[type[GenerativeModule]] = [*GenerativeModule.__subclasses__()]
-    while found:
-        subclass = found.pop(0)
-        yield subclass
-        found += subclass.__subclasses__()

@@ -3,7 +3,7 @@
 import re
 import sys
 from ast import literal_eval
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from inspect import isabstract
 from typing import Any
 
@@ -13,7 +13,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from gan_modules.checkpoints.class_paths import subclasses
 from gan_modules.command_line.hints import elsewhere, parameters_of, suggestion
+from gan_modules.command_line.words import ahead_of_their_classes
 from gan_modules.metrics import FeatureNetwork
 from gan_modules.training.module import GenerativeModule
 
@@ -74,6 +76,10 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     if "subcommand" in message and "was not provided" in message:
         return "a command is missing; choose from: fit, validate, test, predict, demo"
     key, body = _innermost(message)
+    if "is not accepted" in body or "NestedArg" in body:
+        for ahead in ahead_of_their_classes([*arguments]):
+            if re.search(rf"'{ahead.first_part}\b", body):
+                return str(ahead)
     if "is not accepted" in body:
         return _explain_unknown(key, body, message, arguments)
     if found := re.search(r"arguments are required: ([\w.,= ]+)", body):
@@ -216,7 +222,7 @@ def class_names(key: str) -> list[str]:
     base = _base(key)
     if base is None:
         return []
-    found = [c for c in _subclasses(base) if not isabstract(c) and not c.__name__.startswith("_")]
+    found = [c for c in subclasses(base) if not isabstract(c) and not c.__name__.startswith("_")]
     if base is nn.Module:
         # among the thousands of modules there are, those that are called so
         found = [c for c in found if c.__name__.lower().endswith(key.rsplit(".", 1)[-1])]
@@ -231,9 +237,3 @@ def _imported(path: str) -> type[Any] | None:
     module, _, name = path.rpartition(".")
     found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) else None
-
-
-def _subclasses(base: type[Any]) -> Iterator[type[Any]]:
-    for subclass in base.__subclasses__():
-        yield subclass
-        yield from _subclasses(subclass)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from gan_modules.errors import require
 from gan_modules.families.labels import rows_of_each
 from gan_modules.families.latent_model import LatentModel
-from gan_modules.families.translation import DIRECTIONS, TranslationGAN
+from gan_modules.families.translation_model import DIRECTIONS, Direction, TranslationModel
 from gan_modules.tools.image_files import (
     Format,
     Unreadable,
@@ -47,7 +47,7 @@ class Prediction:
             for it; by default 0, 1, 2, ... in turn.
         truncation: largest magnitude of a latent's components; by default there is none.
         input: folder of images to translate, at any depth; their paths are kept.
-        direction: a_to_b or b_to_a; by default a_to_b.
+        direction: a_to_b, or b_to_a where the model has both; by default a_to_b.
         size: side of the square to which input images are cut and resized; by default neither.
         value_range: the values of black and white in input images with more than 8 bits per
             channel; by default what format and values say.
@@ -119,13 +119,13 @@ class Prediction:
         if isinstance(model, LatentModel):
             self._refuse(TRANSLATING, f"a {type(model).__name__} draws samples")
             dataset, batches = self._samples(model)
-        elif isinstance(model, TranslationGAN):
+        elif isinstance(model, TranslationModel):
             self._refuse(SAMPLING, f"a {type(model).__name__} translates")
             require(not self.grid, "grid", True, "false for translations")
             dataset, batches = self._translations(model)
         else:
             kind = type(model).__name__
-            raise ValueError(f"predict takes a LatentModel or a TranslationGAN, not a {kind}")
+            raise ValueError(f"predict takes a LatentModel or a TranslationModel, not a {kind}")
         require(processes == 1 or not self.grid, "grid", True, "false with several processes")
         if len(batches) < processes:
             batches = [batch[i : i + 1] for batch in batches for i in range(len(batch))]
@@ -156,9 +156,12 @@ class Prediction:
         dataset = _Latents(latents, model.sample_labels(n, labels), self.format)
         return dataset, list(torch.arange(n).split(self.batch_size or 64))
 
-    def _translations(self, model: TranslationGAN) -> tuple[Dataset[Any], list[Any]]:
+    def _translations(self, model: TranslationModel) -> tuple[Dataset[Any], list[Any]]:
         if self.input is None:
             raise ValueError("input is missing: the folder of images to translate")
+        direction = cast(Direction, self.direction or model.directions[0])
+        known = " or ".join(model.directions)
+        require(direction in model.directions, "direction", direction, known)
         folder = Path(self.input)
         if not folder.is_dir():
             raise ValueError(f"input={self.input!r} must be a folder of images; there is none")
@@ -170,12 +173,12 @@ class Prediction:
         paths = [Path(name) for name in found.names]
         ranges = find_ranges(folder, found.names, place, self.value_range)
         dataset = _Files(
-            folder, paths, model.image_shape[0], self.size, self.direction, self.format, ranges
+            folder, paths, model.image_shape[0], self.size, direction, self.format, ranges
         )
         places: dict[tuple[int, int], list[int]] = {}
         for number, size in enumerate(dataset.sizes()):
             places.setdefault(size, []).append(number)
-        network = model.sampler.get_submodule(self.direction or DIRECTIONS[0])
+        network = model.translator(direction)
         bad = {size for size in places if not _keeps(network, (model.image_shape[0], *size))}
         if bad:
             size = next(size for size in places if size in bad)
@@ -215,13 +218,13 @@ class _Files(Dataset[Any]):
         paths: list[Path],
         channels: int,
         size: int | None,
-        direction: str | None,
+        direction: str,
         ending: str,
         ranges: Mapping[str, Range],
     ) -> None:
         self.folder, self.paths, self.ranges = folder, paths, ranges
         self.channels, self.size = channels, size
-        self.direction = direction or DIRECTIONS[0]
+        self.direction = direction
         alike = Counter(path.with_suffix("") for path in paths)
         # a.png and a.jpg would be one file
         self.names = [

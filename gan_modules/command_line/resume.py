@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ __all__ = [
     "find_last_run",
     "root_of",
     "run_name",
+    "typed_anew",
     "with_checkpoint",
 ]
 
@@ -137,6 +139,21 @@ def checkpoint_of(given: str) -> Path:
         raise ValueError(
             f"ckpt_path={given} must be a checkpoint file or a run: {error}"
         ) from error
+
+
+def typed_anew(players: Iterable[str], typed: Sequence[str]) -> dict[str, str]:
+    """Players whose optimizers are typed beside a checkpoint, and the options.
+
+    Args:
+        players: of the model.
+        typed: the command line.
+    """
+    options = {player: f"{player}_optimizer" for player in players}
+    return {
+        player: name
+        for player, name in options.items()
+        if any(re.match(rf"--model\.{name}\b", word) for word in typed)
+    }
 
 
 def difference(name: str, then: Any, now: Any) -> str | None:

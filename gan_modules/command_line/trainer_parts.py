@@ -8,15 +8,29 @@ from lightning.pytorch.callbacks import ModelSummary, ProgressBar
 
 from gan_modules.callbacks import (
     BestCheckpoint,
+    Diagnostics,
     GANProgressBar,
     GenerativeMetrics,
+    LossPlot,
     NetworkWatch,
     RealExamples,
+    SampleGrid,
     StepCheckpoint,
 )
 from gan_modules.callbacks.summary import NetworkSummary
 
-__all__ = ["switched_off", "with_own_callbacks"]
+__all__ = ["CALLBACKS", "switched_off", "with_own_callbacks"]
+
+CALLBACKS: dict[str, type[Callback]] = {
+    "checkpoint": StepCheckpoint,
+    "samples": SampleGrid,
+    "loss_plot": LossPlot,
+    "diagnostics": Diagnostics,
+    "metrics": GenerativeMetrics,
+    "best_checkpoint": BestCheckpoint,
+    "watch": NetworkWatch,
+}
+"""That every run has, and the name of their options."""
 
 
 def switched_off(options: Any, enable_checkpointing: bool | None) -> tuple[type[Callback], ...]:
@@ -26,6 +40,8 @@ def switched_off(options: Any, enable_checkpointing: bool | None) -> tuple[type[
         unwanted.append(GenerativeMetrics)
         if options["best_checkpoint"]["monitor"] is None:
             unwanted.append(BestCheckpoint)
+    if options["diagnostics"]["every_n_steps"] is None:
+        unwanted.append(Diagnostics)
     if not options["watch"]["what"]:
         unwanted.append(NetworkWatch)
     if enable_checkpointing is False:

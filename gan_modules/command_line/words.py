@@ -1,9 +1,21 @@
 """The words of a command line, before anything is parsed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-__all__ = ["configs_first", "typed_value", "with_null", "without"]
+__all__ = [
+    "AheadOfItsClass",
+    "ahead_of_their_classes",
+    "configs_first",
+    "named_classes",
+    "typed_value",
+    "with_null",
+    "with_switches",
+    "without",
+]
+
+SWITCHED_OFF = ("--diagnostics null", "--diagnostics=null ")
 
 
 def typed_value(arguments: Sequence[str], *options: str) -> str | None:
@@ -29,9 +41,60 @@ def without(arguments: Sequence[str], *options: str) -> list[str]:
     return kept
 
 
+def named_classes(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Options that are typed as one name, and the name."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        option, equals, value = word.partition("=")
+        value = value if equals else following
+        if option.startswith("--") and value.replace(".", "_").isidentifier():
+            yield option[2:], value
+
+
+class AheadOfItsClass(NamedTuple):
+    """An option that is typed ahead of the class that it belongs to.
+
+    Attributes:
+        option: as it was typed, ``--model.gp_weight``.
+        key: where the class is, ``model``.
+        name: the class that is named later.
+    """
+
+    option: str
+    key: str
+    name: str
+
+    @property
+    def first_part(self) -> str:
+        """Name of the option in the class."""
+        return self.option.removeprefix(f"--{self.key}.").partition(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.option} must come after --{self.key} {self.name}, the class that it is for"
+
+
+def ahead_of_their_classes(arguments: Sequence[str]) -> list[AheadOfItsClass]:
+    """Options that may be lost, since a class that is named later takes their class's place."""
+    return [
+        AheadOfItsClass(option, key, name)
+        for position, option in enumerate(word.partition("=")[0] for word in arguments)
+        for key, name in named_classes(arguments[position + 1 :])
+        if option.startswith(f"--{key}.")
+    ]
+
+
 def with_null(words: Sequence[str]) -> list[str]:
     """A command line with ``--name=None``, as agents of sweeps write it, as ``--name=null``."""
     return [re.sub(r"^(--[\w.]+=)None$", r"\1null", word) for word in words]
+
+
+def with_switches(words: Sequence[str]) -> list[str]:
+    """A command line with ``--diagnostics null`` as what it means: no look at all."""
+    pairs = zip(words, [*words, ""][1:], strict=True)
+    is_switch = [f"{a} {b}".startswith(SWITCHED_OFF) for a, b in pairs]
+    return [
+        word.replace("diagnostics", "diagnostics.every_n_steps", 1) if off else word
+        for word, off in zip(words, is_switch, strict=True)
+    ]
 
 
 def configs_first(words: Sequence[str]) -> list[str]:

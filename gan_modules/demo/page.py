@@ -20,7 +20,7 @@ from gan_modules.demo.tabs import (
 )
 from gan_modules.demo.translations import TranslationPictures
 from gan_modules.families.latent_model import LatentModel
-from gan_modules.families.translation import TranslationGAN
+from gan_modules.families.translation_model import TranslationModel
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["CSS", "THEME", "build_page"]
@@ -84,8 +84,8 @@ def build_page(
         ValueError: if the model is of no such family.
     """
     kind = type(model).__name__
-    if not isinstance(model, (LatentModel, TranslationGAN)):
-        raise ValueError(f"demo shows a LatentModel or a TranslationGAN, not a {kind}")
+    if not isinstance(model, (LatentModel, TranslationModel)):
+        raise ValueError(f"demo shows a LatentModel or a TranslationModel, not a {kind}")
     choices = checkpoints if load is not None else ()
     page: gr.Blocks
     # pictures are temporary files, which go after an hour
@@ -114,13 +114,13 @@ def build_page(
 
 def _pictures(model: Any, real: Sequence[Tensor]) -> SamplePictures | PointPictures | Any:
     """What makes the pictures of a model."""
-    if isinstance(model, TranslationGAN):
+    if isinstance(model, TranslationModel):
         return TranslationPictures(model, real)
     kind = SamplePictures if len(model.image_shape) == 3 else PointPictures
     return kind(model, real[0] if len(real) else None)
 
 
-def _about(model: LatentModel | TranslationGAN, step: int, source: str | Path) -> str:
+def _about(model: LatentModel | TranslationModel, step: int, source: str | Path) -> str:
     shape = model.image_shape
     facts = [f"{step:,} generator updates"]
     if len(shape) == 3:

@@ -19,7 +19,7 @@ from gan_modules.demo.controls import (
 from gan_modules.demo.pictures import REACH, SamplePictures
 from gan_modules.demo.points import PointPictures
 from gan_modules.demo.translations import TranslationPictures
-from gan_modules.families.translation import DIRECTIONS
+from gan_modules.families.translation_model import DIRECTIONS
 
 __all__ = ["direction_tab", "interpolation_tab", "point_part", "sample_tab", "translation_part"]
 
@@ -169,7 +169,7 @@ def interpolation_tab(choice: Choice[SamplePictures]) -> None:
 
 
 def translation_part(page: gr.Blocks, choice: Choice[TranslationPictures]) -> None:
-    """An image, its translation, and that translated back."""
+    """An image, its translation, and that translated back, if there is a way back."""
     pictures = choice.pictures
     _, height, width = pictures.model.image_shape
     (there, back), (a, b) = DIRECTIONS, pictures.names
@@ -184,8 +184,9 @@ def translation_part(page: gr.Blocks, choice: Choice[TranslationPictures]) -> No
                 visible=bool(pictures.real),
             )  # fmt: skip
             direction = gr.Radio(
-                [(f"{a} to {b}", there), (f"{b} to {a}", back)], value=there,
-                label="Direction", elem_id="direction",
+                [(f"{a} to {b}", there), (f"{b} to {a}", back)][: 1 + pictures.has_a_way_back],
+                value=there, label="Direction", elem_id="direction",
+                visible=pictures.has_a_way_back,
             )  # fmt: skip
             own_size = gr.Radio(
                 [(f"Middle, {height} x {width}, as trained", False), ("As it is", True)],
@@ -195,7 +196,8 @@ def translation_part(page: gr.Blocks, choice: Choice[TranslationPictures]) -> No
             names = {"input": "Input", "translation": "Translation", "back": "And back again"}
             outputs = []
             for name, label in names.items():
-                with gr.Column(min_width=200):
+                there_is = name != "back" or pictures.has_a_way_back
+                with gr.Column(min_width=200, visible=there_is):
                     outputs.append(picture_field(label, f"{name}-picture"))
 
     def translate(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
 from gan_modules.callbacks.pictures import picture
-from gan_modules.families.translation import DIRECTIONS, Direction, TranslationGAN
+from gan_modules.families.translation_model import DIRECTIONS, Direction, TranslationModel
 from gan_modules.metrics.features import as_bytes
 from gan_modules.tools.image_files import image_size, read_image
 
@@ -22,11 +22,11 @@ WIDTH = 384
 
 
 class Translated(NamedTuple):
-    """What went in, its translation, and that translated back."""
+    """What went in, its translation, and that translated back, if there is a way back."""
 
     input: Image.Image
     translation: Image.Image
-    reconstruction: Image.Image
+    reconstruction: Image.Image | None
 
 
 class TranslationPictures:
@@ -37,7 +37,7 @@ class TranslationPictures:
         real: images of A and of B, float in [-1, 1], shape ``(N, C, H, W)``, if there are any.
     """
 
-    def __init__(self, model: TranslationGAN, real: Sequence[Tensor] = ()) -> None:
+    def __init__(self, model: TranslationModel, real: Sequence[Tensor] = ()) -> None:
         self.model = model.eval().requires_grad_(False)
         self.real = real if len(real) == len(DIRECTIONS) else ()
         self.names = model.domain_names if len(model.domain_names) == 2 else ("A", "B")
@@ -55,11 +55,16 @@ class TranslationPictures:
         image: Image.Image = to_pil_image(as_bytes(images[number % len(images)]))
         return image
 
+    @property
+    def has_a_way_back(self) -> bool:
+        """Whether the model translates in both directions."""
+        return len(self.model.directions) > 1
+
     @torch.no_grad()
     def translate(
         self, path: str | Path, direction: Direction = "a_to_b", own_size: bool = False
     ) -> Translated:
-        """Translate an image and back.
+        """Translate an image and, if the model can, back.
 
         Args:
             path: file of any format that PIL knows.
@@ -85,16 +90,17 @@ class TranslationPictures:
             raise ValueError("this file cannot be read as an image") from error
         back: Direction = DIRECTIONS[1 - DIRECTIONS.index(direction)]
         try:
-            translation = self.model(images.to(self.model.dtype), direction)
-            reconstruction = self.model(translation, back)
+            with self.model.drawing(0):
+                made = [images, self.model(images.to(self.model.dtype), direction)]
+                made += [self.model(made[1], back)] if self.has_a_way_back else []
         except RuntimeError as error:
             if not own_size:
                 raise
             raise ValueError(_not_kept(height, width, trained)) from error
-        if translation.shape != images.shape or reconstruction.shape != images.shape:
+        if any(x.shape != images.shape for x in made):
             raise ValueError(_not_kept(height, width, trained))
-        shown = (picture(x[None], WIDTH) for x in (images, translation, reconstruction))
-        return Translated(*shown)
+        shown = [picture(x[None], WIDTH) for x in made]
+        return Translated(shown[0], shown[1], shown[2] if self.has_a_way_back else None)
 
 
 def _not_kept(height: int, width: int, trained: list[int]) -> str:

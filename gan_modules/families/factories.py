@@ -1,4 +1,4 @@
-"""What builds the networks of the models whose generator starts from a latent vector."""
+"""What builds the networks of the models."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -7,7 +7,14 @@ from torch import nn
 
 from gan_modules.errors import raised_by
 
-__all__ = ["DiscriminatorFactory", "GeneratorFactory", "build"]
+__all__ = [
+    "DiscriminatorFactory",
+    "EncoderFactory",
+    "GeneratorFactory",
+    "ImageNetworkFactory",
+    "PairDiscriminatorFactory",
+    "build",
+]
 
 
 class GeneratorFactory(Protocol):
@@ -24,6 +31,32 @@ class DiscriminatorFactory(Protocol):
     """A class or function that builds a discriminator; ``num_classes`` is passed if conditional."""
 
     def __call__(self, *, image_shape: tuple[int, ...], num_classes: int = 0) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class PairDiscriminatorFactory(Protocol):
+    """A class or function that builds a discriminator of images with their latents."""
+
+    def __call__(
+        self, *, image_shape: tuple[int, ...], latent_dim: int, num_classes: int = 0
+    ) -> nn.Module:
+        """Build it; ``num_classes`` is passed if conditional."""
+        ...
+
+
+class EncoderFactory(Protocol):
+    """A class or function that builds an encoder."""
+
+    def __call__(self, *, image_shape: tuple[int, ...], latent_dim: int) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class ImageNetworkFactory(Protocol):
+    """A class or function that builds a network whose input is an image."""
+
+    def __call__(self, *, image_shape: tuple[int, ...]) -> nn.Module:
         """Build it."""
         ...
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from gan_modules.networks.judgement import Judgement
 
+__all__ = ["Judgement", "Seen", "apply_to_both", "mixes_samples"]
+
 __all__ = ["Judgement", "Seen", "mixes_samples"]
 
 
@@ -40,6 +42,17 @@ def mixes_samples(network: nn.Module) -> bool:
         isinstance(m, nn.modules.batchnorm._BatchNorm) or getattr(m, "mixes_samples", False)
         for m in network.modules()
     )
+
+
+def apply_to_both(network: nn.Module, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs of a network for two batches, in one forward pass where that changes nothing.
+
+    Whatever mixes samples would mix the two: such a network takes two passes.
+    """
+    if mixes_samples(network):
+        return network(first), network(second)
+    one, other = network(torch.cat([first, second])).split([len(first), len(second)])
+    return one, other
 
 
 def split_judgement(judgement: Judgement, n: int) -> tuple[Judgement, Judgement]:

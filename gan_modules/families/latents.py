@@ -49,6 +49,10 @@ class Latents(Described):
         """From ``first`` at weight 0 to ``second`` at 1, along what is drawn often."""
         return slerp(first, second, weight)
 
+    def within(self, z: Tensor) -> Tensor:
+        """The nearest point to each latent among those that may be drawn; by default itself."""
+        return z
+
 
 class NormalLatents(Latents):
     """N(0, 1)."""
@@ -83,6 +87,10 @@ class UniformLatents(Latents):
         """A straight line."""
         return torch.lerp(first, second, weight)
 
+    def within(self, z: Tensor) -> Tensor:
+        """In the cube."""
+        return z.clamp(-1, 1)
+
 
 class SphereLatents(Latents):
     """Uniform on the sphere of radius ``sqrt(dim)``."""
@@ -91,7 +99,11 @@ class SphereLatents(Latents):
 
     def fill(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw from the sphere."""
-        return F.normalize(z.normal_(generator=generator), dim=-1) * math.sqrt(self.dim)
+        return self.within(z.normal_(generator=generator))
+
+    def within(self, z: Tensor) -> Tensor:
+        """On the sphere, in the same direction."""
+        return F.normalize(z, dim=-1) * math.sqrt(self.dim)
 
 
 class CodedLatents(Latents):
@@ -131,6 +143,12 @@ class CodedLatents(Latents):
         """Truncate the noise; codes stay."""
         noise, codes, continuous = self.split(z)
         return torch.cat([self.noise.truncate(noise, threshold), *codes, continuous], dim=-1)
+
+    def within(self, z: Tensor) -> Tensor:
+        """Each part by itself; what is between the categories stays so."""
+        noise, codes, continuous = self.split(z)
+        parts = [self.noise.within(noise), *(code.clamp(0, 1) for code in codes)]
+        return torch.cat([*parts, continuous.clamp(-1, 1)], dim=-1)
 
     def between(self, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
         """Codes of a category fade into one another in a straight line."""

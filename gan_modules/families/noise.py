@@ -6,14 +6,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gan_modules.families.adversarial import GANModule
 from gan_modules.families.factories import DiscriminatorFactory, build
 from gan_modules.families.gates import Judgement, Seen, mixes_samples, split_judgement
+from gan_modules.families.judging import ImageJudging
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.networks.packed import in_packs, packing_of
-from gan_modules.objectives.augmentations import Augmentation
 from gan_modules.objectives.losses import AdversarialLoss
 from gan_modules.objectives.regularizers import Regularizer
+from gan_modules.training.averaging import evaluation_mode
 from gan_modules.training.batches import Batch
 from gan_modules.training.fitting import Check, check_logits
 from gan_modules.training.freezing import freeze_first_layers
@@ -21,7 +21,7 @@ from gan_modules.training.freezing import freeze_first_layers
 __all__ = ["NoiseGAN"]
 
 
-class NoiseGAN(LatentModel, GANModule):
+class NoiseGAN(ImageJudging, LatentModel):
     """A GAN whose generator maps a random latent vector to an image.
 
     Args:
@@ -33,9 +33,8 @@ class NoiseGAN(LatentModel, GANModule):
         freeze_discriminator: first layers of the discriminator, that many, whose weights stay as
             they are, for a training that starts from another one's (Mo et al. 2020,
             arXiv:2002.10964).
-        augmentation: what real images and fakes go through before they are judged, in training.
         regularizers: further terms of the objective.
-        **kwargs: options of :class:`LatentModel`, :class:`GANModule` and
+        **kwargs: options of :class:`ImageJudging`, :class:`LatentModel`, :class:`GANModule` and
             :class:`GenerativeModule`.
 
     Raises:
@@ -51,7 +50,6 @@ class NoiseGAN(LatentModel, GANModule):
         discriminator: DiscriminatorFactory | None = None,
         share_fakes: bool | None = None,
         freeze_discriminator: int = 0,
-        augmentation: Augmentation | None = None,
         regularizers: list[Regularizer] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -59,11 +57,7 @@ class NoiseGAN(LatentModel, GANModule):
         self._given["discriminator"] = discriminator
         self.share_fakes = self.shares_fakes if share_fakes is None else share_fakes
         self.freeze_discriminator = freeze_discriminator
-        self.augmentation = augmentation
-        if augmentation is not None:
-            augmentation.check(self.image_shape)
         self.regularizers = nn.ModuleList(regularizers or ())
-        self._noted: dict[str, Tensor | None] = {}
 
     def build_networks(self) -> None:
         """Both networks: what was passed, or the paper's; regularisers look at them."""
@@ -98,7 +92,7 @@ class NoiseGAN(LatentModel, GANModule):
 
     def shared(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
         """Latents and fakes for both players, if they share them."""
-        return self._draw(batch) if self.share_fakes else None
+        return self.draw(batch) if self.share_fakes else None
 
     def generate(self, batch: Batch) -> Tensor:
         """As many fakes as the batch has images, with its labels if the model is conditional."""
@@ -107,13 +101,14 @@ class NoiseGAN(LatentModel, GANModule):
     def generate_with_latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Latents ``(N, latent_dim)`` and their fakes, for objectives that need both."""
         shared: tuple[Tensor, Tensor] | None = self._shared_now
-        z, fakes = self._draw(batch) if shared is None else shared
+        z, fakes = self.draw(batch) if shared is None else shared
         if shared is not None and self._turn != "generator":
             fakes = fakes.detach()
         self.note_seen(z=z, fake=fakes, labels=batch[1])
         return z, fakes
 
-    def _draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """New latents and their fakes; override this for fakes of more than one latent."""
         images, labels = batch
         z = self.sample_noise(len(images))
         return z, self.fakes(z, labels)
@@ -130,9 +125,7 @@ class NoiseGAN(LatentModel, GANModule):
 
     def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
         """Pass images through the augmentation, in training, and then to the discriminator."""
-        if self.augmentation is not None and self.training:
-            images = self.augmentation(images)
-        verdict = self.discriminate(images, labels)
+        verdict = self.discriminate(self.augmented(images), labels)
         return verdict if isinstance(verdict, Judgement) else Judgement(verdict)
 
     @property
@@ -175,13 +168,28 @@ class NoiseGAN(LatentModel, GANModule):
         self.note_seen(real=real, fake=fake, labels=labels, real_logits=one, fake_logits=other)
         return judged
 
-    def note_seen(self, **seen: Tensor | None) -> None:
-        """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation.
+    def realness(self, logits: Tensor) -> Tensor:
+        """One number for each row of logits, the higher the more real: their mean by default."""
+        return logits if logits.ndim == 1 else logits.flatten(1).mean(1)
 
-        :meth:`judge_both` and :meth:`generate_with_latents` do it.
+    @torch.no_grad()
+    def scores(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """How real each image looks to the discriminator, ``(N,)``, in evaluation mode.
+
+        Without augmentation; a pack is of copies of one image.
         """
-        if self.regularizers or self.augmentation is not None:
-            self._noted.update(seen)
+        given = None if labels is None else labels.repeat_interleave(self.packing)
+        with evaluation_mode(self.discriminator):
+            verdict = self.discriminate(images.repeat_interleave(self.packing, 0), given)
+        return self.realness(verdict.logits if isinstance(verdict, Judgement) else verdict)
+
+    @property
+    def notes(self) -> bool:
+        """Whether there are regularisers or an augmentation.
+
+        :meth:`judge_both` and :meth:`generate_with_latents` note what they see.
+        """
+        return super().notes or len(self.regularizers) > 0
 
     def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
@@ -207,41 +215,22 @@ class NoiseGAN(LatentModel, GANModule):
 
     def on_iteration(self, step: int, images: int) -> None:
         """Set what of the augmentation and of regularisers changes with time."""
-        if self.augmentation is not None:
-            self.augmentation.schedule(step, images)
+        super().on_iteration(step, images)
         for regularizer in self._regularizers():
             regularizer.schedule(step, images)
 
     def to_average(self) -> list[Tensor]:
         """What the augmentation and regularisers have observed, too."""
-        observed = [] if self.augmentation is None else [*self.augmentation.to_average()]
-        for regularizer in self._regularizers():
-            observed += regularizer.to_average()
+        observed = [t for r in self._regularizers() for t in r.to_average()]
         return [*super().to_average(), *observed]
 
-    def measures(self) -> dict[str, Tensor]:
-        """The augmentation's."""
-        found = {} if self.augmentation is None else self.augmentation.measures()
-        return {f"augment/{name}": value for name, value in found.items()}
-
-    def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        """The objective's terms and, in training, those of the regularisers.
-
-        The augmentation observes the discriminator's updates, regularisers those of their player.
-        """
-        self._noted.clear()
-        terms = super().terms_of(player, batch)
-        seen = Seen(**self._noted)
-        self._noted.clear()
-        if not self.training:
-            return terms
-        observed = seen.real_logits if player == "discriminator" else None
-        if self.augmentation is not None and observed is not None:
-            self.augmentation.observe(observed.detach())
+    def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Those of the player's regularisers."""
+        found: dict[str, Tensor] = {}
         for regularizer in self._regularizers():
             if regularizer.player == player:
-                terms |= self._regularized(regularizer, seen, terms)
-        return terms
+                found |= self._regularized(regularizer, seen, {**terms, **found})
+        return found
 
     def _regularized(
         self, regularizer: Regularizer, seen: Seen, terms: dict[str, Tensor]

@@ -93,7 +93,10 @@ def mode_collapse(
     """
     data = Toy(toy)
     real = draw(data, 2500)
-    figure, axes = panels(*MODELS, "how even, how complete", rows=2)
+    measure, title, unit = "covered", "data covered", "share"
+    if data.sigma:
+        measure, title, unit = "kl", "KL to the uniform over modes", "nats"
+    figure, axes = panels(*MODELS, title, rows=2)
     rows: dict[str, dict[str, float]] = {}
     frames: list[Figure] = []
     for axis, name in zip(axes, MODELS, strict=False):
@@ -111,11 +114,7 @@ def mode_collapse(
             )
         _scatter(axis, real, points)
     names = [*MODELS][::-1]
-    measure, title, unit = "covered", "data covered", "share"
-    if data.sigma:
-        measure, title, unit = "kl", "KL to the uniform over modes", "nats"
     axes[-1].barh(names, [rows[name][measure] for name in names], color="C3")
-    axes[-1].set_title(title, fontsize="medium")
     axes[-1].set_xlabel(unit)
     return Findings([*_checks(rows)], figure, rows, frames)
 

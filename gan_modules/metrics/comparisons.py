@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_modules.families.latent_model import LatentModel
-from gan_modules.families.translation import Direction, TranslationGAN
+from gan_modules.families.translation_model import Direction, TranslationModel
 from gan_modules.metrics.data import RealData, Split, subset_rows
 from gan_modules.metrics.randomness import seed_generators
 from gan_modules.seeding import derive_seed
@@ -78,7 +78,7 @@ def comparisons(model: GenerativeModule, data: RealData, plan: Plan) -> Sequence
     """
     raise ValueError(
         f"GenerativeMetrics cannot draw from a {type(model).__name__}: it knows LatentModel and "
-        "TranslationGAN; register what it shall compare with "
+        "TranslationModel; register what it shall compare with "
         "gan_modules.metrics.comparisons.register"
     )
 
@@ -122,23 +122,25 @@ def _in_proportion(label_counts: Tensor, plan: Plan) -> Tensor:
 
 
 @comparisons.register
-def _of_translation(model: TranslationGAN, data: RealData, plan: Plan) -> Sequence[Comparison]:
+def _of_translation(model: TranslationModel, data: RealData, plan: Plan) -> Sequence[Comparison]:
     """Translated held-out images of one domain, against held-out ones of the other."""
-    directions: tuple[tuple[Direction, int, int], ...] = (("a_to_b", 0, 1), ("b_to_a", 1, 0))
+    places: dict[Direction, tuple[int, int]] = {"a_to_b": (0, 1), "b_to_a": (1, 0)}
+    several = len(model.directions) > 1
     return [
         Comparison(
-            direction=direction,
+            direction=direction if several else "",
             n=min(plan.n, data.index(plan.held_out, source).count),
             reference=plan.reference or plan.held_out,
             member=target,
             draw=partial(_translations, model, data, plan, direction, source),
         )
-        for direction, source, target in directions
+        for direction in model.directions
+        for source, target in (places[direction],)
     ]
 
 
 def _translations(
-    model: TranslationGAN,
+    model: TranslationModel,
     data: RealData,
     plan: Plan,
     direction: Direction,
@@ -151,5 +153,5 @@ def _translations(
         assert images is not None
         chosen = row >= 0
         if chosen.any():
-            seed_generators(derive_seed(plan.seed, int(positions[0])), model.device)
-            yield row[chosen], model.translate(images[chosen], direction)
+            seed = derive_seed(plan.seed, int(positions[0]))
+            yield row[chosen], model.translate(images[chosen], direction, seed)

@@ -35,10 +35,10 @@ class BigGAN(NoiseGAN):
 
     Samples: ``sample(truncation=)`` has the truncation trick, before which
     :meth:`standing_statistics` takes new statistics of batch normalisation. Orthogonal
-    regularisation is the generator's regulariser ``Orthogonal``, for ``regularizers`` to give.
+    regularisation is the generator's regulariser :class:`Orthogonal`, for ``regularizers`` to give.
 
     Deviation: the average follows from the first iteration with a decay that rises to
-    ``ema_decay``, in the authors' code from the 20,000th.
+    ``ema_decay``; ``ema_start=20_000`` gives the authors' start, until which it is a copy.
 
     Args:
         latent_dim: size of the latent vector.

@@ -73,6 +73,10 @@ class D2GAN(NoiseGAN):
         outputs = [self.discriminator[name](images, *given) for name in NAMES]
         return Judgement(torch.stack(outputs, dim=1))
 
+    def realness(self, logits: Tensor) -> Tensor:
+        """The reward of the data less that of the fakes, before the softplus."""
+        return logits[:, 0] - logits[:, 1]
+
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """Each of the two judges every image."""
         check = check_logits(self.packing)

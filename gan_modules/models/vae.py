@@ -1,14 +1,13 @@
 """VAE: Auto-Encoding Variational Bayes (Kingma & Welling 2013, arXiv:1312.6114)."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_modules.families.factories import build
-from gan_modules.families.latent_model import LatentModel
+from gan_modules.families.encoding import EncodingModel, gaussian_sample
 from gan_modules.networks import MLPGenerator
 from gan_modules.networks.vae import MLPEncoder
 from gan_modules.training.batches import Batch
@@ -18,15 +17,7 @@ from gan_modules.training.players import OptimizerFactory, PlayerOptions, Schedu
 __all__ = ["VAE"]
 
 
-class EncoderFactory(Protocol):
-    """A class or function that builds an encoder."""
-
-    def __call__(self, *, image_shape: tuple[int, ...], latent_dim: int) -> nn.Module:
-        """Build it."""
-        ...
-
-
-class VAE(LatentModel):
+class VAE(EncodingModel):
     """One player: encoder and generator maximise a lower bound of the data's likelihood.
 
     The encoder gives the mean and log-variance of a Gaussian over latents, the generator the mean
@@ -43,13 +34,12 @@ class VAE(LatentModel):
 
     Args:
         latent_dim: size of the latent vector.
-        encoder: an encoder, or a class or function that builds one, in place of the paper's.
         autoencoder_optimizer: called with the parameters of both networks.
         autoencoder_scheduler: called with the optimizer; stepped once per iteration.
         autoencoder_gradient_clip_val: largest norm of the gradient.
         autoencoder_accumulate_grad_batches: compute each update in that many equal pieces.
         ema_decay: as in :class:`GenerativeModule`; the paper has no averaging.
-        **kwargs: options of :class:`LatentModel`.
+        **kwargs: options of :class:`EncodingModel`.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -57,13 +47,12 @@ class VAE(LatentModel):
 
     players: ClassVar = {"autoencoder": ("encoder", "generator")}
 
-    encoder: nn.Module
+    codes = "gaussian"
 
     def __init__(
         self,
         *,
         latent_dim: int = 20,
-        encoder: EncoderFactory | None = None,
         autoencoder_optimizer: OptimizerFactory = adam,
         autoencoder_scheduler: SchedulerFactory | None = None,
         autoencoder_gradient_clip_val: float | None = None,
@@ -72,7 +61,6 @@ class VAE(LatentModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(latent_dim=latent_dim, ema_decay=ema_decay, **kwargs)
-        self._given["encoder"] = encoder
         self.play(
             autoencoder=PlayerOptions(
                 autoencoder_optimizer,
@@ -81,13 +69,6 @@ class VAE(LatentModel):
                 autoencoder_accumulate_grad_batches,
             )
         )
-
-    def build_networks(self) -> None:
-        """Both networks: what was passed, or the paper's."""
-        self.generator = self.new_generator()
-        sizes = {"image_shape": self.image_shape, "latent_dim": self.latent_dim}
-        self.encoder = build("encoder", self._given["encoder"], self.build_encoder, **sizes)
-        self._given.clear()
 
     def build_generator(self) -> nn.Module:
         """One ReLU layer of 400 units."""
@@ -105,23 +86,11 @@ class VAE(LatentModel):
         """``-E[log p(x | z)] + KL(q(z | x) || N(0, 1))``, the negative of the bound."""
         images, labels = batch
         mean, log_variance = self.encoder(images)
-        z = mean + (log_variance / 2).exp() * torch.randn_like(mean)
+        z = gaussian_sample(mean, log_variance)
         return {
             "reconstruction": bernoulli_nats(self.fakes(z, labels), images),
             "kl": standard_normal_kl(mean, log_variance),
         }
-
-    @torch.no_grad()
-    def encode(self, images: Tensor) -> Tensor:
-        """Means ``(N, latent_dim)`` of the latents of images ``(N, C, H, W)`` in [-1, 1]."""
-        mean, _ = self.encoder(images.to(self.device, cast(torch.dtype, self.dtype)))
-        return cast(Tensor, mean)
-
-    @torch.no_grad()
-    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images ``(N, C, H, W)`` in [-1, 1] by way of their latents."""
-        with self.evaluating():
-            return cast(Tensor, self(self.encode(images), labels))
 
 
 def bernoulli_nats(outputs: Tensor, images: Tensor) -> Tensor:

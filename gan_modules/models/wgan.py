@@ -11,7 +11,7 @@ from torch.optim import RMSprop
 from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import DCGANDiscriminator, DCGANGenerator
-from gan_modules.objectives.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
+from gan_modules.objectives.losses import adversarial_loss
 from gan_modules.training.batches import Batch
 from gan_modules.training.players import OptimizerFactory
 
@@ -70,6 +70,7 @@ class WGAN(NoiseGAN):
         require(clip_value > 0, "clip_value", clip_value, "positive")
         self.clip_value = clip_value
         self.critic_warmup = critic_warmup
+        self.loss = adversarial_loss("wasserstein")
 
     def build_generator(self) -> nn.Module:
         """DCGAN's."""
@@ -100,9 +101,9 @@ class WGAN(NoiseGAN):
         """``E[D(G(z))] - E[D(x)]``."""
         real, labels = batch
         real_scores, fake_scores = self.discriminate_both(real, self.generate(batch), labels)
-        return {"wasserstein": wasserstein_discriminator_loss(real_scores, fake_scores)}
+        return {"wasserstein": self.loss.discriminator(real_scores, fake_scores)}
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[D(G(z))]``."""
         fake_scores = self.judge(self.generate(batch), batch[1]).logits
-        return {"adversarial": wasserstein_generator_loss(fake_scores)}
+        return {"adversarial": self.loss.generator(fake_scores)}

@@ -11,7 +11,7 @@ from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.layers.blocks import refuse_batch_norm
-from gan_modules.objectives.losses import wasserstein_discriminator_loss, wasserstein_generator_loss
+from gan_modules.objectives.losses import adversarial_loss
 from gan_modules.objectives.penalties import gradient_penalty
 from gan_modules.training.batches import Batch
 from gan_modules.training.players import OptimizerFactory
@@ -64,6 +64,7 @@ class WGANGP(NoiseGAN):
         )
         require(0 <= gp_weight < math.inf, "gp_weight", gp_weight, "at least 0 and finite")
         self.gp_weight = gp_weight
+        self.loss = adversarial_loss("wasserstein")
 
     def build_networks(self) -> None:
         """Refuse a critic under which the penalty of one sample depends on the others."""
@@ -85,11 +86,11 @@ class WGANGP(NoiseGAN):
         real_scores, fake_scores = self.discriminate_both(real, fake, labels)
         penalty = gradient_penalty(self.judge_packs(labels), self.packs(real), self.packs(fake))
         return {
-            "wasserstein": wasserstein_discriminator_loss(real_scores, fake_scores),
+            "wasserstein": self.loss.discriminator(real_scores, fake_scores),
             "gradient_penalty": self.gp_weight * penalty,
         }
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``-E[D(G(z))]``."""
         fake_scores = self.judge(self.generate(batch), batch[1]).logits
-        return {"adversarial": wasserstein_generator_loss(fake_scores)}
+        return {"adversarial": self.loss.generator(fake_scores)}

@@ -4,12 +4,16 @@ Every generator is built as ``Generator(image_shape, latent_dim, num_classes=0, 
 as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 ``Discriminator(image_shape, num_classes=0, ...)``, ``discriminator(images)`` or
 ``discriminator(images, labels)``. Networks for translation take images instead of latents and no
-labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(image_shape, ...)``.
+labels: ``CycleGANGenerator(image_shape, ...)``, ``UNetGenerator(image_shape, ...)`` and
+``PatchGANDiscriminator(image_shape, ...)``; ``PatchProjector`` is CUT's projection head.
 """
 
 from gan_modules.networks.acgan import ACGANDiscriminator, ACGANGenerator
+from gan_modules.networks.ae_gan import AEGANDiscriminator, AEGANGenerator
+from gan_modules.networks.bigan import BiGANDiscriminator, BiGANEncoder
 from gan_modules.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
+from gan_modules.networks.cut import PatchProjector
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_modules.networks.infogan import (
@@ -17,21 +21,32 @@ from gan_modules.networks.infogan import (
     InfoGANGenerator,
     InfoGANRecognizer,
 )
+from gan_modules.networks.layers.growing import Growing
 from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
+from gan_modules.networks.layers.modulated import ModulatedConv2d
 from gan_modules.networks.layers.resampling import DownsampleConv2d, UpsampleConv2d
+from gan_modules.networks.layers.styled import StyledGenerator
 from gan_modules.networks.mlp import MLPDiscriminator, MLPGenerator
 from gan_modules.networks.packed import PackedDiscriminator
 from gan_modules.networks.patchgan import PatchGANDiscriminator
+from gan_modules.networks.progan import ProGANDiscriminator, ProGANGenerator
 from gan_modules.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_modules.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from gan_modules.networks.sagan import SAGANDiscriminator, SAGANGenerator
 from gan_modules.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_modules.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from gan_modules.networks.unet import UNetGenerator
 from gan_modules.networks.vae import MLPEncoder
+from gan_modules.networks.vae_gan import VAEGANDiscriminator, VAEGANEncoder, VAEGANGenerator
 
 __all__ = [
     "ACGANDiscriminator",
     "ACGANGenerator",
+    "AEGANDiscriminator",
+    "AEGANGenerator",
+    "BiGANDiscriminator",
+    "BiGANEncoder",
     "BigGANDiscriminator",
     "BigGANGenerator",
     "CGANDiscriminator",
@@ -40,6 +55,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DownsampleConv2d",
+    "Growing",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InfoGANRecognizer",
@@ -48,8 +64,12 @@ __all__ = [
     "MLPGenerator",
     "MinibatchDiscrimination",
     "MinibatchStdDev",
+    "ModulatedConv2d",
     "PackedDiscriminator",
     "PatchGANDiscriminator",
+    "PatchProjector",
+    "ProGANDiscriminator",
+    "ProGANGenerator",
     "R3GANDiscriminator",
     "R3GANGenerator",
     "ResNetDiscriminator",
@@ -58,5 +78,12 @@ __all__ = [
     "SAGANGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
+    "StyleGAN2Discriminator",
+    "StyleGAN2Generator",
+    "StyledGenerator",
+    "UNetGenerator",
     "UpsampleConv2d",
+    "VAEGANDiscriminator",
+    "VAEGANEncoder",
+    "VAEGANGenerator",
 ]

@@ -37,6 +37,8 @@ class CycleGANGenerator(nn.Module):
 
     Convolutions ahead of a normalisation have no bias: it would cancel. Otherwise as published.
 
+    ``feature_channels`` are the channels of what :meth:`features` gives.
+
     Args:
         image_shape: ``(C, H, W)`` of the images, before and after.
         width: channels of the first layer, 64 in the paper.
@@ -81,6 +83,15 @@ class CycleGANGenerator(nn.Module):
             down = nn.Conv2d(channels, channels * 2, 3, 2, 1, bias=False)
             layers += _normalised(down, channels * 2)
             channels *= 2
+        # what CUT compares patches in, beside the pixels: halvings, first and fifth block
+        halvings = range(3, len(layers), 3)
+        blocks = {len(layers) + n for n in (0, min(4, n_blocks - 1)) if n_blocks}
+        self._tapped = (*halvings, *sorted(blocks))
+        self.feature_channels = (
+            image_shape[0],
+            *(width * 2 ** (n + 1) for n in range(n_downsampling)),
+            *[channels] * len(blocks),
+        )
         layers += [_ResidualBlock(channels) for _ in range(n_blocks)]
         for _ in range(n_downsampling):
             up = nn.ConvTranspose2d(channels, channels // 2, 3, 2, 1, 1, bias=False)
@@ -96,6 +107,22 @@ class CycleGANGenerator(nn.Module):
         """Map images ``(N, C, H, W)`` to images of the same shape in [-1, 1]."""
         translated: Tensor = self.layers(images)
         return translated
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """What the encoder makes of images, layer by layer, as CUT needs it (arXiv:2007.15651).
+
+        Returns:
+            The images themselves, the output of the convolution of each halving, ahead of its
+            normalisation, and those of the first and the fifth residual block (or of the last):
+            ``(N, C, h, w)``, with the C of ``feature_channels``. Five with the default networks.
+        """
+        found = [images]
+        x = images
+        for n in range(self._tapped[-1] + 1) if self._tapped else ():
+            x = self.layers[n](x)
+            if n in self._tapped:
+                found.append(x)
+        return found
 
 
 def _reflecting(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.Conv2d:

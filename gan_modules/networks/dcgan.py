@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.blocks import (
     ConvNorm,
     check_sizes,
@@ -12,7 +11,11 @@ from gan_modules.networks.layers.blocks import (
     init_normal,
     make_norm,
 )
-from gan_modules.networks.layers.class_heads import ConditionedDiscriminator, Conditioning
+from gan_modules.networks.layers.class_heads import (
+    ConditionedDiscriminator,
+    Conditioning,
+    labels_appended,
+)
 from gan_modules.networks.layers.conditional_batch_norm import ConditionedSequential
 from gan_modules.networks.layers.conditioning import append_labels, require_labels
 from gan_modules.networks.layers.minibatch_discrimination import MinibatchDiscrimination
@@ -121,10 +124,9 @@ class DCGANDiscriminator(ConditionedDiscriminator):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        appended = num_classes if conditioning == "concat" else 0
         times = doublings(image_shape, type(self).__name__)
         layers: list[nn.Module] = [
-            nn.Conv2d(image_shape[0] + appended, width, 4, 2, 1),
+            nn.Conv2d(image_shape[0] + labels_appended(conditioning, num_classes), width, 4, 2, 1),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         channels = width
@@ -150,11 +152,3 @@ class DCGANDiscriminator(ConditionedDiscriminator):
         self.apply(init_normal)
         if spectral_norm:
             normalise_spectrally(self)
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
-        *trunk, last, flatten = self.layers
-        phi = append_labels(images, labels, self.appended)
-        for layer in trunk:
-            phi = layer(phi)
-        return self.conclude(flatten(last(phi)), phi.flatten(1), labels)

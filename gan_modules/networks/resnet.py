@@ -5,7 +5,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.blocks import (
     ConvNorm,
     check_sizes,
@@ -13,7 +12,11 @@ from gan_modules.networks.layers.blocks import (
     init_glorot,
     make_norm,
 )
-from gan_modules.networks.layers.class_heads import ConditionedDiscriminator, Conditioning
+from gan_modules.networks.layers.class_heads import (
+    ConditionedDiscriminator,
+    Conditioning,
+    labels_appended,
+)
 from gan_modules.networks.layers.conditional_batch_norm import ConditionedSequential
 from gan_modules.networks.layers.conditioning import append_labels, require_labels
 from gan_modules.networks.layers.minibatch_stddev import MinibatchStdDev
@@ -163,10 +166,10 @@ class ResNetDiscriminator(ConditionedDiscriminator):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        appended = num_classes if conditioning == "concat" else 0
+        inputs = image_shape[0] + labels_appended(conditioning, num_classes)
         halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
         self.layers = nn.Sequential(
-            _ResidualBlock(image_shape[0] + appended, width, "none", "down", first=True),
+            _ResidualBlock(inputs, width, "none", "down", first=True),
             *(_ResidualBlock(width, width, norm, "down") for _ in range(halvings - 1)),
             _ResidualBlock(width, width, norm, "none"),
             *([MinibatchStdDev(minibatch_stddev)] if minibatch_stddev else []),
@@ -182,11 +185,3 @@ class ResNetDiscriminator(ConditionedDiscriminator):
             init_glorot(layer)
         if spectral_norm:
             normalise_spectrally(self)
-
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
-        *trunk, last, flatten = self.layers
-        phi = append_labels(images, labels, self.appended)
-        for layer in trunk:
-            phi = layer(phi)
-        return self.conclude(flatten(last(phi)), phi, labels)

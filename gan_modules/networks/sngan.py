@@ -1,38 +1,36 @@
 """The residual networks of SNGAN (1802.05957) and of the projection discriminator (1802.05637)."""
 
 from collections.abc import Sequence
-from typing import Literal
+from functools import partial
 
 from torch import Tensor, nn
 
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.blocks import check_sizes, doublings, init_glorot
-from gan_modules.networks.layers.class_heads import ConditionedDiscriminator, Conditioning
+from gan_modules.networks.layers.class_heads import (
+    ConditionedDiscriminator,
+    Conditioning,
+    labels_appended,
+)
 from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
 from gan_modules.networks.layers.conditioning import append_labels, require_labels
+from gan_modules.networks.layers.residual import DiscriminatorBlock, GeneratorBlock
 from gan_modules.networks.layers.spectral import normalise_spectrally
 
 __all__ = ["SNGANDiscriminator", "SNGANGenerator"]
 
 
-class _GeneratorBlock(nn.Module):
-    """Norm, ReLU, upsampling, 3x3, norm, ReLU, 3x3, plus an upsampled 1x1 shortcut."""
+HE = 2**0.5
+"""Gain of the blocks' 3x3 convolutions."""
 
-    def __init__(self, channels: int, num_classes: int) -> None:
-        super().__init__()
-        self.norm1 = ConditionalBatchNorm2d(channels, num_classes)
-        self.norm2 = ConditionalBatchNorm2d(channels, num_classes)
-        self.conv1 = init_glorot(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
-        self.conv2 = init_glorot(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
-        self.shortcut = init_glorot(nn.Conv2d(channels, channels, 1))
-        self.up = nn.Upsample(scale_factor=2)
 
-    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        h = self.conv1(self.up(self.norm1(x, labels).relu()))
-        h = self.conv2(self.norm2(h, labels).relu())
-        # a 1x1 convolution commutes with nearest upsampling: it runs on the smaller map
-        out: Tensor = h + self.up(self.shortcut(x))
-        return out
+def _initialise(network: nn.Module, spectral_norm: bool) -> None:
+    """Glorot's initialisation, with a gain in the blocks, then spectral normalisation."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            init_glorot(layer, HE if name.endswith((".conv1", ".conv2")) else 1.0)
+    if spectral_norm:
+        normalise_spectrally(network)
 
 
 class SNGANGenerator(nn.Module):
@@ -61,12 +59,12 @@ class SNGANGenerator(nn.Module):
         check_sizes(width=width)
         self.num_classes, self.width = num_classes, width
         times = doublings(image_shape, type(self).__name__)
-        self.linear = init_glorot(nn.Linear(latent_dim, width * 4 * 4))
-        self.blocks = nn.ModuleList(_GeneratorBlock(width, num_classes) for _ in range(times))
+        norm = partial(ConditionalBatchNorm2d, num_classes=num_classes)
+        self.linear = nn.Linear(latent_dim, width * 4 * 4)
+        self.blocks = nn.ModuleList(GeneratorBlock(width, width, norm) for _ in range(times))
         self.norm = nn.BatchNorm2d(width)
-        self.conv = init_glorot(nn.Conv2d(width, image_shape[0], 3, padding=1))
-        if spectral_norm:
-            normalise_spectrally(self)
+        self.conv = nn.Conv2d(width, image_shape[0], 3, padding=1)
+        _initialise(self, spectral_norm)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
@@ -76,29 +74,6 @@ class SNGANGenerator(nn.Module):
             x = block(x, classes)
         images: Tensor = self.conv(self.norm(x).relu()).tanh()
         return images
-
-
-class _DiscriminatorBlock(nn.Module):
-    """ReLU, 3x3, ReLU, 3x3, halving, plus a shortcut; the first block has no ReLU ahead of it."""
-
-    def __init__(
-        self, in_channels: int, channels: int, kind: Literal["first", "down", "same"]
-    ) -> None:
-        super().__init__()
-        self.is_first = kind == "first"
-        self.conv1 = init_glorot(nn.Conv2d(in_channels, channels, 3, padding=1), 2**0.5)
-        self.conv2 = init_glorot(nn.Conv2d(channels, channels, 3, padding=1), 2**0.5)
-        self.down: nn.Module = nn.Identity() if kind == "same" else nn.AvgPool2d(2)
-        self.shortcut: nn.Module = nn.Identity()
-        if kind != "same":
-            self.shortcut = init_glorot(nn.Conv2d(in_channels, channels, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(x if self.is_first else x.relu())
-        h = self.down(self.conv2(h.relu()))
-        # a 1x1 convolution commutes with the mean over 2x2 pixels
-        out: Tensor = h + self.shortcut(self.down(x))
-        return out
 
 
 class SNGANDiscriminator(ConditionedDiscriminator):
@@ -129,20 +104,19 @@ class SNGANDiscriminator(ConditionedDiscriminator):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        appended = num_classes if conditioning == "concat" else 0
+        inputs = image_shape[0] + labels_appended(conditioning, num_classes)
         halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
         self.blocks = nn.Sequential(
-            _DiscriminatorBlock(image_shape[0] + appended, width, "first"),
-            *(_DiscriminatorBlock(width, width, "down") for _ in range(halvings - 1)),
-            _DiscriminatorBlock(width, width, "same"),
-            _DiscriminatorBlock(width, width, "same"),
+            DiscriminatorBlock(inputs, width, first=True, halves=True),
+            *(
+                DiscriminatorBlock(width, width, first=False, halves=True)
+                for _ in range(halvings - 1)
+            ),
+            *(DiscriminatorBlock(width, width, first=False, halves=False) for _ in range(2)),
         )
-        self.linear = init_glorot(nn.Linear(width, 1))
+        self.linear = nn.Linear(width, 1)
         self.meet_classes(conditioning, num_classes, width)
-        for layer in self.class_layers():
-            init_glorot(layer)
-        if spectral_norm:
-            normalise_spectrally(self)
+        _initialise(self, spectral_norm)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
         """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""

@@ -12,31 +12,41 @@ __all__ = ["MLPEncoder"]
 
 
 class MLPEncoder(nn.Module):
-    """Image to the mean and the logarithm of the variance of a Gaussian, through ReLU layers.
+    """Image to a latent, or to a Gaussian over latents, through ReLU layers.
 
     Args:
         image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points.
         latent_dim: size of the latent vector.
         hidden: widths of the hidden layers.
+        gaussian: give the mean and the logarithm of the variance of a Gaussian, as a VAE needs
+            them; without it, one latent.
 
     Raises:
         ValueError: if a width is not positive.
     """
 
     def __init__(
-        self, image_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (400,)
+        self,
+        image_shape: Sequence[int],
+        latent_dim: int,
+        hidden: Sequence[int] = (400,),
+        gaussian: bool = True,
     ) -> None:
         super().__init__()
         check_sizes(hidden=hidden)
+        self.gaussian = gaussian
         layers: list[nn.Module] = [nn.Flatten()]
         width = math.prod(image_shape)
         for features in hidden:
             layers += [nn.Linear(width, features), nn.ReLU()]
             width = features
-        layers.append(nn.Linear(width, 2 * latent_dim))
+        layers.append(nn.Linear(width, (1 + gaussian) * latent_dim))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Map images ``(N, C, H, W)`` to means and log-variances, each ``(N, latent_dim)``."""
-        mean, log_variance = torch.chunk(self.layers(images), 2, dim=1)
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Map images ``(N, C, H, W)`` to codes ``(N, latent_dim)``, or means and log-variances."""
+        outputs: Tensor = self.layers(images)
+        if not self.gaussian:
+            return outputs
+        mean, log_variance = torch.chunk(outputs, 2, dim=1)
         return mean, log_variance

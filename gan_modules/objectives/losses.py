@@ -50,6 +50,10 @@ class AdversarialLoss(Described):
         generator: of the logits of fakes; if relativistic, of those and of the logits of real
             samples.
         relativistic: whether the generator's loss compares fakes with real samples.
+        boundary: logit above which a sample is taken for real; None where logits mean nothing one
+            by one, as those of critics and of relativistic losses.
+        critic: whether the difference of the mean logits of real and fake estimates a Wasserstein
+            distance.
     """
 
     def __init__(
@@ -57,10 +61,14 @@ class AdversarialLoss(Described):
         discriminator: Callable[[Tensor, Tensor], Tensor],
         generator: Callable[..., Tensor],
         relativistic: bool = False,
+        boundary: float | None = None,
+        critic: bool = False,
     ) -> None:
         self.discriminator = discriminator
         self.generator = generator
         self.relativistic = relativistic
+        self.boundary = boundary
+        self.critic = critic
 
 
 def cross_entropy_discriminator_loss(
@@ -200,7 +208,10 @@ def adversarial_loss(name: AdversarialLossName, label_smoothing: float = 0.0) ->
         raise ValueError(f"label_smoothing={label_smoothing!r} must be in [0, 1)")
     if name in _SMOOTHED:
         discriminator, generator = _SMOOTHED[name]
-        return AdversarialLoss(partial(discriminator, label_smoothing=label_smoothing), generator)
+        smoothed = partial(discriminator, label_smoothing=label_smoothing)
+        # least squares: half-way between the targets, 0 and 1
+        boundary = (1 - label_smoothing) / 2 if name == "least_squares" else 0.0
+        return AdversarialLoss(smoothed, generator, boundary=boundary)
     if label_smoothing:
         raise ValueError(
             f"label_smoothing={label_smoothing!r} must be 0 with loss={name!r}: it has no targets"
@@ -208,4 +219,6 @@ def adversarial_loss(name: AdversarialLossName, label_smoothing: float = 0.0) ->
     if name in _RELATIVISTIC:
         # one function for both: each wants its own to be judged more real
         return AdversarialLoss(_RELATIVISTIC[name], _RELATIVISTIC[name], relativistic=True)
-    return AdversarialLoss(*_UNSMOOTHED[name])
+    if name == "wasserstein":
+        return AdversarialLoss(*_UNSMOOTHED[name], critic=True)
+    return AdversarialLoss(*_UNSMOOTHED[name], boundary=0.0)

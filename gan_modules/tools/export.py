@@ -10,14 +10,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from gan_modules.errors import require
 from gan_modules.families.latent_model import LatentModel
-from gan_modules.families.translation import DIRECTIONS, TranslationGAN
+from gan_modules.families.translation_model import DIRECTIONS, Direction, TranslationModel
+from gan_modules.networks.layers.noise import without_noise
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["to_exported_program", "to_onnx"]
@@ -45,12 +46,15 @@ def to_onnx(
     ``translations``. ``N`` may be any number. The file's metadata say which class it is and, as
     ``latent_distribution``, what latents are drawn from.
 
+    Noise that a generator draws by itself, as pix2pix's dropout, is left out.
+
     ``LightningModule.to_onnx``, which the model has too, checks nothing.
 
     Args:
         model: of the family of latents or of that of translations.
         path: file; replaced if it is there.
-        direction: ``"a_to_b"`` or ``"b_to_a"``, of a model that translates.
+        direction: ``"a_to_b"`` or ``"b_to_a"``, of a model that translates; not needed where there
+            is only one.
         tolerance: largest difference from PyTorch's own output.
 
     Returns:
@@ -111,7 +115,8 @@ def to_exported_program(
     Args:
         model: of the family of latents or of that of translations.
         path: file, ``.pt2`` by custom; replaced if it is there.
-        direction: ``"a_to_b"`` or ``"b_to_a"``, of a model that translates.
+        direction: ``"a_to_b"`` or ``"b_to_a"``, of a model that translates; not needed where there
+            is only one.
         tolerance: largest difference from the model's own output.
 
     Returns:
@@ -145,15 +150,18 @@ def _exportable(model: GenerativeModule, direction: str | None) -> _Exportable:
             inputs["labels"] = lambda n: torch.arange(n) % model.num_classes
         network, output = model.sampler, "images"
         facts |= {"latent_distribution": model.latent_distribution}
-    elif isinstance(model, TranslationGAN):
-        require(direction in DIRECTIONS, "direction", direction, " or ".join(DIRECTIONS))
+    elif isinstance(model, TranslationModel):
+        only = model.directions[0] if len(model.directions) == 1 else None
+        chosen = cast(Direction, direction or only)
+        known = " or ".join(model.directions)
+        require(chosen in model.directions, "direction", direction, known)
         inputs = {"images": lambda n: _random_images((n, *model.image_shape))}
-        network, output = model.sampler.get_submodule(str(direction)), "translations"
-        facts |= {"direction": str(direction)}
+        network, output = model.translator(chosen), "translations"
+        facts |= {"direction": chosen}
     else:
         kind = type(model).__name__
-        raise ValueError(f"a LatentModel or a TranslationGAN can be exported, not a {kind}")
-    copy = deepcopy(network).cpu().float().eval().requires_grad_(False)
+        raise ValueError(f"a LatentModel or a TranslationModel can be exported, not a {kind}")
+    copy = without_noise(deepcopy(network)).cpu().float().eval().requires_grad_(False)
     # weights in another order in memory could not be packed
     copy = copy.to(memory_format=torch.contiguous_format)
     return _Exportable(copy, inputs, output, facts)

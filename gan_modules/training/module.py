@@ -24,6 +24,7 @@ from gan_modules.training.seeding import seed_iteration
 from gan_modules.training.steppers import choose_stepper
 from gan_modules.training.term_watch import TermWatch, require_finite
 from gan_modules.training.trained import TrainedNetworks
+from gan_modules.training.trainer_checks import check_any_batch
 from gan_modules.training.untrained import UntrainedNetworks
 
 __all__ = ["GenerativeModule"]
@@ -90,7 +91,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._compiles = compile
         self._compiled: dict[str, Callable[..., Any]] = {}
         self._batch_is_checked = False
-        self._watch, self._ranges = TermWatch(), RangeWatch()
+        self._watch, self._ranges, self._last = TermWatch(), RangeWatch(), {}
         self._turn: str | None = None
         self._shared_now: Any = None
 
@@ -127,16 +128,14 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             check_compiler(self.device)
             self._compiled = compile_methods(self, self.compilable)
         self._watch, self._ranges = TermWatch(), RangeWatch()
-        self._last = {}
         self._optimizers = self.optimizers_by_player()
         self.go_on_as_typed()
         self._to_average = self.to_average()
         self._averages = self.averages_by_player(self.players)
         trainer = self.trainer
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
-            whole_epoch = trainer.num_training_batches
-            parts = self.parts_per_iteration
-            check_last_batch(trainer.train_dataloader, whole_epoch, parts, "n_critic", self)
+            batches, parts = trainer.num_training_batches, self.parts_per_iteration
+            check_last_batch(trainer.train_dataloader, batches, parts, "n_critic", self)
 
     def on_train_end(self) -> None:
         """Look at the iterations since the last time."""
@@ -145,12 +144,8 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
         # they refer to this module, and would do so in a copy of it
-        self._compiled = {}
-        if self.trainer.num_training_batches == 0 and self.trainer.limit_train_batches != 0:
-            raise ValueError(
-                "the DataLoader gives no batches: its data set is empty, or smaller than "
-                "batch_size with drop_last=True"
-            )
+        self._compiled, self._last = {}, {}
+        check_any_batch(self.trainer)
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """All turns of one iteration."""
@@ -172,16 +167,21 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             self._averages[player].update(self.global_step, images)
         self.step_schedulers(terms)
         self._watch.note(self.global_step, named(terms))
+        latest = self.with_last(terms)
         due = logging_is_due(self.trainer)
         if due or self._watch.is_full:
             self._look()
         if due:
-            self.report({**named(self.with_last(terms)), **self.measures()})
+            self.report({**named(latest), **self.measures()})
 
     def _terms_of_all(self, batch: Batch) -> dict[str, Tensor]:
-        """Each player's terms of its last turn with one part, by their whole names."""
-        turns = dict(self.turns([batch])).items()
-        return named({p: with_sum(p, self.terms_of(p, part)) for p, part in turns})
+        """Each player's terms of its last turn with one part, by their whole names.
+
+        Those whose turn it is not now, as in another phase, are asked with that part.
+        """
+        turns = dict(self.turns([batch]))
+        parts = turns | {player: batch for player in self.players if player not in turns}
+        return named({p: with_sum(p, self.terms_of(p, part)) for p, part in parts.items()})
 
     def _names_of_terms(self, batch: Batch) -> list[str]:
         """Names of all that is logged in training; random numbers are drawn."""

@@ -34,7 +34,8 @@ class RenewedOptions(LightningModule):
     ) -> None:
         """Give resumed optimizers the options they were built with, where that is wanted.
 
-        Their moments stay. A schedule goes on from where it is, in proportion to the new rate.
+        Their moments stay. A schedule goes on from where it is, in proportion to the new rate; one
+        that the checkpoint does not know begins.
 
         Raises:
             ValueError: if an optimizer is of another kind than the checkpoint's.
@@ -56,8 +57,10 @@ class RenewedOptions(LightningModule):
                 for name in new:
                     if new[name] != old[name]:
                         told[name] = f"{name} {new[name]} in place of {old[name]}"
-                factor = new["lr"] / old["lr"]
-                rate = group["lr"] * factor if scheduler is not None else new["lr"]
+                # a rate without a schedule is whatever it was set to, also 0
+                goes_on = scheduler is not None and "initial_lr" in before
+                factor = new["lr"] / old["lr"] if goes_on else 1.0
+                rate = group["lr"] * factor if goes_on else built["lr"]
                 group.update({**built, "lr": rate})
                 factors.append(factor)
             if scheduler is not None:

@@ -61,17 +61,39 @@ class Reporting(LightningModule):
         self._last = {player: self._last.get(player, {}) | its for player, its in terms.items()}
         return self._last
 
-    def report(self, terms: dict[str, Tensor]) -> None:
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the last values of terms that are not due in every iteration."""
+        super().on_save_checkpoint(checkpoint)
+        if self.is_fitting:
+            # as they are reported: means over ranks
+            checkpoint["last_terms"] = {p: self._means(its) for p, its in self._last.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on reporting them."""
+        super().on_load_checkpoint(checkpoint)
+        last = checkpoint.get("last_terms", {}).items()
+        self._last = {p: {k: torch.tensor(v) for k, v in its.items()} for p, its in last}
+
+    def report(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """Send training terms to the loggers, at the number of iterations, and to callbacks.
 
         Loggers are called directly: ``self.log`` would count from zero, and cost more.
+
+        Returns:
+            The means over all ranks.
         """
-        stacked = torch.stack([term.float() for term in terms.values()])
-        stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
-        values = dict(zip(terms, stacked.tolist(), strict=True))
+        values = self._means(terms)
         for name, value in values.items():
             self.log(name, value, logger=False, prog_bar=name.endswith("/loss"))
         self._send_to_loggers(values)
+        return values
+
+    def _means(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
+        """Each term's mean over ranks."""
+        # those of a checkpoint lie on the processor
+        stacked = torch.stack([term.float().to(self.device) for term in terms.values()])
+        stacked = self.trainer.strategy.reduce(stacked, reduce_op="mean")
+        return dict(zip(terms, stacked.tolist(), strict=True))
 
     def report_evaluation(self, prefix: str, terms: dict[str, Tensor], images: int) -> None:
         """Have Lightning average held-out terms over all images of all ranks."""

@@ -75,6 +75,11 @@ class TrainedNetworks(RenewedOptions):
         optimizers = {p: o.optimizer for p, o in self.optimizers_by_player().items()}
         self.renew_options(optimizers, self.schedulers_by_player())
 
+    def clear_optimizers(self) -> None:
+        """Have every optimizer forget its moments, as if training began; rates stay."""
+        for optimizer in self.optimizers_by_player().values() if self._trainer else ():
+            optimizer.optimizer.state.clear()
+
     def step_schedulers(self, played: Container[str]) -> None:
         """Advance the schedules of those who stepped, so that a first phase uses up no other's."""
         for player, scheduler in self.schedulers_by_player().items():

@@ -15,7 +15,7 @@ from lightning.pytorch.strategies import (
     Strategy,
 )
 
-__all__ = ["check_strategy", "check_trainer"]
+__all__ = ["check_any_batch", "check_strategy", "check_trainer"]
 
 
 def check_trainer(trainer: Trainer, players: Iterable[str]) -> None:
@@ -74,3 +74,12 @@ def check_strategy(strategy: Strategy) -> None:
     # each player's backward pass has a graph of its own
     if getattr(strategy, "_ddp_kwargs", {}).get("static_graph"):
         raise ValueError(f"strategy={name} must be without static_graph: two players have two")
+
+
+def check_any_batch(trainer: Trainer) -> None:
+    """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
+    if trainer.num_training_batches == 0 and trainer.limit_train_batches != 0:
+        raise ValueError(
+            "the DataLoader gives no batches: its data set is empty, or smaller than "
+            "batch_size with drop_last=True"
+        )

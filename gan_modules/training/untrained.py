@@ -33,8 +33,8 @@ class UntrainedNetworks(LightningModule):
             getattr(self, name).requires_grad_(False).eval()
 
     def averaged_or_live(self, name: str) -> nn.Module:
-        """The average of a network, or the network without averaging."""
-        copy = getattr(self, f"averaged_{name}")
+        """The average of a network, or the network where it is not averaged."""
+        copy = getattr(self, f"averaged_{name}", None)
         return cast(nn.Module, getattr(self, name) if copy is None else copy)
 
     @property

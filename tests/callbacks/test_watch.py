@@ -9,14 +9,13 @@ import pytest
 import torch
 import wandb
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.plugins import MixedPrecision
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 from wandb_files import read_offline_run
 
 from gan_modules import GAN, NoiseGAN
 from gan_modules.callbacks import NetworkWatch
-from gan_modules.callbacks.watch import _loss_scale
+from gan_modules.callbacks.steps import StepHooks, unscaled_gradients
 
 pytestmark = [
     # W&B opens files and connections that live until the process ends
@@ -181,31 +180,26 @@ def test_nothing_is_copied_between_times(
     assert copied == [2, 2, 3, 3, 5, 5, 6, 6]
 
 
-def test_a_fused_optimizer_is_given_scaled_gradients(make_trainer: Any) -> None:
-    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
-    weights = [nn.Parameter(torch.zeros(5))]
-    # the scaler's own counter starts with the first loss
-    scaler.scale(torch.ones(()))
-    trainer = make_trainer(plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
-    fused, plain = torch.optim.Adam(weights, fused=True), torch.optim.Adam(weights)
-    assert _loss_scale(trainer, fused) == 8
-    assert _loss_scale(trainer, plain) == 1
-    assert _loss_scale(make_trainer(), fused) == 1
+def test_a_fused_optimizer_is_given_scaled_gradients() -> None:
+    seen: list[Tensor] = []
 
+    def look(optimizer: Any) -> None:
+        seen.extend(gradient for _, gradient in unscaled_gradients(optimizer))
 
-def test_scaled_gradients_are_unscaled(
-    make_known: Any, make_trainer: Any, make_loader: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gan_modules.callbacks.watch._loss_scale", lambda *_: 4.0)
-    logger = TensorBoardLogger("b")
-    callback = NetworkWatch("gradients", every_n_steps=1)
-    trainer = make_trainer(max_steps=1, callbacks=[callback], logger=logger)
-    trainer.fit(make_known(), make_loader(8))
-    logger.finalize("success")
-    (events,) = Path("b").rglob("events.out.tfevents.*")
-    board = EventAccumulator(str(events), {"histograms": 0}).Reload()
-    (event,) = board.Histograms("gradients/generator.weight")
-    assert (event.histogram_value.min, event.histogram_value.max) == (-0.75, 1.25)
+    for fused in (True, False):
+        weights = nn.Parameter(torch.zeros(5))
+        optimizer = torch.optim.Adam([weights], fused=fused)
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+        scaler.scale((weights * FACTORS).sum()).backward()
+        if not fused:
+            # as Lightning does, for who looks at gradients
+            scaler.unscale_(optimizer)
+        hooks = StepHooks(look)
+        hooks.attach([optimizer])
+        scaler.step(optimizer)
+        hooks.remove()
+        optimizer.step()
+    assert [gradient.tolist() for gradient in seen] == [FACTORS.tolist()] * 2
 
 
 @pytest.mark.parametrize("logger", [False, CSVLogger("c")])

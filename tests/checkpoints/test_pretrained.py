@@ -20,7 +20,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import gan_modules
-from gan_modules import CGAN, WGANGP, CycleGAN, GANModule, NoiseGAN
+from gan_modules import CGAN, WGANGP, CycleGAN, GANModule, LatentModel, NoiseGAN
 from gan_modules.callbacks import StepCheckpoint
 from gan_modules.command_line.wandb_run import RunWandbLogger
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
@@ -112,7 +112,7 @@ def test_runs_without_what_is_asked_for(run: Path) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.__name__)
 def test_every_variant_comes_back(variant: Any) -> None:
-    options = {"num_classes": 3} if issubclass(variant, NoiseGAN) else {}
+    options = {"num_classes": 3} if issubclass(variant, LatentModel) else {}
     model = variant(image_shape=(1, 8, 8), ema_decay=0.5, **options)
     model.save_pretrained("saved")
     again = GANModule.from_pretrained("saved")

@@ -1,5 +1,6 @@
 """Wrong input ends in one clear line, before training starts, and leaves nothing behind."""
 
+import errno
 import os
 import re
 import shlex
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from jsonargparse import Namespace
@@ -50,6 +53,21 @@ COMMANDS = {
     "NAMED --model.generator_optimizer.lr 1": (
         "there is no option --model.generator_optimizer.lr yet: name the class first, as in"
     ),
+    # ---- ahead of the class
+    "fit --data DigitsDataModule --model.gp_weight 3 --model WGANGP": (
+        "--model.gp_weight must come after --model WGANGP, the class that it is for"
+    ),
+    "SMALL --model.gp_weight=3 --model=GAN": "--model.gp_weight must come after --model GAN,",
+    "SMALL --data.root here --data MNISTDataModule": (
+        "--data.root must come after --data MNISTDataModule,"
+    ),
+    "NAMED --model.generator_optimizer.lr 1 --model.generator_optimizer Adam": (
+        "--model.generator_optimizer.lr must come after --model.generator_optimizer Adam,"
+    ),
+    "SMALL --model.generator.hidden [8] --model.generator DCGANGenerator": (
+        "--model.generator.hidden must come after --model.generator DCGANGenerator,"
+    ),
+    # ---- what is missing, and what is not to be said
     "SCHEDULER StepLR": "--model.generator_scheduler.step_size is missing",
     "SMALL --ckpt_path": "--ckpt_path must be followed by its value",
     "SMALL --model.n_critic 3 --model.n_critic=4": "--model.n_critic is given twice, as 3 and as 4",
@@ -222,6 +240,10 @@ MORE = {
     "SMALL --trainer.barebones true": "trainer.barebones=True must be false: a run writes its",
     "SMALL --samples.every_n_steps 0": "samples.every_n_steps=0 must be at least 1",
     "SMALL --loss_plot.every_n_steps 0": "loss_plot.every_n_steps=0 must be at least 1",
+    "SMALL --diagnostics.every_n_steps 0": (
+        "diagnostics.every_n_steps=0 must be at least 1, or null for none"
+    ),
+    "SMALL --diagnostics 5": "diagnostics=5 must be a mapping of options",
     "SMALL --loss_plot.path curves.xyz": "loss_plot.path='curves.xyz' must be a file that ends in",
     "SMALL --metrics.n 100": "--metrics.n does nothing without --metrics.names [fid,kid]",
     "SMALL --watch.every_n_steps=5": "--watch.every_n_steps does nothing without --watch.what all",
@@ -337,9 +359,29 @@ def test_the_right_input_that_looks_wrong() -> None:
     assert Path("runs/small/0/checkpoints/last.ckpt").is_file()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.fixture
+def fixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``fixed``, a folder that is read only: by its mode, and for root, who may write anywhere."""
+    folder, access, mkdir = Path("fixed").absolute(), os.access, os.mkdir
+    # an error that began in a test's own code would be shown with its traceback
+    refuse = Mock(side_effect=PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+    def may(path: Any, mode: int, **options: Any) -> bool:
+        refused = Path(path).absolute() == folder and mode & os.W_OK
+        return not refused and access(path, mode, **options)
+
+    def make(path: Any, *args: Any, **options: Any) -> None:
+        if Path(path).absolute().parent == folder:
+            refuse()
+        mkdir(path, *args, **options)
+
+    folder.mkdir(mode=0o500)
+    monkeypatch.setattr("os.access", may)
+    monkeypatch.setattr("os.mkdir", make)
+
+
+@pytest.mark.usefixtures("fixed")
 def test_read_only_folders(fails: Callable[[str], str]) -> None:
-    Path("fixed").mkdir(mode=0o500)
     line = fails(f"{SMALL} --trainer.default_root_dir fixed")
     assert line == "no run folder can be made in fixed/small (Permission denied)"
     line = fails(f"{SMALL} --samples.dirpath fixed/samples")

@@ -16,6 +16,7 @@ from wandb_files import read_offline_run
 
 import cli
 from gan_modules import GANModule
+from gan_modules.callbacks import Diagnostics
 from gan_modules.command_line.runs import MetricsFile, new_run_folder, run_loggers
 from gan_modules.command_line.wandb_run import RunWandbLogger
 
@@ -301,3 +302,15 @@ def test_run_folders_are_numbered_and_never_reused() -> None:
     (root / "a" / "7").mkdir()
     (root / "a" / "notes").mkdir()
     assert new_run_folder(root, "a") == root / "a" / "8"
+
+
+def test_diagnostics_on_and_off() -> None:
+    quiet = ("--trainer.logger", "false", "--trainer.max_steps", "6")
+    fit(*quiet, "--diagnostics.every_n_steps", "3")
+    on = Path("runs/small/0")
+    assert (on / "diagnostics.png").is_file()
+    looks = [row["step"] for row in rows(on) if row.get("diagnostics/diversity")]
+    assert looks == ["3", "6"]
+    for words in (("--diagnostics", "null"), ("--diagnostics=None",)):
+        done = fit(*quiet, "--diagnostics.patience", "2", *words)
+        assert not any(isinstance(c, Diagnostics) for c in done.trainer.callbacks)

@@ -356,7 +356,7 @@ def test_other_models_and_other_images_are_refused() -> None:
     with pytest.raises(ValueError, match=r"format=png must be npy or pt: the model was built with"):
         Prediction().loader(model)
     Neither.__abstractmethods__ = frozenset()
-    line = "predict takes a LatentModel or a TranslationGAN, not a Neither"
+    line = "predict takes a LatentModel or a TranslationModel, not a Neither"
     with pytest.raises(ValueError, match=line):
         Prediction().loader(Neither())  # type: ignore[abstract]
 

@@ -66,7 +66,7 @@ def own_terms(variant: Any) -> set[str]:
     model = small(variant, image_shape=(1, 8, 8))
     images, labels = next(iter(batches(model, BATCH, 100)))
     batch = images[:BATCH], labels[:BATCH]
-    return {*model.discriminator_losses(batch), *model.generator_losses(batch)}
+    return {name for player in model.players for name in model.terms_of(player, batch)}
 
 
 def fit(steps: int, ckpt_path: str | None, *arguments: Any, **options: Any) -> tuple[Any, Any]:
@@ -136,8 +136,9 @@ def packed(minibatch_discrimination: int = 0) -> Any:
     return partial(PackedDiscriminator, packing=2, discriminator=networks)
 
 
-# the recognizer of InfoGAN reads features of each image
-PACKED = [v for v in NOISE_VARIANTS if v is not gan_modules.InfoGAN]
+# the recognizer of InfoGAN reads features of each image, VAEGAN compares them
+FEATURES = (gan_modules.InfoGAN, gan_modules.VAEGAN)
+PACKED = [v for v in NOISE_VARIANTS if v not in FEATURES]
 FIRST = [GAN, WGANGP, gan_modules.CGAN, gan_modules.R3GAN]
 
 

@@ -9,10 +9,13 @@ import pytest
 import torch
 from processes import run_together, two_nodes
 from torch.testing import assert_close
-from variants import MODELS, VARIANTS
+from variants import MODELS, VARIANTS, turns_of
 
 SCRIPT = Path(__file__).parents[1] / "distributed_script.py"
 NAMES = [variant.__name__ for variant in MODELS]
+# who plays in a first phase only
+FIRST = {v.__name__: {*turns_of(v, step=0)} - {*turns_of(v)} for v in MODELS}
+PLAYERS = {variant.__name__: [*variant.players] for variant in MODELS}
 ADVERSARIAL = {variant.__name__ for variant in VARIANTS}
 
 Ranks = list[dict[str, Any]]
@@ -62,8 +65,8 @@ def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -
         averaged = any(key.startswith("averaged_generator") for key in first["state"])
         # by default the VAE has no average
         assert averaged or name not in ADVERSARIAL
-        # four steps of 5e-5 or more
-        assert whole["moved"] > (2e-4 if exact else 1e-5)
+        # six steps of 5e-5 or more
+        assert whole["moved"] > (3e-4 if exact else 1e-5)
         # what is logged is the mean over ranks
         assert_close(first["metrics"], whole["metrics"], rtol=1e-6, atol=1e-5)
         assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
@@ -106,6 +109,10 @@ def test_every_rank_draws_its_own_noise(name: str, ranks: Ranks) -> None:
 def test_resume_is_bitwise_on_every_rank(name: str, devices: Ranks) -> None:
     for results in devices:
         whole, resumed = results[name]["own"], results[name]["resumed"]
+        # a trainer keeps what was logged in a phase that has ended
+        ended = whole["metrics"].keys() - resumed["metrics"].keys()
+        assert {term.split("/")[0] for term in ended} <= FIRST[name]
+        whole["metrics"] = {k: v for k, v in whole["metrics"].items() if k not in ended}
         for part in ("state", "pools", "draws", "metrics"):
             assert_close(resumed[part], whole[part], rtol=0, atol=0)
     # each has a history of its own fakes
@@ -141,7 +148,7 @@ def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: 
             (term,) = (term for term in metrics if term.endswith("/brightness") and "val/" in term)
             assert_close(metrics[term].double(), expected[kind], rtol=0, atol=1e-6)
             losses = {term for term in metrics if term.startswith("val/") and "loss" in term}
-            assert len(losses) == (2 if name in ADVERSARIAL else 1)
+            assert len(losses) == len(PLAYERS[name])
             for loss in losses:
                 assert metrics[loss].isfinite()
                 assert metrics[loss] == devices[0][name][kind][loss]

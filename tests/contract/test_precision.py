@@ -11,8 +11,19 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 from torch.optim import SGD
 from torch.testing import assert_close
-from variants import NOISE_VARIANTS, VARIANTS, batches, narrower, small
+from variants import (
+    LATENT_MODELS,
+    VARIANTS,
+    batches,
+    for_each_player,
+    in_phase_of,
+    narrower,
+    player_of,
+    small,
+    turns_of,
+)
 
+import gan_modules
 from gan_modules import WGANGP
 from gan_modules.checkpoints.rebuilding import _defaults
 from gan_modules.networks import MLPDiscriminator
@@ -54,8 +65,7 @@ class Updates(Callback):
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        ours = any(parameters[0] is p for p in pl_module.generator.parameters())
-        self.players.append("generator" if ours else "discriminator")
+        self.players.append(player_of(pl_module, optimizer))
         self.gradients.append(flat(p.grad for p in parameters if p.grad is not None))
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         self.scales.append(scaler.get_scale() if scaler else 1.0)
@@ -68,9 +78,18 @@ class Updates(Callback):
 
 # largest of three seeds: 0.05 and 0.15; CycleGAN 0.14 and 0.37, whose gradient in float32 moves by
 # 0.27 if every weight is changed by a random 2^-9 of itself, the rounding of bfloat16
-BF16 = {"discriminator": (0.1, 0.3), "generator": (0.3, 0.75)}
-# InfoGAN's features are normalised over the batch, which magnifies rounding: 0.16
-BF16_RECOGNIZED = 0.3
+BF16 = {"discriminator": (0.1, 0.3), "generator": (0.3, 0.75), "encoder": (0.3, 0.75)}
+# what is normalised over the batch magnifies rounding, the more the fewer images there are, which
+# counts where gradients of real images and of fakes nearly cancel. So do the gradients themselves,
+# not only what bfloat16 makes of them: those of VAEGAN, off by up to 0.41, move in float64 by 0.36
+# if weights are changed by at most 2^-8 of themselves, while float32's are off by less than 1e-5.
+# ProGAN's discriminator compares images: of 8 its gradients are off by 0.13, of 64 by 0.03
+BF16_NORMALISED = {
+    gan_modules.InfoGAN: 0.3,
+    gan_modules.BiGAN: 0.3,
+    gan_modules.VAEGAN: 0.6,
+    gan_modules.ProGAN: 0.1,
+}
 
 
 @pytest.mark.parametrize(
@@ -78,26 +97,28 @@ BF16_RECOGNIZED = 0.3
 )
 def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
     """The first gradient of each player with the networks of the paper, on the same noise."""
-    noise = variant in NOISE_VARIANTS
-    side, n = (16, 8) if noise else (32, 1)
+    noise = variant in LATENT_MODELS
+    side, n = (16, 64 if variant in BF16_NORMALISED else 8) if noise else (32, 1)
 
     def gradients(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(seed)
         options: dict[str, Any] = {"num_classes": 3} if noise else {}
         options |= {"image_shape": (1, side, side), "n_critic": 1, **narrower(variant)}
-        model = variant(**both(1e-30), **options)
+        options |= in_phase_of(variant, "generator")
+        # nobody moves: who plays later would see what rounding made of earlier steps
+        model = variant(**for_each_player(variant, "optimizer", sgd(1e-30)), **options)
         updates = Updates()
         trainer = make_trainer(max_steps=1, precision=precision, callbacks=[updates])
         trainer.fit(model, batches(model, n, n))
         return dict(zip(updates.players, updates.gradients, strict=True))
 
     exact, rounded = gradients("32-true"), gradients("bf16-mixed")
-    for player, bounds in BF16.items():
+    assert [*exact] == turns_of(variant)
+    for player in exact:
+        bounds = BF16[player]
         assert rounded[player].dtype == torch.float32
         error = relative(rounded[player], exact[player])
-        bound = bounds[0 if noise else 1]
-        if "recognizer" in variant.players[player]:
-            bound = BF16_RECOGNIZED
+        bound = max(bounds[0 if noise else 1], BF16_NORMALISED.get(variant, 0.0))
         assert 0 < error < bound, (player, error)
 
 
@@ -145,7 +166,8 @@ def train(
     torch.manual_seed(0)
     # with narrower bounds clipping is all that moves a WGAN's critic
     wide = {"clip_value": 1.0} if "clip_value" in inspect.signature(variant).parameters else {}
-    arguments = {"n_critic": 2, "ema_decay": 0.0, **both(1e-4), **wide, **options}
+    phase = in_phase_of(variant, "generator")
+    arguments = {"n_critic": 2, "ema_decay": 0.0, **both(1e-4), **phase, **wide, **options}
     model = small(variant, image_shape=(1, 16, 16), **arguments)
     for parameter in model.discriminator.parameters():
         # each parameter counts for itself, one call per backward pass
@@ -164,36 +186,49 @@ def at_the_fourth(factor: float) -> Callable[[int, Tensor], Tensor]:
     return lambda number, gradient: gradient * factor if number == 3 else gradient
 
 
+def fourth(updates: Updates) -> int:
+    """Number of that update among all."""
+    return [n for n, name in enumerate(updates.players) if name == "discriminator"][3]
+
+
 # of the way that the weights go; largest seen 0.013, CycleGAN 0.08
 FP16 = (0.03, 0.15)
+# CUT tells patches apart that are nearly equal at the start: 0.30. Its way in float64 is another by
+# 0.33 if weights are changed by at most 2^-10 of themselves, the rounding of float16; float32's is
+# off by 1e-5
+FP16_PATCHES = 0.6
 
 
 def test_fp16_weights_follow_float32(variant: Any, make_trainer: Any) -> None:
     exact, reference = train(variant, make_trainer)
     rounded, updates = train(variant, make_trainer, scaled(2.0**8))
     # one scale for all updates: nothing overflows, and it is too early to raise it
-    assert updates.scales == [2.0**8] * 9
-    assert updates.players == ["discriminator", "discriminator", "generator"] * 3
+    assert updates.players == turns_of(variant, 2) * 3
+    assert updates.scales == [2.0**8] * len(updates.players)
     for player in PLAYERS:
         ours, theirs = (flat(getattr(m, player).parameters()) for m in (rounded, exact))
         error = relative(ours, theirs, theirs - reference.before[0][player])
-        assert 0 < error < FP16[0 if variant in NOISE_VARIANTS else 1], (player, error)
+        bound = FP16[0 if variant in LATENT_MODELS else 1]
+        if "projector" in variant.players[player]:
+            bound = FP16_PATCHES
+        assert 0 < error < bound, (player, error)
 
 
 def test_an_overflow_skips_that_update_and_no_other(variant: Any, make_trainer: Any) -> None:
     """In the second iteration the second gradient of the discriminator overflows."""
     model, updates = train(variant, make_trainer, scaled(2.0**8), hook=at_the_fourth(torch.inf))
     twin, reference = train(variant, make_trainer, scaled(2.0**8), hook=at_the_fourth(0.0))
-    assert updates.scales == [2.0**8] * 5 + [2.0**7] * 4
-    assert reference.scales == [2.0**8] * 9
     # updates: D D G, D (D) G, D D G
-    before, after = (updates.before[n]["discriminator"] for n in (4, 5))
+    bad, n = fourth(updates), len(updates.players)
+    assert updates.scales == [2.0**8] * (bad + 1) + [2.0**7] * (n - bad - 1)
+    assert reference.scales == [2.0**8] * n
+    before, after = (updates.before[n]["discriminator"] for n in (bad, bad + 1))
     assert_close(after, before, rtol=0, atol=0)
     for number, (ours, theirs) in enumerate(
         zip(updates.gradients, reference.gradients, strict=True)
     ):
-        assert ours.isfinite().all() == (number != 4)
-        if number != 4:
+        assert ours.isfinite().all() == (number != bad)
+        if number != bad:
             # half the scale is exact but for numbers near the end of float16's range
             assert relative(ours, theirs) < 1e-3, number
     for player in PLAYERS:
@@ -203,7 +238,7 @@ def test_an_overflow_skips_that_update_and_no_other(variant: Any, make_trainer: 
             not torch.equal(a[player], b[player])
             for a, b in zip(updates.before[:-1], updates.before[1:], strict=True)
         ]
-        turns = [n for n, name in enumerate(updates.players[:-1]) if name == player and n != 4]
+        turns = [n for n, name in enumerate(updates.players[:-1]) if name == player and n != bad]
         assert [n for n, changed in enumerate(moved) if changed] == turns
 
 
@@ -258,11 +293,13 @@ def test_fused_optimizers_skip_an_overflow_too(variant: Any, make_trainer: Any) 
         return train(variant, make_trainer, scaled(2.0**8), hook=hook, **options)
 
     (model, updates), (twin, reference) = run(fused=True), run(fused=False)
-    assert updates.scales == reference.scales == [2.0**8] * 5 + [2.0**7] * 4
+    bad, n = fourth(updates), len(updates.players)
+    expected = [2.0**8] * (bad + 1) + [2.0**7] * (n - bad - 1)
+    assert updates.scales == reference.scales == expected
     for ours, theirs in zip(updates.before, reference.before, strict=True):
         assert_close(ours, theirs, rtol=0, atol=1e-6)
     assert_close(model.state_dict(), twin.state_dict(), rtol=0, atol=1e-6)
-    before, after = (updates.before[n]["discriminator"] for n in (4, 5))
+    before, after = (updates.before[n]["discriminator"] for n in (bad, bad + 1))
     assert_close(after, before, rtol=0, atol=0)
 
 

@@ -12,12 +12,11 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.testing import assert_close
-from variants import MODELS, small, translates
+from variants import MODELS, mlp_generator, pools, small, translates
 
 import gan_modules
 from datamodules import DigitsDataModule, UnpairedDigitsDataModule
 from gan_modules.callbacks import StepCheckpoint
-from gan_modules.networks import MLPGenerator
 from gan_modules.training.optimizers import lay_out_like_weights
 
 
@@ -58,10 +57,13 @@ def fit(
     options: dict[str, Any]
     if translates(variant):
         data: Any = UnpairedDigitsDataModule(batch_size=2, num_workers=workers)
-        options = {"pool_size": 5}
+        options = pools(variant, 5)
     else:
         data = DigitsDataModule(batch_size=4, num_workers=workers)
-        options = {"generator": partial(MLPGenerator, hidden=(8,), batch_norm=True)}
+        options = {"generator": mlp_generator(variant, hidden=(8,), batch_norm=True)}
+        if variant is gan_modules.AEGAN:
+            # it ends between the points
+            options["autoencoder_steps"] = 5
     first = next(iter(variant.players))
     options[f"{first}_scheduler"] = partial(torch.optim.lr_scheduler.StepLR, step_size=3)
     model = small(variant, image_shape=data.image_shape, **options)
@@ -109,8 +111,10 @@ def assert_went_on(resumed: dict[str, Any], whole: dict[str, Any], saved_at: int
 POINTS = [3, 6, 8, 9]
 # where in an epoch is the loop's affair: all points for one of each family
 EVERYWHERE = [gan_modules.GAN, gan_modules.VAE, gan_modules.CycleGAN]
+# and both phases
+SOME = dict.fromkeys(EVERYWHERE, POINTS) | {gan_modules.AEGAN: [3, 6]}
 CASES = [
-    *((v, POINTS if v in EVERYWHERE else [6]) for v in MODELS),
+    *((v, SOME.get(v, [6])) for v in MODELS),
     *(pytest.param(v, [3, 8, 9], marks=pytest.mark.slow) for v in MODELS if v not in EVERYWHERE),
 ]
 

@@ -1,7 +1,6 @@
 """What holds for every variant that the package exports, found by enumeration."""
 
 import inspect
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -16,10 +15,13 @@ from variants import (
     MODELS,
     NOISE_VARIANTS,
     VARIANTS,
+    all_turns,
     batches,
+    in_phase_of,
     narrower,
     player_of,
     translates,
+    translator,
 )
 
 from gan_modules import GANModule, GenerativeModule, NoiseGAN
@@ -71,14 +73,7 @@ def test_turns_are_counted_and_losses_finite(variant: Any, make_trainer: Any) ->
 
     trainer = make_trainer(max_steps=2, log_every_n_steps=1, callbacks=[Noting()])
     trainer.fit(model, two_batches(model))
-    one = steps[: len(steps) // 2]
-    assert steps == one * 2
-    # the counted turn is the last, and the only one of its player
-    expected = dict.fromkeys(model.players, 1)
-    if isinstance(model, GANModule):
-        expected["discriminator"] = model.n_critic
-        assert one[-1] == "generator"
-    assert Counter(one) == expected
+    assert steps == all_turns(variant, getattr(model, "n_critic", 1), 2)
     assert trainer.global_step == 2
     assert all(value.isfinite() for value in trainer.callback_metrics.values())
     assert losses(model) <= set(trainer.callback_metrics)
@@ -96,7 +91,8 @@ def test_each_optimizer_moves_its_own_player_only(
     variant: Any, moving: str, make_trainer: Any
 ) -> None:
     resting = [player for player in variant.players if player != moving]
-    model = build(variant, **{f"{player}_optimizer": Resting for player in resting})
+    rest = {f"{player}_optimizer": Resting for player in resting}
+    model = build(variant, **rest, **in_phase_of(variant, moving))
     before = {p: [w.detach().clone() for w in weights(model, p)] for p in model.players}
     make_trainer(max_steps=1).fit(model, two_batches(model))
     for player in resting:
@@ -179,7 +175,7 @@ def test_a_subclass_adds_a_term(variant: Any, make_trainer: Any) -> None:
     class Brighter(variant):  # type: ignore[misc]
         def darkness(self, batch: Any) -> Tensor:
             if translates(self):
-                return -self.generator["a_to_b"](batch[0]).mean()
+                return -translator(self)(batch[0]).mean()
             return -self.fakes(self.sample_noise(len(batch[0])), batch[1]).mean()
 
     def with_darkness(self: Any, batch: Any) -> dict[str, Tensor]:
@@ -189,7 +185,7 @@ def test_a_subclass_adds_a_term(variant: Any, make_trainer: Any) -> None:
     # whoever trains the generator
     (player,) = (player for player, names in variant.players.items() if "generator" in names)
     setattr(Brighter, f"{player}_losses", with_darkness)
-    model = build(Brighter)
+    model = build(Brighter, **in_phase_of(variant, player))
     trainer = make_trainer(max_steps=1, log_every_n_steps=1)
     trainer.fit(model, two_batches(model))
     metrics = trainer.callback_metrics

@@ -18,7 +18,7 @@ from datamodules import (
     ImageFolderDataModule,
     ToyDataModule,
     UnpairedDigitsDataModule,
-    store,
+    mapped,
 )
 from datamodules.base import ImageTensorDataset, InMemoryDataModule
 
@@ -140,7 +140,7 @@ def test_images_in_files_are_read_block_by_block(monkeypatch: pytest.MonkeyPatch
         return taken(rows)
 
     # three images of 3x8x8, and a rest
-    monkeypatch.setattr(store, "BLOCK", 3 * 3 * 8 * 8 + 1)
+    monkeypatch.setattr(mapped, "BLOCK", 3 * 3 * 8 * 8 + 1)
     monkeypatch.setattr(whole, "take", take)
     moved = whole.to(torch.device("cpu"))
     assert size == [3] * (len(whole) // 3) + [len(whole) % 3] * (len(whole) % 3 > 0)

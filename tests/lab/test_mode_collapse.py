@@ -147,6 +147,9 @@ def test_every_model_is_trained_and_one_is_shown(toy: str) -> None:
     assert found.numbers.keys() == MODELS.keys()
     assert found.checks
     assert len(found.frames) >= 2
+    titles = [axis.get_title() for axis in found.figure.axes]
+    assert [title.partition(":")[0] for title in titles[:-1]] == [*MODELS]
+    assert titles[-1] == {"ring": "KL to the uniform over modes"}.get(toy, "data covered")
 
 
 @pytest.mark.slow

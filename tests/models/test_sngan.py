@@ -82,3 +82,25 @@ def test_the_objective_is_the_hinge_loss() -> None:
     d, g = (losses((real, None)) for losses in (model.discriminator_losses, model.generator_losses))
     assert_close(d["adversarial"], torch.tensor(0.75 + 0.5))
     assert_close(g["adversarial"], torch.tensor(0.5))
+
+
+def test_initialisation_is_glorots_with_a_gain_in_the_blocks() -> None:
+    critic = SNGANDiscriminator((3, 32, 32), num_classes=10, spectral_norm=False)
+    generator = SNGANGenerator((3, 32, 32), 128, width=64)
+    first, block = critic.blocks[0], generator.blocks[0]
+    for layer, variance in (
+        (first.conv1, 4 / (27 + 1152)),
+        (first.conv2, 4 / (1152 + 1152)),
+        (first.shortcut, 2 / (3 + 128)),
+        (critic.embedding, 2 / (10 + 128)),
+        (block.conv1, 4 / (576 + 576)),
+        (block.conv2, 4 / (576 + 576)),
+        (block.shortcut, 2 / (64 + 64)),
+        (generator.linear, 2 / (128 + 1024)),
+        (generator.conv, 2 / (576 + 27)),
+    ):
+        # uniform: the bound is sqrt(3) deviations, and hundreds of draws come close to it
+        bound = (3 * variance) ** 0.5
+        assert layer.weight.abs().max() <= bound * (1 + 1e-6)
+        assert_close(layer.weight.abs().max().item(), bound, rtol=0.03, atol=0)
+        assert layer.bias is None or layer.bias.abs().max() == 0

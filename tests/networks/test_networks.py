@@ -12,9 +12,10 @@ from gan_modules.families.gates import mixes_samples
 from gan_modules.networks import MinibatchStdDev
 from gan_modules.networks.layers.blocks import Maxout
 
-# networks for translation have tests of their own
-# nor is what packs images, which gives fewer logits, tested here
-NAMES = [name for name in networks.__all__ if name[:5] not in ("Cycle", "Patch", "Packe")]
+# networks for translation, of codes, and of pairs of image and latent have tests of their own
+# nor is what packs images, which gives fewer logits, or has styles to fill in, tested here
+ELSEWHERE = ("Cycle", "Patch", "Packed", "UNet", "AEGAN", "BiGAN", "StyledGenerator")
+NAMES = [name for name in networks.__all__ if not name.startswith(ELSEWHERE)]
 GENERATORS = [getattr(networks, name) for name in NAMES if name.endswith("Generator")]
 DISCRIMINATORS = [getattr(networks, name) for name in NAMES if name.endswith("Discriminator")]
 CONVOLUTIONAL = [
@@ -22,6 +23,13 @@ CONVOLUTIONAL = [
 ]
 # networks of the conditional GAN's paper, which have no meaning without labels
 CONDITIONAL = [networks.CGANGenerator, networks.CGANDiscriminator]
+# of networks that have no width, or not 4
+SIZES: dict[str, dict[str, Any]] = {
+    "MLP": {"hidden": (16, 16)},
+    "R3": {"width": 8},
+    "ProGAN": {"channel_base": 64},
+    "StyleGAN2": {"channel_base": 64},
+}
 SHAPES = [(1, 8, 8), (3, 16, 16), (2, 32, 32)]
 
 
@@ -30,10 +38,8 @@ def classes_of(cls: Any) -> list[int]:
 
 
 def small(cls: Any, *args: Any, **kwargs: Any) -> nn.Module:
-    options: dict[str, Any] = {"width": 8 if cls.__name__.startswith("R3") else 4}
-    if cls.__name__.startswith("MLP"):
-        options = {"hidden": (16, 16)}
-    network: nn.Module = cls(*args, **options | kwargs)
+    sizes = [options for name, options in SIZES.items() if cls.__name__.startswith(name)]
+    network: nn.Module = cls(*args, **(sizes or [{"width": 4}])[0] | kwargs)
     return network
 
 

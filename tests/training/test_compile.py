@@ -33,6 +33,7 @@ from gan_modules import (
     LatentDiversity,
     LeCam,
     Orthogonal,
+    ProGAN,
 )
 from gan_modules.callbacks import StepCheckpoint
 from gan_modules.networks import (
@@ -88,10 +89,14 @@ def with_batch_norm(image_shape: tuple[int, ...] = (1, 8, 8), **kwargs: Any) -> 
 
 CASES = {v.__name__: partial(small, v, image_shape=(1, 8, 8)) for v in MODELS}
 CASES["BatchNorm"] = with_batch_norm
+# each stage is compiled by itself: one of them
+CASES["ProGAN"] = partial(small, ProGAN, image_shape=(1, 8, 8), stable_images=1000)
 # CycleGAN's pieces: translations, and the terms of both players; and one that sees the compiler
 # what both players share is a graph of its own
-GRAPHS = dict.fromkeys(("CycleGAN", "DCGAN", "BatchNorm"), 3 + 1)
+GRAPHS = dict.fromkeys(("CycleGAN", "Pix2Pix", "CUT", "DCGAN", "BatchNorm"), 3 + 1)
 GRAPHS["VAE"] = 1 + 1
+# three players
+GRAPHS |= dict.fromkeys(("VAEGAN", "AEGAN"), 3 + 1)
 
 
 # with a gradient penalty: the most that is asked of a compiler

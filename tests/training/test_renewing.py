@@ -41,3 +41,22 @@ def test_schedules_go_on_in_proportion(
     kept = train(1e-5, 6, "three.ckpt").optimizers[0].param_groups[0]["lr"]
     assert kept == pytest.approx(whole, rel=1e-9) or not isinstance(schedule, partial)
     assert Path("three.ckpt").is_file()
+
+
+@pytest.mark.parametrize(("schedule", "rate"), [(None, 1e-3), (SCHEDULES[0], 5e-4)])
+def test_a_rate_that_was_set_to_0_is_renewed(
+    schedule: Any, rate: float, make_model: Any, make_trainer: Any, make_loader: Any
+) -> None:
+    def train(steps: int, resumed: str | None = None, **options: Any) -> Any:
+        model = make_model(generator_optimizer=partial(torch.optim.Adam, lr=1e-3), **options)
+        model.renewed_players = frozenset(["generator"])
+        trainer = make_trainer(max_steps=steps)
+        trainer.fit(model, make_loader(20), ckpt_path=resumed, weights_only=True)
+        return trainer
+
+    trainer = train(3)
+    trainer.optimizers[0].param_groups[0]["lr"] = 0.0
+    trainer.save_checkpoint("three.ckpt")
+    # a schedule that begins halves the rate after 2 of the 3 updates that are left
+    resumed = train(6, "three.ckpt", generator_scheduler=schedule)
+    assert resumed.optimizers[0].param_groups[0]["lr"] == pytest.approx(rate, rel=1e-9)

@@ -15,6 +15,7 @@ __all__ = [
     "Maxout",
     "check_choice",
     "check_sizes",
+    "doubling_widths",
     "doublings",
     "has_batch_norm",
     "init_glorot",
@@ -165,3 +166,21 @@ def doublings(image_shape: Sequence[int], network: str) -> int:
         f"image_shape={tuple(image_shape)} does not fit {network}: "
         "it needs (channels, size, size) with a size of 8, 16, 32, 64, 128, ..."
     )
+
+
+def doubling_widths(
+    image_shape: Sequence[int], channel_base: int, max_channels: int, network: str
+) -> list[int]:
+    """Channels of the maps of 4, 8, 16, ... pixels: ``min(max_channels, channel_base // size)``.
+
+    Raises:
+        ValueError: for an image shape as in :func:`doublings`, or too small a base.
+    """
+    check_sizes(channel_base=channel_base, max_channels=max_channels)
+    sizes = [4 * 2**n for n in range(doublings(image_shape, network) + 1)]
+    if channel_base < sizes[-1]:
+        raise ValueError(
+            f"channel_base={channel_base} must be at least the side of the images, {sizes[-1]}, "
+            "where it leaves one channel"
+        )
+    return [min(max_channels, channel_base // size) for size in sizes]

@@ -6,11 +6,16 @@ from torch import Tensor, nn
 
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.blocks import check_choice
-from gan_modules.networks.layers.conditioning import one_hot
+from gan_modules.networks.layers.conditioning import append_labels, one_hot
 
-__all__ = ["ConditionedDiscriminator", "Conditioning"]
+__all__ = ["ConditionedDiscriminator", "Conditioning", "labels_appended"]
 
 Conditioning = Literal["concat", "projection", "ac"]
+
+
+def labels_appended(conditioning: Conditioning, num_classes: int) -> int:
+    """How many channels of labels an image gets, ``num_classes`` or 0."""
+    return num_classes if conditioning == "concat" else 0
 
 
 class ConditionedDiscriminator(nn.Module):
@@ -21,11 +26,15 @@ class ConditionedDiscriminator(nn.Module):
       last layer sees (Miyato & Koyama 2018, arXiv:1802.05637).
     - ``"ac"``: labels are not used; a further layer tells the class of an image from ``phi``, an
       auxiliary classifier (Odena et al. 2016, arXiv:1610.09585).
+
+    Of ``layers`` the last two give the logits, the others ``phi``; a network that is made another
+    way has a ``forward`` of its own.
     """
 
+    layers: nn.Sequential
     num_classes: int
     appended: int
-    """How many labels are appended to the image, ``num_classes`` or 0."""
+    """How many labels are appended to the image, see :func:`labels_appended`."""
 
     def meet_classes(self, conditioning: Conditioning, num_classes: int, features: int) -> None:
         """Make the layer that is needed: ``embedding``, ``classifier``, or none.
@@ -41,7 +50,7 @@ class ConditionedDiscriminator(nn.Module):
         check_choice("conditioning", conditioning, ("concat", "projection", "ac"))
         self.num_classes = num_classes
         self.conditioning = conditioning if num_classes else "concat"
-        self.appended = num_classes if self.conditioning == "concat" else 0
+        self.appended = labels_appended(conditioning, num_classes)
         if self.conditioning == "projection":
             # a linear layer of one-hot labels is an embedding, and can be normalised as one
             self.embedding = nn.Linear(num_classes, features, bias=False)
@@ -52,6 +61,14 @@ class ConditionedDiscriminator(nn.Module):
         """The layer that :meth:`meet_classes` made, if any."""
         found = {"projection": "embedding", "ac": "classifier"}.get(self.conditioning)
         return [] if found is None else [getattr(self, found)]
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
+        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
+        *trunk, last, flatten = self.layers
+        phi = append_labels(images, labels, self.appended)
+        for layer in trunk:
+            phi = layer(phi)
+        return self.conclude(flatten(last(phi)), phi.flatten(1), labels)
 
     def conclude(self, logits: Tensor, phi: Tensor, labels: Tensor | None) -> Tensor | Judgement:
         """Logits ``(N,)``, with the projection; with ``"ac"`` a judgement that has classes.

@@ -1,4 +1,4 @@
-"""The residual networks that SAGAN (1805.08318) and BigGAN (1809.11096) share."""
+"""Blocks of SNGAN (1802.05957); networks that SAGAN (1805.08318), BigGAN (1809.11096) share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -12,7 +12,7 @@ from gan_modules.networks.layers.attention import SelfAttention
 from gan_modules.networks.layers.blocks import check_sizes, doublings
 from gan_modules.networks.layers.class_heads import ConditionedDiscriminator
 
-__all__ = ["ResidualDiscriminator", "ResidualGenerator"]
+__all__ = ["DiscriminatorBlock", "GeneratorBlock", "ResidualDiscriminator", "ResidualGenerator"]
 
 # by the image's side, as in BigGAN-PyTorch (SAGAN's are those at 128); 8 and 16 pixels are ours
 GENERATOR_MULTIPLIERS = {
@@ -70,6 +70,7 @@ class GeneratorBlock(nn.Module):
         self.up = nn.Upsample(scale_factor=2)
 
     def forward(self, x: Tensor, condition: Any) -> Tensor:
+        """Features ``(N, C, H, W)`` twice as large; the condition is for the normalisations."""
         h = self.conv1(self.up(self.norm1(x, condition).relu()))
         h = self.conv2(self.norm2(h, condition).relu())
         # a 1x1 convolution commutes with nearest upsampling: it runs on the smaller map
@@ -145,6 +146,7 @@ class DiscriminatorBlock(nn.Module):
             self.shortcut = nn.Conv2d(in_channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features ``(N, C, H, W)``, of half the size if the block halves."""
         h = self.conv1(x if self.is_first else x.relu())
         h = self.down(self.conv2(h.relu()))
         # a 1x1 convolution commutes with the mean over 2x2 pixels

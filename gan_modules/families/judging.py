@@ -1,0 +1,88 @@
+"""What GANs have in common whose discriminator judges images, alone or with something else."""
+
+from typing import Any
+
+from torch import Tensor
+
+from gan_modules.families.adversarial import GANModule
+from gan_modules.families.gates import Seen
+from gan_modules.objectives.augmentations import Augmentation
+from gan_modules.training.batches import Batch
+
+__all__ = ["ImageJudging"]
+
+
+class ImageJudging(GANModule):
+    """A GAN whose discriminator sees images through an augmentation.
+
+    Args:
+        augmentation: what real images and fakes go through before they are judged, in training.
+        **kwargs: options of the families.
+
+    Raises:
+        ValueError: if images cannot be augmented so.
+    """
+
+    image_shape: tuple[int, ...]
+
+    def __init__(self, *, augmentation: Augmentation | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.augmentation = augmentation
+        if augmentation is not None:
+            augmentation.check(self.image_shape)
+        self._noted: dict[str, Tensor | None] = {}
+
+    def augmented(self, images: Tensor) -> Tensor:
+        """Images as the discriminator sees them: augmented, in training."""
+        if self.augmentation is None or not self.training:
+            return images
+        seen: Tensor = self.augmentation(images)
+        return seen
+
+    @property
+    def notes(self) -> bool:
+        """Whether anybody wants to know what was seen."""
+        return self.augmentation is not None
+
+    def note_seen(self, **seen: Tensor | None) -> None:
+        """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation."""
+        if self.notes:
+            self._noted.update(seen)
+
+    def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What is added in training to a player's terms; by default nothing."""
+        return {}
+
+    def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
+        """The objective's terms and, in training, what is added to them.
+
+        The augmentation observes the discriminator's updates.
+        """
+        self._noted.clear()
+        terms = super().terms_of(player, batch)
+        seen = Seen(**self._noted)
+        self._noted.clear()
+        if not self.training:
+            return terms
+        observed = seen.real_logits if player == "discriminator" else None
+        if self.augmentation is not None and observed is not None:
+            self.augmentation.observe(observed.detach())
+        further = self.further_terms(player, seen, terms)
+        # without any, the loop says what is wrong with terms that are no mapping
+        return {**terms, **further} if further else terms
+
+    def on_iteration(self, step: int, images: int) -> None:
+        """Set what of the augmentation changes with time."""
+        super().on_iteration(step, images)
+        if self.augmentation is not None:
+            self.augmentation.schedule(step, images)
+
+    def to_average(self) -> list[Tensor]:
+        """What the augmentation has observed, too."""
+        observed = [] if self.augmentation is None else [*self.augmentation.to_average()]
+        return [*super().to_average(), *observed]
+
+    def measures(self) -> dict[str, Tensor]:
+        """The augmentation's."""
+        found = {} if self.augmentation is None else self.augmentation.measures()
+        return {f"augment/{name}": value for name, value in found.items()}

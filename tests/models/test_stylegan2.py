@@ -1,0 +1,254 @@
+"""StyleGAN2: its objective, its regularisers and its styles."""
+
+import math
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from small_networks import StyledMLP
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+from variants import batches
+
+from gan_modules import GAN, R1, AdaptiveAugment, StyleGAN2
+from gan_modules.families.gates import Seen
+from gan_modules.models.stylegan2 import PathLength, path_lengths
+from gan_modules.networks import (
+    MLPDiscriminator,
+    MLPGenerator,
+    StyledGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
+
+
+class Plain(StyledGenerator):
+    """A style is the latent; an image is a linear map of the styles of two layers."""
+
+    def __init__(self, image_shape: Any, latent_dim: int, num_classes: int = 0) -> None:
+        super().__init__(latent_dim, 2)
+        torch.manual_seed(3)
+        size = math.prod(image_shape)
+        self.weight = nn.Parameter(torch.randn(size, 2, latent_dim))
+        self.image_shape = image_shape
+        self.synthesis = self.Images(self)
+
+    class Images(nn.Module):
+        def __init__(self, owner: Any) -> None:
+            super().__init__()
+            self.owner = [owner]
+
+        def forward(self, ws: Tensor) -> Tensor:
+            (owner,) = self.owner
+            return torch.einsum("pld,nld->np", owner.weight, ws).unflatten(1, owner.image_shape)
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return z + 0 * self.weight.sum()
+
+
+def plain(**options: Any) -> StyleGAN2:
+    networks: dict[str, Any] = {
+        "generator": Plain,
+        "discriminator": partial(MLPDiscriminator, hidden=(4,)),
+    }
+    return StyleGAN2(**{"image_shape": (1, 2, 3), "latent_dim": 3, **networks, **options})
+
+
+def test_objective_by_hand(double: None) -> None:
+    model = plain(mixing=0.0)
+    real = torch.randn(4, 1, 2, 3)
+    torch.manual_seed(1)
+    z = torch.randn(4, 3)
+    fake = model.generator(z)
+    torch.manual_seed(1)
+    d = model.discriminator_losses((real, None))["adversarial"]
+    judge = model.discriminator
+    assert_close(d, F.softplus(-judge(real)).mean() + F.softplus(judge(fake)).mean())
+    torch.manual_seed(1)
+    g = model.generator_losses((real, None))["adversarial"]
+    assert_close(g, F.softplus(-judge(fake)).mean())
+
+
+def test_path_lengths_of_a_linear_generator(double: None) -> None:
+    generator = Plain((1, 2, 3), 3)
+    ws = torch.randn(5, 2, 3, requires_grad=True)
+    torch.manual_seed(7)
+    found = path_lengths(generator.synthesis, ws)
+    torch.manual_seed(7)
+    y = torch.randn(5, 1, 2, 3).flatten(1) / math.sqrt(6)
+    through = torch.einsum("np,pld->nld", y, generator.weight)
+    assert_close(found, through.square().sum(2).mean(1).sqrt())
+
+
+def test_path_lengths_by_differences(double: None) -> None:
+    generator = StyledMLP((1, 2, 2), 3, hidden=(6,))
+    ws = torch.randn(2, 2, 8, requires_grad=True)
+    torch.manual_seed(7)
+    found = path_lengths(generator.synthesis, ws)
+    torch.manual_seed(7)
+    y = torch.randn(2, 1, 2, 2) / 2
+    slopes = torch.zeros(2, 2, 8)
+    for index in [(n, layer, d) for n in range(2) for layer in range(2) for d in range(8)]:
+        step = torch.zeros_like(ws)
+        step[index] = 1e-6
+        ahead, behind = generator.synthesis(ws + step), generator.synthesis(ws - step)
+        slopes[index] = ((ahead - behind) * y).sum() / 2e-6
+    assert_close(found, slopes.square().sum(2).mean(1).sqrt(), rtol=1e-6, atol=1e-8)
+
+
+def test_path_length_is_compared_with_the_mean_before(double: None) -> None:
+    model = plain(mixing=0.0)
+    term = PathLength(weight=2.0, every=4, decay=0.25)
+    term.mean.fill_(0.5)
+    torch.manual_seed(2)
+    # half as many latents as there were
+    value = term(model, Seen(z=torch.zeros(6, 3)))
+    torch.manual_seed(2)
+    ws = torch.randn(3, 3)[:, None].expand(-1, 2, -1).requires_grad_()
+    norms = path_lengths(model.generator.synthesis, ws)
+    assert_close(value, (norms - 0.5).square().mean())
+    assert_close(term.mean, (0.5 + 0.25 * (norms.mean() - 0.5)).detach())
+    (gradient,) = torch.autograd.grad(value, model.generator.weight)
+    assert gradient.abs().min() > 0
+
+
+def test_lazy_terms_are_the_dense_ones_on_average(double: None) -> None:
+    """Sixteen updates, of which one has R1 sixteen times: its gradient is the dense one's."""
+
+    def total(model: Any, steps: int, batch: Any) -> Tensor:
+        found = torch.zeros(())
+        with pytest.MonkeyPatch.context() as patch:
+            for step in range(steps):
+                patch.setattr(type(model), "global_step", step)
+                found = found + model.terms_of("discriminator", batch).get("r1", 0)
+        return found
+
+    batch = (torch.randn(4, 1, 2, 3), None)
+    torch.manual_seed(0)
+    lazy = plain(gamma=0.7, gamma_every=16)
+    torch.manual_seed(0)
+    dense = plain(gamma=0.7, gamma_every=1)
+    images = batch[0].clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(dense.discriminator(images).sum(), images)
+    assert_close(
+        total(dense, 1, batch).detach(), 0.7 / 2 * slopes.flatten(1).square().sum(1).mean()
+    )
+    gradients = [
+        torch.autograd.grad(total(model, 32, batch), [*model.discriminator.parameters()][:1])
+        for model in (lazy, dense)
+    ]
+    assert_close(gradients[0], gradients[1])
+    assert gradients[0][0].abs().max() > 0
+
+
+def test_mixing_by_hand() -> None:
+    model = plain(mixing=1.0)
+    w = torch.full((4, 3), 5.0)
+    ws = model.mixed(w, None)
+    # of two layers, the first keeps its style
+    assert_close(ws[:, 0], w)
+    assert (ws[:, 1] != 5.0).all()
+    # one further latent for both layers of an image, none for others
+    generator = StyledMLP((1, 2, 2), 3)
+    generator.num_layers = 5
+    model = plain(generator=generator, mixing=0.5)
+    w = torch.full((2000, 8), 5.0)
+    ws = model.mixed(w, None)
+    others = (ws != 5.0).all(2)
+    assert_close((ws != 5.0).any(2), others)
+    starts = 5 - others.sum(1)
+    # from the start on, to the end
+    assert_close(others, torch.arange(5) >= starts[:, None])
+    shares = starts.bincount(minlength=6) / 2000
+    assert_close(shares, torch.tensor([0, 0.125, 0.125, 0.125, 0.125, 0.5]), rtol=0, atol=0.04)
+    # none in evaluation, or without
+    assert_close(model.eval().mixed(w, None), w[:, None].expand(-1, 5, -1))
+
+
+def test_the_mean_style_and_truncation_by_hand() -> None:
+    model = plain(mixing=0.5, w_decay=0.75)
+    torch.manual_seed(1)
+    z, _ = model.draw((torch.zeros(4, 1, 2, 3), None))
+    assert_close(model.generator.w_avg, 0.25 * z.mean(0))
+    model.draw((torch.zeros(4, 1, 2, 3), None))
+    before = model.generator.w_avg.clone()
+    model.eval().draw((torch.zeros(4, 1, 2, 3), None))
+    assert_close(model.generator.w_avg, before, rtol=0, atol=0)
+    assert any(model.generator.w_avg is tensor for tensor in model.to_average())
+    model.averaged_generator.w_avg.copy_(torch.tensor([1.0, 2.0, 3.0]))  # type: ignore[union-attr, operator]
+    z = model.latents(2, 0)
+    mean = torch.tensor([1.0, 2.0, 3.0])
+    assert_close(model.styles(z, psi=0.7), mean + 0.7 * (z - mean))
+    expected = model.averaged_generator.synthesis(
+        (mean + 0.7 * (z - mean))[:, None].expand(-1, 2, -1)
+    )  # type: ignore[union-attr, operator]
+    assert_close(model.sample(2, seed=0, psi=0.7), expected)
+    assert_close(model.sample(2, seed=0), model(z))
+    assert_close(*model.sample(2, seed=0, psi=0.0))
+    with pytest.raises(ValueError, match=r"psi=1\.5 must be in \[-1, 1\]"):
+        model.sample(1, psi=1.5)
+
+
+def test_mixed_samples_have_styles_of_both() -> None:
+    model = plain().eval()
+    grid = model.mix(2, 3, seed=0, first=1, last=2)
+    assert grid.shape == (3, 4, 1, 2, 3)
+    w = model.latents(5, 0)
+    synthesis: Any = model.averaged_generator.synthesis  # type: ignore[union-attr]
+    assert_close(grid[1:, 0], model.images_of_styles(w[:2]))
+    assert_close(grid[0, 1:], model.images_of_styles(w[2:]))
+    assert_close(grid[2, 3], synthesis(torch.stack([w[1], w[4]])[None])[0])
+    first = model.mix(2, 3, seed=0)
+    assert_close(first[2, 3], synthesis(torch.stack([w[4], w[1]])[None])[0])
+    with pytest.raises(ValueError, match=r"first=2 must be .*below last=2"):
+        model.mix(1, 1, first=2, last=2)
+
+
+def test_the_mean_style_goes_with_the_average(make_trainer: Any) -> None:
+    model = StyleGAN2(
+        image_shape=(1, 8, 8), latent_dim=4, augmentation=AdaptiveAugment(),
+        generator=partial(StyleGAN2Generator, style_dim=4, channel_base=32),
+        discriminator=partial(StyleGAN2Discriminator, channel_base=32),
+    )  # fmt: skip
+    trainer = make_trainer(max_steps=2, log_every_n_steps=1)
+    trainer.fit(model, batches(model, 4, 8))
+    generator: Any = model.averaged_generator
+    assert generator.w_avg.abs().max() > 0
+    assert_close(generator.w_avg, model.generator.w_avg, rtol=0, atol=0)
+    # terms that are not due are reported as they were
+    terms = trainer.callback_metrics
+    assert {"d/r1", "g/path_length", "augment/p"} <= terms.keys()
+    assert_close(terms["d/loss"], terms["d/adversarial"])
+
+
+def test_lazy_terms_are_reported_wherever_they_are_due(make_trainer: Any) -> None:
+    model = GAN(
+        image_shape=(1, 8, 8), regularizers=[R1(every=4)],
+        generator=partial(MLPGenerator, hidden=(4,)),
+        discriminator=partial(MLPDiscriminator, hidden=(4,)),
+    )  # fmt: skip
+    # due in the first and the fifth iteration, reported after the third and the sixth
+    trainer = make_trainer(max_steps=6, log_every_n_steps=3)
+    trainer.fit(model, batches(model, 4, 24))
+    assert trainer.callback_metrics["d/r1"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gamma": -1.0}, r"gamma=-1\.0 must be at least 0"),
+        ({"gamma_every": 0}, "gamma_every=0 must be at least 1"),
+        ({"path_weight": math.inf}, "path_weight=inf must be at least 0"),
+        ({"path_every": 0}, "path_every=0 must be at least 1"),
+        ({"path_decay": 0.0}, r"path_decay=0\.0 must be in \(0, 1\]"),
+        ({"mixing": 1.1}, r"mixing=1\.1 must be in \[0, 1\]"),
+        ({"w_decay": 1.0}, r"w_decay=1\.0 must be in \[0, 1\)"),
+        ({"generator": MLPGenerator}, "generator='?MLPGenerator'? must be a StyledGenerator"),
+        ({"regularizers": [R1(1.0)]}, "it is there"),
+    ],
+)
+def test_what_does_not_fit_is_said(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plain(**options).terms_of("discriminator", (torch.zeros(4, 1, 2, 3), None))
