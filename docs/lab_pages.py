@@ -6,6 +6,7 @@ They come from the experiments' docstrings, from ``lab.yaml`` and from ``lab_res
 
 import inspect
 import json
+import re
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -61,7 +62,8 @@ Every experiment, one after the other. At a tenth of the updates it is a quick l
 every claim holds yet: set `EFFORT = 1` for what the pages show, which takes twenty minutes. What a
 function trains on are the constants of its module: `import gan_modules.lab.transport`, then look
 at the first lines of the file."""
-FIRST_CELL = """from gan_modules.lab import EXPERIMENTS, Lab
+FIRST_CELL = """%matplotlib inline
+from gan_modules.lab import EXPERIMENTS, Lab
 
 SEED, EFFORT = 0, 0.1"""
 
@@ -102,23 +104,33 @@ def _page(name: str, text: dict[str, str], runs: list[dict[str, Any]]) -> str:
     module = inspect.getmodule(EXPERIMENTS[name])
     assert module is not None
     source = (module.__doc__ or "").strip()
-    more = (inspect.getdoc(EXPERIMENTS[name]) or "").partition("\n")[2].strip()
+    prose, options = _prose_and_options(inspect.getdoc(EXPERIMENTS[name]) or "")
     parts = [
         f"# {text['title']}",
         f"**{_claim(name)}**",
         f"*{source}*",
         f"$$\n{text['formula'].rstrip()}\n$$",
-        *([more] if more else []),
+        *([prose] if prose else []),
         f"```bash\npython cli.py lab {name}\n```",
         f"![{text['title']}](../pictures/lab_{name}.png)",
         *([f"![in time](../pictures/lab_{name}.gif)"] if _has_gif(name) else []),
         f"## What was seen\n\n{_seen(runs)}",
-        f"{len(runs)} seeds, {mean(run['cpu_seconds'] for run in runs):.0f} CPU seconds each; "
+        f"Seeds: {', '.join(str(run['seed']) for run in runs)}. "
+        f"{mean(run['cpu_seconds'] for run in runs):.0f} CPU seconds each; "
         "the picture is of seed 0.",
         f"## Change it\n\nIn `{module.__name__.replace('.', '/')}.py`: {text['change']}.",
-        f"```{{eval-rst}}\n.. autofunction:: gan_modules.lab.{name}\n   :no-index:\n```",
+        *([f"Options of the command:\n\n{options}"] if options else []),
     ]
     return "\n\n".join(parts)
+
+
+def _prose_and_options(docstring: str) -> tuple[str, str]:
+    """What follows the claim, and a list of the arguments but for the laboratory itself."""
+    prose, _, arguments = docstring.partition("\n")[2].partition("\nArgs:\n")
+    arguments = arguments.partition("\n\n")[0]
+    found = re.findall(r"^    (\w+): (.*(?:\n     .*)*)", arguments, re.MULTILINE)
+    rows = [f"- `--{name}`: {' '.join(text.split())}" for name, text in found if name != "lab"]
+    return prose.strip(), "\n".join(rows)
 
 
 def _has_gif(name: str) -> bool:
