@@ -160,7 +160,9 @@ def _explain_class(key: str, base: type[Any], body: str) -> str:
             return f"{key} must have {', '.join(sorted(others))} below init_args"
         return f"{key}={name} is abstract: it must be one of {shortened(', '.join(classes), 200)}"
     if found := re.search(r"Expected '([\w.]+)' to be a subcl|not correspond to a subclass", body):
-        return f"{key}={found[1] or name} must be {kind}{suggestion('', classes)}"
+        # there may be dozens
+        choices = f"; choose from: {shortened(', '.join(classes), 200)}" if classes else ""
+        return f"{key}={found[1] or name} must be {kind}{choices}"
     if given or "Not a valid subclass of" in body:
         right = f"{kind}, by its name or as a mapping of class_path and init_args"
         return f"{key}={shortened(value, 60)} must be {right}"

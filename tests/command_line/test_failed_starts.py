@@ -11,7 +11,8 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, TensorDataset
 
 import cli
-from gan_modules.command_line import app, runs
+from gan_modules.callbacks import SampleGrid
+from gan_modules.command_line import runs
 
 SMALL = "fit --config small.yaml"
 MONITOR = "--best_checkpoint.monitor val/nonsense"
@@ -62,7 +63,7 @@ def test_a_run_that_has_saved_a_checkpoint_elsewhere_keeps_its_options(
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(app.SampleGrid, "on_train_end", fail)
+    monkeypatch.setattr(SampleGrid, "on_train_end", fail)
     elsewhere = "--checkpoint.dirpath elsewhere --checkpoint.every_n_train_steps 1"
     with pytest.raises(OSError, match="the disk is full"):
         cli.main(shlex.split(f"{SMALL} {elsewhere}"))
