@@ -12,6 +12,7 @@ from gan_modules.models.cgan import CGAN
 from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
+from gan_modules.models.edm import EDM
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.models.r3gan import R3GAN
@@ -41,6 +42,7 @@ __all__ = [
     "CGAN",
     "D2GAN",
     "DCGAN",
+    "EDM",
     "GAN",
     "R1",
     "R2",

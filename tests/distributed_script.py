@@ -20,6 +20,7 @@ from variants import (
     MODELS,
     critics,
     for_each_player,
+    makes,
     small,
     translates,
 )
@@ -47,7 +48,6 @@ from gan_modules import (
 from gan_modules.callbacks import SampleGrid, StepCheckpoint
 from gan_modules.networks import MLPGenerator
 
-NORMALISED = {"generator": partial(MLPGenerator, hidden=(16,), batch_norm=True)}
 FILLED_BY = {"rand": "uniform_", "rand_like": "uniform_"}
 FILLED_BY |= {"randn": "normal_", "randn_like": "normal_"}
 FILLED_BY |= {name: name for name in ("normal_", "uniform_", "bernoulli_", "random_")}
@@ -142,7 +142,7 @@ def fit(
     options |= gates or {}
     if batch_norm and not translates(variant):
         # whose running statistics each process would have of its own
-        options |= NORMALISED
+        options["generator"] = makes(variant, 16, batch_norm=True)
     model = build(variant, NotingDraws, 3 if translates(variant) else 1, **options)
     model.shared_noise = shared_noise
     start = [weight.detach().clone() for weight in model.generator.parameters()]
@@ -283,7 +283,9 @@ def uneven(variant: Any, loaders: bool, n: int, **processes: int) -> dict[str, T
     """Two steps, each followed by validation, with everything that a run writes."""
     pairs = translates(variant)
     # running statistics are what ranks could wait for each other over
-    options = {**critics(variant, 2), **({} if pairs else NORMALISED)}
+    options: dict[str, Any] = critics(variant, 2)
+    if not pairs:
+        options["generator"] = makes(variant, 16, batch_norm=True)
     model = build(variant, NotingBrightness, 1, **options)
     folder = Path(f"{variant.__name__}_{'loaders' if loaders else 'module'}_{n}")
     callbacks: list[Callback] = [

@@ -20,10 +20,14 @@ from gan_modules import (
     NoiseGAN,
     TranslationGAN,
 )
+from gan_modules.checkpoints.rebuilding import _defaults
+from gan_modules.families.diffusion import DiffusionModel
 from gan_modules.networks import (
     BigGANDiscriminator,
     BigGANGenerator,
     CycleGANGenerator,
+    DenoiserHead,
+    MLPDenoiser,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
@@ -85,6 +89,7 @@ LATENT_NETWORKS: dict[str, Any] = {
     "discriminator": partial(MLPDiscriminator, hidden=(16,)),
     "encoder": partial(MLPEncoder, hidden=(16,)),
     "recognizer": Recognizer,
+    "head": partial(DenoiserHead, hidden=16),
 }
 TRANSLATION_NETWORKS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
@@ -97,12 +102,22 @@ def translates(model: Any) -> bool:
     return issubclass(model if inspect.isclass(model) else type(model), TranslationGAN)
 
 
+def makes(variant: Any, width: int, batch_norm: bool = False) -> Any:
+    """A generator of one hidden layer; what removes noise has no batch normalisation."""
+    if issubclass(variant, DiffusionModel):
+        return partial(MLPDenoiser, hidden=(width,))
+    return partial(MLPGenerator, hidden=(width,), batch_norm=batch_norm)
+
+
 def small_options(variant: Any) -> dict[str, Any]:
     """Networks of one hidden layer, one for every name that the variant has a network of."""
     names = [name for networks in variant.players.values() for name in networks]
     if translates(variant):
         return {name: TRANSLATION_NETWORKS[name] for name in names}
-    options = {name: LATENT_NETWORKS[name] for name in names}
+    options = {name: LATENT_NETWORKS[name] for name in names if name in LATENT_NETWORKS}
+    if issubclass(variant, DiffusionModel):
+        # the latent is the noise, of the images' size
+        return {**options, "generator": makes(variant, 16), "num_classes": 10}
     if "recognizer" in names:
         options["discriminator"] = FeatureDiscriminator
     if issubclass(variant, ACGAN):
@@ -122,8 +137,8 @@ def for_each_player(variant: Any, option: str, value: Any) -> dict[str, Any]:
 
 
 def critics(variant: Any, n: int) -> dict[str, int]:
-    """``n_critic`` where there is a critic."""
-    return {"n_critic": n} if issubclass(variant, GANModule) else {}
+    """``n_critic`` where there is a critic, or what is updated as one."""
+    return {"n_critic": n} if "n_critic" in _defaults(variant) else {}
 
 
 def player_of(model: Any, optimizer: Any) -> str:

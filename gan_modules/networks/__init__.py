@@ -5,6 +5,7 @@ as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 ``Discriminator(image_shape, num_classes=0, ...)``, ``discriminator(images)`` or
 ``discriminator(images, labels)``. Networks for translation take images instead of latents and no
 labels: ``CycleGANGenerator(image_shape, ...)`` and ``PatchGANDiscriminator(image_shape, ...)``.
+Denoisers, ``MLPDenoiser(image_shape, num_classes=0, ...)``, take images and their noise levels.
 """
 
 from gan_modules.networks.acgan import ACGANDiscriminator, ACGANGenerator
@@ -12,6 +13,7 @@ from gan_modules.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_modules.networks.denoiser import DenoiserHead, MLPDenoiser, UNetDenoiser
 from gan_modules.networks.infogan import (
     InfoGANDiscriminator,
     InfoGANGenerator,
@@ -39,10 +41,12 @@ __all__ = [
     "CycleGANGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DenoiserHead",
     "DownsampleConv2d",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InfoGANRecognizer",
+    "MLPDenoiser",
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
@@ -58,5 +62,6 @@ __all__ = [
     "SAGANGenerator",
     "SNGANDiscriminator",
     "SNGANGenerator",
+    "UNetDenoiser",
     "UpsampleConv2d",
 ]

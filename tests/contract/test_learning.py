@@ -9,10 +9,10 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
-from variants import MODELS, critics, for_each_player, small, translates
+from variants import MODELS, critics, for_each_player, makes, small, translates
 
 from datamodules.digits import digits_of
-from gan_modules.networks import CycleGANGenerator, MLPGenerator
+from gan_modules.networks import CycleGANGenerator
 
 STEPS, BATCH = 200, 32
 # convolutions learn it in fewer
@@ -75,7 +75,7 @@ def distance_left(variant: Any, seed: int = 0) -> float:
     else:
         data = TensorDataset(images, labels)
         options["num_classes"] = 2
-        options["generator"] = partial(MLPGenerator, hidden=(64,))
+        options["generator"] = makes(variant, 64)
     model = small(
         variant, image_shape=(1, 8, 8), ema_decay=0.99,
         **for_each_player(variant, "optimizer", adam), **options,

@@ -12,12 +12,11 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.testing import assert_close
-from variants import MODELS, small, translates
+from variants import MODELS, makes, small, translates
 
 import gan_modules
 from datamodules import DigitsDataModule, UnpairedDigitsDataModule
 from gan_modules.callbacks import StepCheckpoint
-from gan_modules.networks import MLPGenerator
 from gan_modules.training.optimizers import lay_out_like_weights
 
 
@@ -61,7 +60,7 @@ def fit(
         options = {"pool_size": 5}
     else:
         data = DigitsDataModule(batch_size=4, num_workers=workers)
-        options = {"generator": partial(MLPGenerator, hidden=(8,), batch_norm=True)}
+        options = {"generator": makes(variant, 8, batch_norm=True)}
     first = next(iter(variant.players))
     options[f"{first}_scheduler"] = partial(torch.optim.lr_scheduler.StepLR, step_size=3)
     model = small(variant, image_shape=data.image_shape, **options)

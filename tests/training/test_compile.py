@@ -91,7 +91,7 @@ CASES["BatchNorm"] = with_batch_norm
 # CycleGAN's pieces: translations, and the terms of both players; and one that sees the compiler
 # what both players share is a graph of its own
 GRAPHS = dict.fromkeys(("CycleGAN", "DCGAN", "BatchNorm"), 3 + 1)
-GRAPHS["VAE"] = 1 + 1
+GRAPHS |= dict.fromkeys(("VAE", "EDM"), 1 + 1)
 
 
 # with a gradient penalty: the most that is asked of a compiler
