@@ -12,6 +12,7 @@ from gan_modules.models.cgan import CGAN
 from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
+from gan_modules.models.dmd2 import DMD2
 from gan_modules.models.edm import EDM
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
@@ -42,6 +43,7 @@ __all__ = [
     "CGAN",
     "D2GAN",
     "DCGAN",
+    "DMD2",
     "EDM",
     "GAN",
     "R1",

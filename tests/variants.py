@@ -39,6 +39,7 @@ from gan_modules.networks import (
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.conditioning import append_labels
 from gan_modules.networks.vae import MLPEncoder
+from gan_modules.training.optimizers import adam
 
 MODELS = [
     model
@@ -117,13 +118,21 @@ def small_options(variant: Any) -> dict[str, Any]:
     options = {name: LATENT_NETWORKS[name] for name in names if name in LATENT_NETWORKS}
     if issubclass(variant, DiffusionModel):
         # the latent is the noise, of the images' size
-        return {**options, "generator": makes(variant, 16), "num_classes": 10}
+        options |= {"generator": makes(variant, 16), "num_classes": 10}
+        return options | untaught(variant)
     if "recognizer" in names:
         options["discriminator"] = FeatureDiscriminator
     if issubclass(variant, ACGAN):
         options["discriminator"] = ClassDiscriminator
     # room for codes among the latents
     return {**options, "latent_dim": 16, "num_classes": 10}
+
+
+def untaught(variant: Any) -> dict[str, Any]:
+    """Random networks in place of a teacher's, and rates that move them in a few updates."""
+    if "teacher" not in _defaults(variant):
+        return {}
+    return {"teacher": None, **for_each_player(variant, "optimizer", adam)}
 
 
 def small(variant: Any, **kwargs: Any) -> Any:
@@ -169,7 +178,7 @@ def narrower(variant: Any) -> dict[str, Any]:
         BigGAN: (BigGANGenerator, BigGANDiscriminator, 4),
     }
     if variant not in narrow:
-        return {}
+        return untaught(variant)
     generator, discriminator, width = narrow[variant]
     return {
         "generator": partial(generator, width=width),

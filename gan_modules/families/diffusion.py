@@ -95,7 +95,7 @@ class DiffusionModel(LatentModel):
     ) -> Tensor:
         """``(D(x + n; sigma) - x)^2`` with n of N(0, sigma^2), mean over pixels, ``(N,)``."""
         noisy = images + over_pixels(sigma, images) * torch.randn_like(images)
-        denoised = denoiser(noisy, sigma, *self.condition(labels))
+        denoised: Tensor = denoiser(noisy, sigma, *self.condition(labels))
         return (denoised - images).square().flatten(1).mean(1)
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:

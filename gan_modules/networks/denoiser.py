@@ -87,7 +87,7 @@ class MLPDenoiser(nn.Module):
     def forward(self, x: Tensor, level: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map scaled images ``(N, C, H, W)`` and levels ``(N,)`` to outputs of that shape."""
         outputs: Tensor = self.last(self.features(x, level, labels))
-        return outputs.unflatten(1, self.image_shape)
+        return outputs.reshape(-1, *self.image_shape)
 
 
 class _Block(nn.Module):
@@ -116,25 +116,34 @@ class UNetDenoiser(nn.Module):
     """A small U-Net without attention: for each size one block down and one up, one at the bottom.
 
     Args:
-        image_shape: ``(C, H, W)``; H and W must be multiples of ``2 ** depth``.
+        image_shape: ``(C, H, W)``; H and W must be multiples of ``patch * 2 ** depth``.
         num_classes: 0 for an unconditional network.
         width: channels at the full size; twice as many at all smaller ones.
         depth: how often the size is halved.
+        patch: side of the squares of pixels that the network takes for one, of more channels: 2 for
+            a fourth of the time.
 
     Raises:
         ValueError: for any other image shape, or if a size is not positive.
     """
 
     def __init__(
-        self, image_shape: Sequence[int], num_classes: int = 0, width: int = 32, depth: int = 2
+        self,
+        image_shape: Sequence[int],
+        num_classes: int = 0,
+        width: int = 32,
+        depth: int = 2,
+        patch: int = 1,
     ) -> None:
         super().__init__()
-        check_sizes(width=width, depth=depth)
-        times = 2**depth
+        check_sizes(width=width, depth=depth, patch=patch)
+        times = patch * 2**depth
         fits = len(image_shape) == 3 and image_shape[1] % times == image_shape[2] % times == 0
         right = f"(C, H, W) with H and W multiples of {times}; MLPDenoiser takes any shape"
         require(fits, "image_shape", tuple(image_shape), right)
-        channels, height, side = image_shape
+        height, side = image_shape[1:]
+        channels = image_shape[0] * patch**2
+        self.patch = patch
         widths = [width] + [2 * width] * depth
         self.num_features = widths[-1] * (height // times) * (side // times)
         embedded = 4 * width
@@ -151,7 +160,7 @@ class UNetDenoiser(nn.Module):
         self.last = _nearly_zero(nn.Conv2d(width, channels, 3, padding=1))
 
     def _descend(self, x: Tensor, embedded: Tensor) -> tuple[Tensor, list[Tensor]]:
-        x = self.first(x)
+        x = self.first(F.pixel_unshuffle(x, self.patch))
         passed = []
         for block in self.down:
             x = block(x, embedded)
@@ -170,8 +179,7 @@ class UNetDenoiser(nn.Module):
         for block in self.up:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = block(torch.cat([x, passed.pop()], dim=1), embedded)
-        outputs: Tensor = self.last(F.silu(self.norm(x)))
-        return outputs
+        return F.pixel_shuffle(self.last(F.silu(self.norm(x))), self.patch)
 
 
 class DenoiserHead(nn.Sequential):

@@ -1,6 +1,7 @@
 """Denoisers as Karras et al. 2022 (arXiv:2206.00364) precondition them, and what they generate."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class Preconditioned(nn.Module):
 
     def __init__(self, network: nn.Module, sigma_data: float = 0.5) -> None:
         super().__init__()
-        self.network = network
+        self.network: Any = network
         self.sigma_data = sigma_data
 
     def forward(self, x: Tensor, sigma: Tensor, *labels: Tensor) -> Tensor:
@@ -95,7 +96,8 @@ class HeunGenerator(nn.Module):
 
     def _slope(self, x: Tensor, sigma: float, *labels: Tensor) -> Tensor:
         """``dx / dsigma``."""
-        return (x - self.denoiser(x, x.new_full(x.shape[:1], sigma), *labels)) / sigma
+        denoised: Tensor = self.denoiser(x, x.new_full(x.shape[:1], sigma), *labels)
+        return (x - denoised) / sigma
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents ``(N, C * H * W)``, the noise, to images ``(N, C, H, W)`` in [-1, 1]."""

@@ -26,6 +26,7 @@ from variants import (
 from datamodules import ImageDataModule
 from gan_modules import GAN
 from gan_modules.callbacks import SampleGrid, StepCheckpoint
+from gan_modules.checkpoints.rebuilding import _defaults
 
 # an iteration takes 2 x 6 images: 4 iterations an epoch, 2 images left out
 N_CRITIC, BATCH, IMAGES = 2, 6, 50
@@ -34,7 +35,10 @@ SHORT = {"generator": "g", "discriminator": "d"}
 
 
 def iteration_of(variant: Any) -> list[str]:
-    return ITERATION if variant in VARIANTS else [*variant.players]
+    if "n_critic" not in _defaults(variant):
+        return [*variant.players]
+    (critic,) = {*variant.players} - {"generator"}
+    return [critic if player == "discriminator" else player for player in ITERATION]
 
 
 @pytest.fixture(params=MODELS, ids=lambda variant: variant.__name__)
