@@ -14,6 +14,7 @@ from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_modules.networks.denoiser import DenoiserHead, MLPDenoiser, UNetDenoiser
+from gan_modules.networks.diffusers_unet import DiffusersUNet
 from gan_modules.networks.infogan import (
     InfoGANDiscriminator,
     InfoGANGenerator,
@@ -42,6 +43,7 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "DenoiserHead",
+    "DiffusersUNet",
     "DownsampleConv2d",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
