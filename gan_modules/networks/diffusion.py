@@ -126,7 +126,7 @@ class StepGenerator(nn.Module):
 
     def step(self, x: Tensor, number: int, *labels: Tensor) -> Tensor:
         """Denoise images with noise of that step's level."""
-        denoised: Tensor = self.denoiser(x, self.sigmas[number].expand(len(x)), *labels)
+        denoised: Tensor = self.denoiser(x, self.sigmas[number].expand(x.shape[:1]), *labels)
         return denoised
 
     def inputs(self, z: Tensor, *labels: Tensor) -> list[Tensor]:

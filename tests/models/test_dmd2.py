@@ -14,6 +14,7 @@ from gan_modules import DMD2, EDM, VAE, GenerativeModule
 from gan_modules.networks import MLPDenoiser
 from gan_modules.networks.diffusion import karras_sigmas
 from gan_modules.objectives.matching import matching_gradient, matching_loss
+from gan_modules.tools.export import to_exported_program
 
 SMALL = partial(MLPDenoiser, hidden=(8,))
 
@@ -272,3 +273,8 @@ def test_bad_input(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as error:
         dmd2(**options)
     assert "\n" not in str(error.value)
+
+
+def test_several_steps_are_exported() -> None:
+    # compared with the model's own samples, for several numbers of images
+    to_exported_program(dmd2(step_sigmas=[80.0, 2.0]), "dmd2.pt2", tolerance=1e-4)

@@ -14,6 +14,7 @@ from gan_modules import EDM
 from gan_modules.models.edm import loss_weight
 from gan_modules.networks import MLPDenoiser, UNetDenoiser
 from gan_modules.networks.diffusion import HeunGenerator, Preconditioned, karras_sigmas
+from gan_modules.tools.export import to_exported_program
 
 
 class Times(nn.Module):
@@ -204,3 +205,11 @@ def test_a_network_of_another_shape_is_told(make_trainer: Any, make_loader: Any)
     model = EDM(image_shape=(1, 8, 8), generator=MLPDenoiser((1, 4, 16), hidden=(4,)))
     with pytest.raises(ValueError, match=r"generator makes images of shape \(4, 1, 4, 16\)"):
         make_trainer(max_steps=1).fit(model, make_loader(4))
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_the_sampler_is_exported(conditional: bool) -> None:
+    options = {"num_classes": 3, "conditional": conditional}
+    model = EDM(image_shape=(1, 8, 8), generator=partial(UNetDenoiser, width=4), steps=2, **options)  # type: ignore[arg-type]
+    # compared with the model's own samples, for several numbers of images
+    to_exported_program(model, "edm.pt2", tolerance=1e-4)
