@@ -132,7 +132,7 @@ def untaught(variant: Any) -> dict[str, Any]:
     """Random networks in place of a teacher's, and rates that move them in a few updates."""
     if "teacher" not in _defaults(variant):
         return {}
-    return {"teacher": None, **for_each_player(variant, "optimizer", adam)}
+    return {"teacher": "random", **for_each_player(variant, "optimizer", adam)}
 
 
 def small(variant: Any, **kwargs: Any) -> Any:

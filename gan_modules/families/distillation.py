@@ -11,7 +11,10 @@ from gan_modules.families.diffusion import DiffusionModel
 from gan_modules.networks.diffusion import HeunGenerator
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["take_from_teacher"]
+__all__ = ["UNTAUGHT", "take_from_teacher"]
+
+UNTAUGHT = "random"
+"""In the place of a teacher: networks of random weights."""
 
 RIGHT = "a run or a checkpoint of EDM, such a model, or a network that denoises"
 
@@ -29,9 +32,8 @@ def take_from_teacher(student: DiffusionModel, teacher: Any) -> nn.Module:
     if isinstance(teacher, str | Path):
         teacher = _read(teacher)
     if not isinstance(teacher, GenerativeModule):
-        right = f"{RIGHT}, or null"
-        require(isinstance(teacher, nn.Module), "teacher", teacher, right)
-        student.record_instead(teacher=None, generator=teacher)
+        require(isinstance(teacher, nn.Module), "teacher", teacher, RIGHT)
+        student.record_instead(teacher=UNTAUGHT, generator=teacher)
         network: nn.Module = teacher
         return network
     name = type(teacher).__name__
@@ -46,7 +48,7 @@ def take_from_teacher(student: DiffusionModel, teacher: Any) -> nn.Module:
     network = teacher.sampler.denoiser.network  # type: ignore[assignment, union-attr]
     by_hand = "generator" in teacher._given_in_python
     told = network if by_hand else teacher.hparams.get("generator")
-    student.record_instead(teacher=None, generator=told)
+    student.record_instead(teacher=UNTAUGHT, generator=told)
     return network
 
 

@@ -12,7 +12,7 @@ from torch.optim import AdamW
 
 from gan_modules.errors import require
 from gan_modules.families.diffusion import DiffusionModel
-from gan_modules.families.distillation import take_from_teacher
+from gan_modules.families.distillation import UNTAUGHT, take_from_teacher
 from gan_modules.families.factories import build
 from gan_modules.families.latents import NormalLatents
 from gan_modules.networks.denoiser import DenoiserHead
@@ -57,8 +57,8 @@ class DMD2(DiffusionModel):
 
     Args:
         teacher: a run or a checkpoint of :class:`EDM`, such as ``runs/edm/0``, such a model, or a
-            network like those that one takes. Checkpoints hold its weights, and need it no more.
-            None for random networks, into which weights are loaded.
+            network like those that one takes. Checkpoints hold its weights, and need it no more:
+            they say ``"random"``, for random networks, into which weights are loaded.
         generator: without a teacher, what its network is; otherwise it is the teacher's.
         head: a network, or a class or function that builds one from ``num_features``.
         step_sigmas: noise levels of the generator's steps, falling; by default one step, at
@@ -92,7 +92,7 @@ class DMD2(DiffusionModel):
     def __init__(
         self,
         *,
-        teacher: str | Path | nn.Module | None,
+        teacher: str | Path | nn.Module,
         head: HeadFactory | None = None,
         step_sigmas: Sequence[float] | None = None,
         n_critic: int = 5,
@@ -145,7 +145,7 @@ class DMD2(DiffusionModel):
     def build_networks(self) -> None:
         """Three copies of the teacher, one of them frozen, and the head."""
         teacher, generator = self._given["teacher"], self._given["generator"]
-        if teacher is None:
+        if teacher == UNTAUGHT:
             network = self.new_generator()
         else:
             right = "left out with a teacher, of which networks are copies"

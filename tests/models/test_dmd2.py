@@ -24,8 +24,8 @@ def edm(**options: Any) -> Any:
 
 
 def dmd2(**options: Any) -> Any:
-    if options.get("teacher") is None:
-        options = {"teacher": None, "generator": SMALL, **options}
+    if "teacher" not in options:
+        options = {"teacher": "random", "generator": SMALL, **options}
     adam = partial(torch.optim.Adam, lr=1e-3)
     rates = {"generator_optimizer": adam, "guidance_optimizer": adam}
     return DMD2(**{"image_shape": (1, 8, 8), **rates, **options})
@@ -177,7 +177,7 @@ def test_checkpoints_need_the_teacher_no_more(
     Path("runs/edm/0/checkpoints/step_000005.ckpt").unlink()
     again: Any = GenerativeModule.load_from_checkpoint("dmd2.ckpt")
     assert type(again) is DMD2
-    assert again.hparams["teacher"] is None
+    assert again.hparams["teacher"] == "random"
     assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
     assert_close(again.sample(2, seed=0), model.sample(2, seed=0))
     make_trainer(max_steps=1).fit(again, make_loader(10))
@@ -252,6 +252,7 @@ def test_without_a_head(make_trainer: Any, make_loader: Any) -> None:
     ("options", "message"),
     [
         ({"teacher": "runs/nothing"}, "^teacher='runs/nothing' must be a run or a checkpoint of"),
+        ({"teacher": None}, "^teacher=None must be a run or a checkpoint of EDM, such a model"),
         ({"teacher": 3}, "^teacher=3 must be a run or a checkpoint of EDM, such a model, or a"),
         ({"teacher": VAE(image_shape=(1, 8, 8))}, "^teacher='VAE' must be a run or a"),
         ({"teacher": EDM(image_shape=(2,))}, r"^image_shape=\(1, 8, 8\) must be \(2,\), which the"),
