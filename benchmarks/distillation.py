@@ -10,6 +10,7 @@ Seconds are CPU time on one thread. Every training's result is written as soon a
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--students", nargs="*", default=[*STUDENTS], choices=STUDENTS)
     parser.add_argument("--runs", type=Path, default=Path("runs", "distillation"))
     parser.add_argument("--output", type=Path, default=Path("distillation.json"))
+    parser.add_argument("--teacher", type=Path, help="a checkpoint in place of a training")
     options = parser.parse_args()
     torch.set_num_threads(1)
     results: list[dict[str, Any]] = []
@@ -58,8 +60,10 @@ def main() -> None:
         options.output.write_text(json.dumps(results, indent=1) + "\n")
 
     for seed in options.seeds:
-        folder, seconds = train(TEACHER, seed, options.runs / "teacher")
-        last = folder / "checkpoints" / "last.ckpt"
+        last, seconds = options.teacher, math.nan
+        if last is None:
+            folder, seconds = train(TEACHER, seed, options.runs / "teacher")
+            last = folder / "checkpoints" / "last.ckpt"
         teacher = EDM.load_from_checkpoint(last)
         for steps in (18, 9, 5, 3, 2, 1):
             for generator in (teacher.generator, teacher.averaged_generator):
