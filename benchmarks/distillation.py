@@ -74,7 +74,7 @@ def main() -> None:
             note(model="EDM", seed=seed, calls=calls, cpu_seconds=seconds, **scores)
         for name in options.students:
             runs = options.runs / name.replace(" ", "_").replace(":", "_")
-            arguments = ["--model.teacher", str(last), *STUDENTS[name]]
+            arguments = ["--model.teacher", str(last.resolve()), *STUDENTS[name]]
             folder, seconds = train(STUDENT, seed, runs, arguments)
             model = Sampling.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
             note(model=f"DMD2 {name}", seed=seed, calls=1, cpu_seconds=seconds, **judged(model))

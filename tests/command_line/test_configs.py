@@ -75,9 +75,9 @@ def tiny(name: str, request: pytest.FixtureRequest) -> list[str]:
     return []
 
 
-def fit(name: str, options: list[str]) -> Any:
+def fit(name: str, options: list[str], steps: int = 1) -> Any:
     return cli.main(
-        ["fit", "--config", name, "--trainer.max_steps", "1", "--trainer.logger", "false",
+        ["fit", "--config", name, "--trainer.max_steps", f"{steps}", "--trainer.logger", "false",
          "--trainer.accelerator", "cpu", "--trainer.limit_val_batches", "1", "--trainer.precision",
          "32-true", "--trainer.enable_progress_bar", "false",
          "--samples.n", "2", *options]
@@ -107,3 +107,13 @@ def test_config_trains(
         shutil.rmtree(Path("runs", name.replace("dmd2", "edm")).with_suffix(""))
         assert GenerativeModule.load_from_checkpoint(last).sample(2, seed=0).isfinite().all()
     assert last.is_file()
+
+
+def test_a_student_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+    size = ["--data.batch_size", "2"]
+    fit("toy/edm_grid.yaml", size)
+    fit("toy/dmd2_grid.yaml", size)
+    last = "runs/toy/dmd2_grid/0/checkpoints/last.ckpt"
+    done = fit("toy/dmd2_grid.yaml", [*size, "--ckpt_path", last], steps=2)
+    assert done.trainer.global_step == 2
