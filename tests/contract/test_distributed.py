@@ -69,7 +69,8 @@ def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -
         # by default the VAE has no average
         assert averaged or name not in ADVERSARIAL
         # four steps of 5e-5 or more
-        assert whole["moved"] > (2e-4 if exact else 1e-5)
+        # DMD2 begins where its gradient is nearly none: a tenth of that by plain descent
+        assert whole["moved"] > (2e-4 if exact else 1e-6)
         # what is logged is the mean over ranks
         assert_close(first["metrics"], whole["metrics"], rtol=1e-6, atol=1e-5)
         assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
