@@ -19,6 +19,8 @@ from gan_modules.models.cut import CUT
 from gan_modules.models.cyclegan import CycleGAN
 from gan_modules.models.d2gan import D2GAN
 from gan_modules.models.dcgan import DCGAN
+from gan_modules.models.dmd2 import DMD2
+from gan_modules.models.edm import EDM
 from gan_modules.models.gan import GAN
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.models.pix2pix import Pix2Pix
@@ -54,6 +56,8 @@ __all__ = [
     "CUT",
     "D2GAN",
     "DCGAN",
+    "DMD2",
+    "EDM",
     "GAN",
     "R1",
     "R2",

@@ -20,6 +20,7 @@ from gan_modules import (
     ACGAN,
     AEGAN,
     CUT,
+    DMD2,
     R3GAN,
     SAGAN,
     VAEGAN,
@@ -35,12 +36,15 @@ from gan_modules import (
     StyleGAN2,
     TranslationModel,
 )
+from gan_modules.families.diffusion import DiffusionModel
 from gan_modules.networks import (
     AEGANGenerator,
     BiGANDiscriminator,
     BigGANDiscriminator,
     BigGANGenerator,
     CycleGANGenerator,
+    DenoiserHead,
+    MLPDenoiser,
     MLPDiscriminator,
     MLPGenerator,
     PatchGANDiscriminator,
@@ -58,6 +62,7 @@ from gan_modules.networks import (
     VAEGANGenerator,
 )
 from gan_modules.networks.vae import MLPEncoder
+from gan_modules.training.optimizers import adam
 
 MODELS = [
     model
@@ -82,8 +87,11 @@ def for_a(variant: Any, table: dict[Any, Any]) -> Any:
 
 def mlp_generator(variant: Any, **options: Any) -> Any:
     """What builds a generator of linear layers that suits the variant."""
-    kind = for_a(variant, {StyleGAN2: StyledMLP, ProGAN: GrowingMLP}) or MLPGenerator
-    return partial(kind, **options)
+    kinds = {StyleGAN2: StyledMLP, ProGAN: GrowingMLP, DiffusionModel: MLPDenoiser}
+    if issubclass(variant, DiffusionModel):
+        # what removes noise has no running statistics
+        options.pop("batch_norm", None)
+    return partial(for_a(variant, kinds) or MLPGenerator, **options)
 
 
 # what models are made of here, by the names of their networks: none mixes samples or drops units
@@ -92,6 +100,7 @@ LATENT_NETWORKS: dict[str, Any] = {
     "encoder": partial(MLPEncoder, hidden=(16,)),
     "decoder": partial(MLPGenerator, hidden=(16,)),
     "recognizer": Recognizer,
+    "head": partial(DenoiserHead, hidden=16),
 }
 TRANSLATION_NETWORKS: dict[str, Any] = {
     "generator": partial(CycleGANGenerator, width=2, n_blocks=1, n_downsampling=1),
@@ -114,6 +123,8 @@ OWN_OPTIONS: dict[Any, dict[str, Any]] = {
     AEGAN: {"code_dim": 16, "autoencoder_steps": FIRST_PHASE},
     # a fade from the third update of four images to the tenth
     ProGAN: {"stable_images": 8, "fade_images": 32},
+    # rates that move random networks in a few updates
+    DMD2: {"teacher": "random", "guidance_optimizer": adam, "generator_optimizer": adam},
 }
 # in place of the paper's where these would take minutes on a processor
 NARROW: dict[Any, dict[str, Any]] = {
@@ -137,6 +148,7 @@ NARROW: dict[Any, dict[str, Any]] = {
         "encoder": partial(VAEGANEncoder, width=4, hidden=8),
     },
     AEGAN: {"autoencoder_steps": FIRST_PHASE},
+    DMD2: OWN_OPTIONS[DMD2],
     StyleGAN2: {
         "generator": partial(StyleGAN2Generator, style_dim=16, channel_base=128),
         "discriminator": partial(StyleGAN2Discriminator, channel_base=128),
@@ -172,7 +184,10 @@ def small_options(variant: Any) -> dict[str, Any]:
     usual = TRANSLATION_NETWORKS if translates(variant) else latent
     found = usual | for_a(variant, OWN_NETWORKS)
     names = [name for networks in variant.players.values() for name in networks]
-    options = {name: found[name] for name in names} | for_a(variant, OWN_OPTIONS)
+    options = {name: found[name] for name in names if name in found} | for_a(variant, OWN_OPTIONS)
+    if issubclass(variant, DiffusionModel):
+        # the latent is the noise, of the images' size
+        return {**options, "generator": mlp_generator(variant, hidden=(16,)), "num_classes": 10}
     # room for codes among the latents
     return options if translates(variant) else {**options, "latent_dim": 16, "num_classes": 10}
 
@@ -194,6 +209,8 @@ def maker_of_images(variant: Any) -> str:
 
 def turns_of(variant: Any, n_critic: int = 1, step: int | None = None) -> list[str]:
     """Who plays in an iteration, one after the other; without ``step``, in the last phase."""
+    if issubclass(variant, DMD2):
+        return [*["guidance"] * n_critic, "generator"]
     if not issubclass(variant, GANModule):
         return [*variant.players]
     if issubclass(variant, AEGAN) and step is not None and step < FIRST_PHASE:
@@ -213,8 +230,8 @@ def in_phase_of(variant: Any, player: str) -> dict[str, int]:
 
 
 def critics(variant: Any, n: int) -> dict[str, int]:
-    """``n_critic`` where there is a critic."""
-    return {"n_critic": n} if issubclass(variant, GANModule) else {}
+    """``n_critic`` where there is a critic, or what is updated as one."""
+    return {"n_critic": n} if issubclass(variant, (GANModule, DMD2)) else {}
 
 
 def player_of(model: Any, optimizer: Any) -> str:

@@ -82,6 +82,20 @@ class ReloadableModule(LightningModule):
         self.hparams.clear()
         self.save_hyperparameters(kept, frame=frame.f_back)
         self._to_be_given_again: set[str] = set()
+        self.recorded_instead: dict[str, Any] = {}
+
+    def record_instead(self, **values: Any) -> None:
+        """Have checkpoints hold other arguments than those that the model was called with.
+
+        They are what it is rebuilt with, where its weights make up for the rest. What is not plain
+        has to be passed again.
+        """
+        kept = _plain_among(values)
+        self._called_with = {*self._called_with, *values}
+        given = {*self._given_in_python} - kept.keys()
+        self._given_in_python = sorted(given | (values.keys() - kept.keys()))
+        self.save_hyperparameters(kept)
+        self.recorded_instead = kept
 
     def _require_object(self, name: str, value: object) -> None:
         """Raise ``ValueError`` for what neither a checkpoint can hold nor a user is asked for."""

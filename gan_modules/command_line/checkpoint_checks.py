@@ -31,7 +31,7 @@ def check_same_options(
         ValueError: which names the first option that differs.
     """
     then = {"class": checkpoint["class"], **checkpoint[model.CHECKPOINT_HYPER_PARAMS_KEY]}
-    now = dict(given)
+    now = {**given, **model.recorded_instead}
     if training and checkpoint["noise_seed"] is not None:
         then["seed_everything"], now["seed_everything"] = checkpoint["noise_seed"], model.noise_seed
     # compiled or not, what is trained is the same

@@ -5,7 +5,8 @@ as ``generator(z)`` or ``generator(z, labels)``; every discriminator as
 ``Discriminator(image_shape, num_classes=0, ...)``, ``discriminator(images)`` or
 ``discriminator(images, labels)``. Networks for translation take images instead of latents and no
 labels: ``CycleGANGenerator(image_shape, ...)``, ``UNetGenerator(image_shape, ...)`` and
-``PatchGANDiscriminator(image_shape, ...)``; ``PatchProjector`` is CUT's projection head.
+``PatchGANDiscriminator(image_shape, ...)``; ``PatchProjector`` is CUT's projection head. Denoisers,
+``MLPDenoiser(image_shape, num_classes=0, ...)``, take images and their noise levels.
 """
 
 from gan_modules.networks.acgan import ACGANDiscriminator, ACGANGenerator
@@ -16,6 +17,8 @@ from gan_modules.networks.cgan import CGANDiscriminator, CGANGenerator
 from gan_modules.networks.cut import PatchProjector
 from gan_modules.networks.cyclegan import CycleGANGenerator
 from gan_modules.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_modules.networks.denoiser import DenoiserHead, MLPDenoiser, UNetDenoiser
+from gan_modules.networks.diffusers_unet import DiffusersUNet
 from gan_modules.networks.infogan import (
     InfoGANDiscriminator,
     InfoGANGenerator,
@@ -54,11 +57,14 @@ __all__ = [
     "CycleGANGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DenoiserHead",
+    "DiffusersUNet",
     "DownsampleConv2d",
     "Growing",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InfoGANRecognizer",
+    "MLPDenoiser",
     "MLPDiscriminator",
     "MLPEncoder",
     "MLPGenerator",
@@ -81,6 +87,7 @@ __all__ = [
     "StyleGAN2Discriminator",
     "StyleGAN2Generator",
     "StyledGenerator",
+    "UNetDenoiser",
     "UNetGenerator",
     "UpsampleConv2d",
     "VAEGANDiscriminator",

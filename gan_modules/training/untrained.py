@@ -1,5 +1,6 @@
 """Networks that no optimizer trains: averages of others, and what is frozen."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -31,6 +32,9 @@ class UntrainedNetworks(LightningModule):
             setattr(self, f"averaged_{name}", copy)
         for name in self.frozen:
             getattr(self, name).requires_grad_(False).eval()
+        if self.frozen:
+            # Lightning asks whether what is in evaluation mode is meant to be
+            warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode at the start")
 
     def averaged_or_live(self, name: str) -> nn.Module:
         """The average of a network, or the network where it is not averaged."""

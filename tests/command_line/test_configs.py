@@ -1,11 +1,14 @@
 """Every shipped recipe runs through the command line, on little of its data."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 import cli
+from gan_modules import GenerativeModule
 
 FOLDER = Path(__file__).parents[2] / "configs"
 CONFIGS = sorted(
@@ -19,7 +22,7 @@ def test_there_are_configs() -> None:
     embedded = {name for name in CONFIGS if "/" not in name}
     known = (
         "gan dcgan cgan wgan wgan_gp cyclegan sngan d2gan vae acgan sagan biggan bigan vae_gan "
-        "ae_gan pix2pix cut"
+        "ae_gan pix2pix cut edm dmd2"
     )
     assert embedded >= {f"{name}.yaml" for name in known.split()}
     folders = {name.split("/")[0] for name in CONFIGS} - embedded
@@ -61,6 +64,15 @@ def tiny(name: str, request: pytest.FixtureRequest) -> list[str]:
     return []
 
 
+def fit(name: str, options: list[str], steps: int = 1) -> Any:
+    return cli.main(
+        ["fit", "--config", name, "--trainer.max_steps", f"{steps}", "--trainer.logger", "false",
+         "--trainer.accelerator", "cpu", "--trainer.limit_val_batches", "1", "--trainer.precision",
+         "32-true", "--trainer.enable_progress_bar", "false",
+         "--samples.n", "2", *options]
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_config_trains(
     name: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -76,15 +88,27 @@ def test_config_trains(
         for network in ("generator", "discriminator")
         if "channel_base" in recipe.get(network, {}).get("init_args", {})
     ]
+    if "teacher" in recipe:
+        fit(name.replace("dmd2", "edm"), ["--data.batch_size", "2"])
     # six of the ten faces are for training, five of which make one iteration of WGAN-GP
     size = "1" if name.startswith("celeba/") else "2"
-    done = cli.main(
-        ["fit", "--config", name, *options, "--trainer.max_steps", "1", "--trainer.logger", "false",
-         "--trainer.accelerator", "cpu", "--trainer.limit_val_batches", "1", "--trainer.precision",
-         "32-true", "--data.batch_size", size, "--trainer.enable_progress_bar", "false",
-         "--samples.n", "2", *unwarmed]
-    )  # fmt: skip
+    done = fit(name, [*options, "--data.batch_size", size, *unwarmed])
     assert done.trainer.global_step == 1
     run = Path("runs", name).with_suffix("") / "0"
     assert (run / "samples" / "step_000001.png").is_file()
-    assert (run / "checkpoints" / "last.ckpt").is_file()
+    last = run / "checkpoints" / "last.ckpt"
+    if "teacher" in recipe:
+        # a student's checkpoint needs the teacher no more
+        shutil.rmtree(Path("runs", name.replace("dmd2", "edm")).with_suffix(""))
+        assert GenerativeModule.load_from_checkpoint(last).sample(2, seed=0).isfinite().all()
+    assert last.is_file()
+
+
+def test_a_student_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+    size = ["--data.batch_size", "2"]
+    fit("toy/edm_grid.yaml", size)
+    fit("toy/dmd2_grid.yaml", size)
+    last = "runs/toy/dmd2_grid/0/checkpoints/last.ckpt"
+    done = fit("toy/dmd2_grid.yaml", [*size, "--ckpt_path", last], steps=2)
+    assert done.trainer.global_step == 2

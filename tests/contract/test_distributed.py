@@ -19,6 +19,12 @@ PLAYERS = {variant.__name__: [*variant.players] for variant in MODELS}
 ADVERSARIAL = {variant.__name__ for variant in VARIANTS}
 
 Ranks = list[dict[str, Any]]
+SHORT = {"generator": "g", "discriminator": "d"}
+
+
+def losses(name: str, prefix: str = "") -> set[str]:
+    (variant,) = (v for v in MODELS if v.__name__ == name)
+    return {f"{prefix}{SHORT.get(player, player)}/loss" for player in variant.players}
 
 
 def launch(folder: Path, nodes: int, devices: int) -> Ranks:
@@ -65,13 +71,12 @@ def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -
         averaged = any(key.startswith("averaged_generator") for key in first["state"])
         # by default the VAE has no average
         assert averaged or name not in ADVERSARIAL
-        # six steps of 5e-5 or more
-        assert whole["moved"] > (3e-4 if exact else 1e-5)
+        # six steps of 5e-5 or more; DMD2 begins where its gradient is nearly none
+        assert whole["moved"] > (3e-4 if exact else 1e-6)
         # what is logged is the mean over ranks
         assert_close(first["metrics"], whole["metrics"], rtol=1e-6, atol=1e-5)
         assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
-        losses = {"d/loss", "g/loss"} if name in ADVERSARIAL else {"autoencoder/loss"}
-        assert losses <= first["metrics"].keys()
+        assert losses(name) <= first["metrics"].keys()
 
 
 def test_the_strength_of_augmentation_follows_all_ranks(one: dict[str, Any], ranks: Ranks) -> None:
@@ -147,9 +152,7 @@ def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: 
         for kind, metrics in found.items():
             (term,) = (term for term in metrics if term.endswith("/brightness") and "val/" in term)
             assert_close(metrics[term].double(), expected[kind], rtol=0, atol=1e-6)
-            losses = {term for term in metrics if term.startswith("val/") and "loss" in term}
-            assert len(losses) == len(PLAYERS[name])
-            for loss in losses:
+            for loss in losses(name, "val/"):
                 assert metrics[loss].isfinite()
                 assert metrics[loss] == devices[0][name][kind][loss]
 

@@ -22,7 +22,7 @@ from variants import (
 )
 
 from datamodules.digits import digits_of
-from gan_modules import AEGAN, CUT, VAEGAN, Pix2Pix
+from gan_modules import AEGAN, CUT, DMD2, EDM, VAEGAN, Pix2Pix
 from gan_modules.networks import CycleGANGenerator, PatchProjector, UNetGenerator
 
 STEPS, BATCH = 200, 32
@@ -105,18 +105,35 @@ def distance_left(variant: Any, seed: int = 0) -> float:
         options["num_classes"] = 2
         options[maker_of_images(variant)] = mlp_generator(variant, hidden=(64,))
     options |= for_a(variant, OWN_OPTIONS)
+    if issubclass(variant, DMD2):
+        options |= {"teacher": teacher(), "generator": None}
     model = small(
         variant, image_shape=(1, 8, 8), ema_decay=0.99,
-        **for_each_player(variant, "optimizer", adam), **options,
+        **for_each_player(variant, "optimizer", adam) | options,
     )  # fmt: skip
     before = distance(model)
+    fit(model, data, steps, batch)
+    return distance(model) / before
+
+
+def fit(model: Any, data: TensorDataset, steps: int, batch: int) -> None:
     trainer = Trainer(
         accelerator="cpu", max_steps=steps, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     loader = DataLoader(data, batch * model.parts_per_iteration, shuffle=True, drop_last=True)
     trainer.fit(model, loader)
-    return distance(model) / before
+
+
+@cache
+def teacher() -> EDM:
+    """Trained for twice as long as its students."""
+    model = small(
+        EDM, image_shape=(1, 8, 8), generator=mlp_generator(EDM, hidden=(64,)), ema_decay=0.99,
+        denoiser_optimizer=adam,
+    )  # fmt: skip
+    fit(model, TensorDataset(*two_digits()), 2 * STEPS, BATCH)
+    return model
 
 
 @pytest.mark.filterwarnings("ignore:.*exists and is not empty")

@@ -94,7 +94,7 @@ CASES["ProGAN"] = partial(small, ProGAN, image_shape=(1, 8, 8), stable_images=10
 # CycleGAN's pieces: translations, and the terms of both players; and one that sees the compiler
 # what both players share is a graph of its own
 GRAPHS = dict.fromkeys(("CycleGAN", "Pix2Pix", "CUT", "DCGAN", "BatchNorm"), 3 + 1)
-GRAPHS["VAE"] = 1 + 1
+GRAPHS |= dict.fromkeys(("VAE", "EDM"), 1 + 1)
 # three players
 GRAPHS |= dict.fromkeys(("VAEGAN", "AEGAN"), 3 + 1)
 
