@@ -87,8 +87,7 @@ class ReloadableModule(LightningModule):
     def record_instead(self, **values: Any) -> None:
         """Have checkpoints hold other arguments than those that the model was called with.
 
-        They are what it is rebuilt with, where its weights make up for the rest. What is not plain
-        has to be passed again.
+        Its weights make up for the rest. What is not plain has to be passed again.
         """
         kept = _plain_among(values)
         self._called_with = {*self._called_with, *values}
