@@ -71,8 +71,9 @@ def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -
         averaged = any(key.startswith("averaged_generator") for key in first["state"])
         # by default the VAE has no average
         assert averaged or name not in ADVERSARIAL
-        # six steps of 5e-5 or more; DMD2 begins where its gradient is nearly none
-        assert whole["moved"] > (3e-4 if exact else 1e-6)
+        # six steps of 5e-5 or more; DMD2 begins where plain descent has nearly no gradient
+        least = 1e-6 if name == "DMD2" else 1e-5
+        assert whole["moved"] > (3e-4 if exact else least)
         # what is logged is the mean over ranks
         assert_close(first["metrics"], whole["metrics"], rtol=1e-6, atol=1e-5)
         assert_close(first["metrics"], second["metrics"], rtol=0, atol=0)
