@@ -21,6 +21,7 @@ from gan_modules.training.module import GenerativeModule
 
 __all__ = ["class_names", "explain_parser_error", "shortened"]
 
+COMMANDS = "fit, validate, test, predict, demo, compare, invert, lab"
 # which classes an option takes, by the end of its name
 CLASSES: dict[str, type[Any]] = {
     "model": GenerativeModule,
@@ -74,7 +75,8 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     if found := re.search(r"invalid choice: '(\S+)' \(choose from (.+?)\)", message):
         return f"there is no command {found[1]!r}; choose from: {found[2].replace(chr(39), '')}"
     if "subcommand" in message and "was not provided" in message:
-        return "a command is missing; choose from: fit, validate, test, predict, demo"
+        # all of them: jsonargparse names the first five only
+        return f"a command is missing; choose from: {COMMANDS}"
     key, body = _innermost(message)
     if "is not accepted" in body or "NestedArg" in body:
         for ahead in ahead_of_their_classes([*arguments]):

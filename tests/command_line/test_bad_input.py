@@ -18,6 +18,7 @@ import cli
 from gan_modules.command_line.hints import suggestion
 from gan_modules.command_line.messages import with_full_name
 from gan_modules.command_line.parser_errors import shortened
+from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
 
 SMALL = "fit --config small.yaml"
 SHORT = {
@@ -27,11 +28,13 @@ SHORT = {
     "SCHEDULER": f"{SMALL} --model.generator_scheduler",
 }
 
+ALL = f"fit, validate, test, predict, {', '.join(WITHOUT_TRAINER)}"
+
 # what is typed, and how the line begins that it ends in
 COMMANDS = {
     # ---- commands and configs
-    "": "a command is missing; choose from: fit, validate, test, predict, demo",
-    "fitt": "there is no command 'fitt'; choose from: fit, validate, test, predict, demo",
+    "": f"a command is missing; choose from: {ALL}",
+    "fitt": f"there is no command 'fitt'; choose from: {ALL}",
     "fit --config smal.yaml": "there is no config 'smal.yaml'; nearest: small.yaml, ",
     "fit --config wgan-gp.yaml": "there is no config 'wgan-gp.yaml'; nearest: wgan_gp.yaml,",
     "fit --config .": "there is no config '.'",
