@@ -37,8 +37,9 @@ from gan_modules import GenerativeModule, InfoGAN, LatentModel, TranslationModel
 from gan_modules.families.translation_model import Direction
 
 A_TO_B: Direction = "a_to_b"
-RECIPES = ["gan", "dcgan", "cgan", "wgan", "wgan_gp", "sngan", "infogan", "vae", "cyclegan"]
-RECIPES += ["pix2pix", "cut"]
+RECIPES = ["gan", "dragan", "dcgan", "cgan", "wgan", "wgan_gp", "sngan", "acgan", "sagan", "biggan"]
+RECIPES += ["r3gan", "progan", "stylegan2", "infogan", "vae", "bigan", "vae_gan", "ae_gan", "edm"]
+RECIPES += ["cyclegan", "pix2pix", "cut"]
 
 
 class Digits:
