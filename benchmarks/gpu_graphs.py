@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gan_modules import GenerativeModule
-from gan_modules.training.batches import Batch
+from gan_modules.networks import Growing
+from gan_modules.training.batches import Batch, split_batch
 
 __all__ = ["CUDAGraphs", "check_graphs"]
 
@@ -34,8 +35,9 @@ class CUDAGraphs(Callback):
     A graph repeats the kernels of one iteration on the same memory, without Python and without
     launching each. What differs between iterations is written there before: the batch, learning
     rates, the seed of the noise. Everything that is decided on the host makes iterations of
-    different kinds, each with a graph of its own: shapes, which regularisers are due, and options
-    of the optimizers other than rates. Nobody is told of single updates.
+    different kinds, each with a graph of its own: shapes, who plays, which regularisers are due,
+    stages of growth, and options of the optimizers other than rates. Nobody is told of single
+    updates.
 
     Training raises ``ValueError`` if an iteration cannot be recorded.
     """
@@ -49,6 +51,7 @@ class CUDAGraphs(Callback):
         """Stand between the module and its iterations."""
         assert isinstance(pl_module, GenerativeModule)
         check_graphs(pl_module)
+        self._growing = [m for m in pl_module.modules() if isinstance(m, Growing)]
         self._met: Counter[Hashable] = Counter()
         self._graphs: dict[Hashable, _Recorded] = {}
         vars(pl_module)["_play"] = partial(self._play, pl_module, pl_module._play)
@@ -63,7 +66,10 @@ class CUDAGraphs(Callback):
     ) -> Terms:
         regularizers: Any = getattr(module, "regularizers", ())
         due = tuple(one.is_due(module.global_step) for one in regularizers)
-        kind = (due, _shapes(whole), _options(module))
+        parts = split_batch(whole, module.parts_per_iteration, "n_critic")
+        players = tuple(player for player, _ in module.turns(parts))
+        stages = tuple(one.stage for one in self._growing)
+        kind = (due, players, stages, _shapes(whole), _options(module))
         self._met[kind] += 1
         if self._met[kind] <= self.WARMUP:
             return play(whole)
