@@ -214,7 +214,7 @@ class DMD2(DiffusionModel):
         return terms
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Distribution matching, see :func:`matching_loss`, and ``-E[log sigmoid(head)]``."""
+        """Distribution matching, see ``matching_loss``, and ``-E[log sigmoid(head)]``."""
         labels = batch[1]
         fakes = self.generate(batch)
         with torch.no_grad():

@@ -88,7 +88,7 @@ class EDM(DiffusionModel):
         return [("denoiser", parts[-1])]
 
     def denoiser_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """``E[weight(sigma) (D(x + n; sigma) - x)^2]``, see :func:`loss_weight`."""
+        """``E[weight(sigma) (D(x + n; sigma) - x)^2]``, see ``loss_weight``."""
         images, labels = batch
         normal = torch.randn(len(images), device=images.device, dtype=images.dtype)
         sigma = (self.noise_mean + self.noise_std * normal).exp()
