@@ -12,7 +12,7 @@ __all__ = ["DiffusersUNet"]
 
 
 class DiffusersUNet(nn.Module):
-    """Has a ``UNet2DModel``, or what is called like one, denoise for :class:`EDM` and :class:`DMD2`.
+    """Has a ``UNet2DModel``, or what is called like one, denoise for :class:`EDM`, :class:`DMD2`.
 
     It is called as ``unet(sample, timestep, class_labels)``, of which ``.sample`` is taken; the
     timestep is ``ln(sigma) / 4``, as in EDM's own networks. A network that was trained to tell the
