@@ -23,7 +23,6 @@ from typing import Any
 
 import torch
 import yaml
-from gpu_graphs import CUDAGraphs
 from gpu_speed import Windows
 from lightning.pytorch import Callback
 from recipes import run_line
@@ -99,8 +98,8 @@ def fit(config: dict[str, Any], device: str, folder: Path, *callbacks: Callback)
         "--trainer.accelerator", "gpu" if device == "cuda" else "cpu",
         "--trainer.precision", "bf16-mixed", "--trainer.enable_progress_bar", "false",
     ]  # fmt: skip
-    graphs = [CUDAGraphs()] if device == "cuda" else []
-    return run_line(line, *callbacks, *graphs)
+    line += ["--model.cuda_graphs", "true"] if device == "cuda" else []
+    return run_line(line, *callbacks)
 
 
 def seconds_per_iteration(data: Path, device: str, small: bool) -> float:

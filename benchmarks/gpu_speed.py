@@ -12,7 +12,7 @@ best, ..._bf16    the best hand-written loop (``gpu_best.py``), all images on th
 best_graph, ...   one iteration of it captured as a CUDA graph; compiled losses in it
 ours_loader       a model and a data module in a plain ``Trainer``, images in the host's memory
 ours, ..._bf16    with ``on_device``
-ours_graph, ...   with ``gpu_graphs.py``, too; with ``compile``
+ours_graph, ...   the same with ``cuda_graphs``; with ``compile``
 
 Each is measured by device events in several windows of iterations, after a warm-up in which
 everything is compiled. The share of the peak is the floating-point operations of one iteration of
@@ -36,7 +36,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_graphs import CUDAGraphs
 from gpu_loops import WARMUP, Bench, Loop, advance, make_cases
 from lightning.pytorch import Callback, Trainer
 from public_scripts import load_pictures
@@ -105,11 +104,12 @@ def measure_ours(bench: Bench, way: str, rounds: int, steps: int) -> list[float]
         trainer = Trainer(
             accelerator="gpu" if bench.device == "cuda" else "cpu", devices=1, precision=precision,
             max_steps=WARMUP + rounds * steps, logger=False,
-            callbacks=[windows, *[CUDAGraphs()] * ("graph" in way)],
+            callbacks=[windows],
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
             limit_val_batches=0, default_root_dir=folder,
         )  # fmt: skip
-        trainer.fit(model_of(case, case.script(case.shape), compile=compiles), datamodule=data)
+        options = {"compile": compiles, "cuda_graphs": "graph" in way}
+        trainer.fit(model_of(case, case.script(case.shape), **options), datamodule=data)
     return windows.seconds
 
 

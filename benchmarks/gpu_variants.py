@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_graphs import CUDAGraphs
 from lightning.pytorch import Callback
 from recipes import run_line
 from torch import Tensor, nn
@@ -53,16 +52,19 @@ FURTHER = {
     "dcgan + DiffAugment": ("dcgan", "--model.augmentation", "DiffAugment"),
     "gan + R1": ("gan", *_regularizer("R1", "every", 4)),
     "gan + LeCam": ("gan", *_regularizer("LeCam", "start", 10)),
+    # of a teacher that has learnt nothing: another run's file is what it is shipped with
+    "dmd2": ("dmd2", "--model.teacher", "random"),
 }
-"""Recipes with something that they are shipped without."""
+"""Recipes with something that they are not shipped with."""
 ON_DEVICE = ("--data.on_device", "true")
+GRAPHS = ("--model.cuda_graphs", "true")
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "float32": ("32-true", ()),
     "bf16": ("bf16-mixed", ()),
     "fp16": ("16-mixed", ()),
     "on_device": ("32-true", ON_DEVICE),
-    "graphs": ("32-true", ON_DEVICE),
-    "graphs_bf16": ("bf16-mixed", ON_DEVICE),
+    "graphs": ("32-true", (*ON_DEVICE, *GRAPHS)),
+    "graphs_bf16": ("bf16-mixed", (*ON_DEVICE, *GRAPHS)),
     "compiled": ("bf16-mixed", ("--model.compile", "true")),
 }
 """Precision, and options of the command line."""
@@ -120,8 +122,7 @@ def train(recipe: str, way: str, device: str, steps: int, folder: Path, *more: s
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-            graphs = [CUDAGraphs()] if way.startswith("graphs") else []
-            run_line(line, ends, *graphs)
+            run_line(line, ends)
     except SystemExit:
         raise RuntimeError(said.getvalue().strip().splitlines()[-1]) from None
     wrong = [k for k, v in ends.weights.items() if v.is_floating_point() and not v.isfinite().all()]
@@ -246,4 +247,4 @@ def _longest_first(way: str) -> int:
 
 def all_recipes() -> list[str]:
     """Every recipe on data that comes with the package, and those with something more."""
-    return [*(path.stem for path in sorted(CONFIGS.glob("*.yaml"))), *FURTHER]
+    return [*dict.fromkeys([*(path.stem for path in sorted(CONFIGS.glob("*.yaml"))), *FURTHER])]

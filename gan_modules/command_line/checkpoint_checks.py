@@ -34,8 +34,8 @@ def check_same_options(
     now = {**given, **model.recorded_instead}
     if training and checkpoint["noise_seed"] is not None:
         then["seed_everything"], now["seed_everything"] = checkpoint["noise_seed"], model.noise_seed
-    # compiled or not, what is trained is the same
-    for name in sorted((then.keys() & now.keys()) - {"compile"}):
+    # compiled, recorded or not, what is trained is the same
+    for name in sorted((then.keys() & now.keys()) - {"compile", "cuda_graphs"}):
         found = difference(name, then[name], now[name])
         if found is not None and not name.startswith("_") and name not in typed_anew:
             raise ValueError(

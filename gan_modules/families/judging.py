@@ -39,14 +39,13 @@ class ImageJudging(GANModule):
         seen: Tensor = self.augmentation(images)
         return seen
 
-    @property
-    def notes(self) -> bool:
+    def is_noting(self) -> bool:
         """Whether anybody wants to know what was seen."""
         return self.augmentation is not None
 
     def note_seen(self, **seen: Tensor | None) -> None:
         """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation."""
-        if self.notes:
+        if self.is_noting():
             self._noted.update(seen)
 
     def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -183,13 +183,12 @@ class NoiseGAN(ImageJudging, LatentModel):
             verdict = self.discriminate(images.repeat_interleave(self.packing, 0), given)
         return self.realness(verdict.logits if isinstance(verdict, Judgement) else verdict)
 
-    @property
-    def notes(self) -> bool:
+    def is_noting(self) -> bool:
         """Whether there are regularisers or an augmentation.
 
         :meth:`judge_both` and :meth:`generate_with_latents` note what they see.
         """
-        return super().notes or len(self.regularizers) > 0
+        return super().is_noting() or len(self.regularizers) > 0
 
     def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None

@@ -115,6 +115,8 @@ class VAEGAN(EncodingModel, NoiseGAN):
             ),
         )
         self.gamma, self.balance = gamma, balance
+        # who rests in this iteration by the rule of balance, if anybody does
+        self.rests: str | None = None
         self.loss = adversarial_loss(loss)
         # of real images and of fakes in the iteration before
         self.register_buffer("costs", torch.full((2,), balance[0] if balance else 0.0))
@@ -146,12 +148,10 @@ class VAEGAN(EncodingModel, NoiseGAN):
 
     def turns(self, parts: Sequence[Batch]) -> Sequence[tuple[str, Batch]]:
         """The encoder, the discriminator with every part, the generator; some rest by the rule."""
-        rests = self.resting()
         turns = [("encoder", parts[-1]), *super().turns(parts)]
-        return [(player, part) for player, part in turns if player != rests]
+        return [(player, part) for player, part in turns if player != self.rests]
 
-    def resting(self) -> str | None:
-        """Who rests in this iteration by the rule of ``balance``, if anybody does."""
+    def _resting(self) -> str | None:
         if self.balance is None:
             return None
         equilibrium, margin = self.balance
@@ -163,12 +163,13 @@ class VAEGAN(EncodingModel, NoiseGAN):
         return "discriminator" if strong else "generator"
 
     def on_iteration(self, step: int, images: int) -> None:
-        """Take the costs of the iteration before."""
+        """Take the costs of the iteration before, and say who rests in this one."""
         super().on_iteration(step, images)
         if self.balance is not None:
             updates = self.observed[2]
             self.costs.copy_(torch.where(updates > 0, self.observed[:2] / updates, self.costs))
             self.observed.zero_()
+        self.rests = self._resting()
 
     def to_average(self) -> list[Tensor]:
         """What was observed of the costs, too, so that the same player rests on all ranks."""

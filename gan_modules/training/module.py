@@ -18,6 +18,7 @@ from gan_modules.training.optimizers import look_for_gpus_once
 from gan_modules.training.players import PlayerOptions, first_of_two, frozen
 from gan_modules.training.range_watch import RangeWatch
 from gan_modules.training.ranks import average_over_ranks
+from gan_modules.training.recording import Recorder
 from gan_modules.training.reporting import Reporting, logging_is_due, named, with_sum
 from gan_modules.training.rules import Rules
 from gan_modules.training.seeding import seed_iteration
@@ -65,6 +66,14 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             checkpoints are those of a model that is not compiled. Sampling, validation and test
             are not compiled. ``fit`` raises ``ValueError`` where there is no working compiler, or
             losses cannot be compiled whole.
+        cuda_graphs: have a GPU repeat whole iterations by one call each, for networks whose kernels
+            it finishes before the next ones are launched. Each kind of iteration, as with a lazy
+            regulariser and without, is recorded after three that are played as they are. With Adam
+            and deterministic kernels, training stays the same bit for bit. ``fit`` raises
+            ``ValueError`` without CUDA, on several devices, in other precisions than 32-true and
+            bf16-mixed, with a callback that is told of single updates, and for what cannot be
+            recorded: losses that are more than functions of tensors, optimizers without
+            ``capturable``.
 
     Raises:
         ValueError: if an option is out of its range.
@@ -78,6 +87,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         ema_ramp: float | None = None,
         ema_start: int = 0,
         compile: bool = False,  # noqa: A002
+        cuda_graphs: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -88,7 +98,8 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self.noise_seed: int | None = None
         self._options: dict[str, PlayerOptions] = {}
         self._parameters_of: dict[str, list[nn.Parameter]] = {}
-        self._compiles = compile
+        self._compiles, self._records = compile, cuda_graphs
+        self._recorder: Recorder | None = None
         self._compiled: dict[str, Callable[..., Any]] = {}
         self._batch_is_checked = False
         self._watch, self._ranges, self._last = TermWatch(), RangeWatch(), {}
@@ -132,14 +143,16 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self.go_on_as_typed()
         self._to_average = self.to_average()
         self._averages = self.averages_by_player(self.players)
+        self._recorder = Recorder(self) if self._records else None
         trainer = self.trainer
         if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
             batches, parts = trainer.num_training_batches, self.parts_per_iteration
             check_last_batch(trainer.train_dataloader, batches, parts, "n_critic", self)
 
     def on_train_end(self) -> None:
-        """Look at the iterations since the last time."""
+        """Look at the iterations since the last time, and let go of what was recorded of them."""
         self._look()
+        self._recorder = None
 
     def on_fit_end(self) -> None:
         """Raise ``ValueError`` if there was nothing to train on, over which Lightning passes."""
@@ -198,9 +211,13 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         """The terms of each player's last update."""
         self._seed_noise()
         self.on_iteration(self.global_step, self.global_step * images)
-        return self._play(whole)
+        return (self._recorder or self).play_turns(whole)
 
-    def _play(self, whole: Batch) -> dict[str, dict[str, Tensor]]:
+    def play_turns(self, whole: Batch) -> dict[str, dict[str, Tensor]]:
+        """Update each player whose turn it is; return the terms of its last update.
+
+        What an iteration is beside this is done on the host.
+        """
         turns = list(self.turns(split_batch(whole, self.parts_per_iteration, "n_critic")))
         sharing = first_of_two(turns, self._options)
         terms: dict[str, dict[str, Tensor]] = {}

@@ -1,26 +1,17 @@
-"""The GPU's benchmark, very small and on the CPU: all but the capture of graphs."""
+"""The GPU's benchmark, very small and on the CPU: all but graphs."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gpu
 import gpu_best as best
-import gpu_graphs
 import gpu_loops
 import gpu_speed
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from torch.testing import assert_close
-from torch.utils.data import DataLoader, TensorDataset
 from torchvision.utils import save_image
-
-from gan_modules import R1, WGANGP
-from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
 compile_ = torch.compile
 
@@ -107,74 +98,6 @@ def test_the_compiled_loop_trains_as_the_best_one(double: None, objective: Any) 
         ends.append([loop.generator.state_dict(), loop.discriminator.state_dict()])
         ends[-1].append(loop.averaged.network.state_dict())
     assert_close(ends[0], ends[1], rtol=0, atol=1e-9)
-
-
-class _Recording:
-    """In place of a CUDA graph: what is recorded leaves no trace, and a replay does it again."""
-
-    def __init__(self) -> None:
-        self.replays = 0
-
-    @contextmanager
-    def records(self, recorded: Any, module: Any, play: Any) -> Iterator[None]:
-        self.recorded, self.module, self.play = recorded, module, play
-        tensors = [*module.state_dict().values()]
-        for one in module.optimizers_by_player().values():
-            tensors += [t for state in one.optimizer.state.values() for t in state.values()]
-        before = [tensor.clone() for tensor in tensors]
-        with torch.random.fork_rng(devices=[]):
-            yield
-        for tensor, value in zip(tensors, before, strict=True):
-            tensor.detach().copy_(value)
-
-    def replay(self) -> None:
-        self.replays += 1
-        with gpu_graphs._stepped_by(self.module, gpu_graphs._RecordedStepper()):
-            rates = [group["lr"] for group, _ in self.recorded._rates]
-            for group, rate in self.recorded._rates:
-                group["lr"] = rate.item()
-            self.recorded._values.copy_(self.recorded._iterate(self.play))
-            for (group, _), rate in zip(self.recorded._rates, rates, strict=True):
-                group["lr"] = rate
-
-
-def test_what_stands_around_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches, rates, noise, counts and kinds of iterations, with another thing for the graph."""
-    graphs: list[_Recording] = []
-
-    class Recorded(gpu_graphs._Recorded):
-        def __init__(self, module: Any, whole: Any, play: Any) -> None:
-            graphs.append(_Recording())
-            monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: graphs[-1])
-            monkeypatch.setattr(
-                torch.cuda, "graph", lambda graph, **_: graph.records(self, module, play)
-            )
-            super().__init__(module, whole, play)
-
-    monkeypatch.setattr(gpu_graphs, "_Recorded", Recorded)
-    for check in ("check_graphs", "_host_randomness"):
-        monkeypatch.setattr(gpu_graphs, check, lambda *_: None)
-    ends = []
-    for callbacks in ([], [gpu_graphs.CUDAGraphs()]):
-        torch.manual_seed(0)
-        model = WGANGP(
-            image_shape=(1, 8, 8), latent_dim=4, n_critic=2,
-            generator=partial(MLPGenerator, hidden=(8,)),
-            discriminator=partial(MLPDiscriminator, hidden=(8,)),
-            regularizers=[R1(every=3)],
-            generator_scheduler=partial(torch.optim.lr_scheduler.LinearLR, total_iters=9),
-        )  # fmt: skip
-        images = torch.rand(20 * 8, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
-        trainer = Trainer(
-            accelerator="cpu", max_steps=20, callbacks=callbacks, logger=False,
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-        )  # fmt: skip
-        trainer.fit(model, DataLoader(TensorDataset(images), batch_size=8))
-        assert trainer.global_step == 20
-        ends.append((model.state_dict(), trainer.callback_metrics))
-    assert_close(ends[0], ends[1], rtol=0, atol=0)
-    # 7 iterations with R1 and 13 without, 3 of each before it is recorded
-    assert [graph.replays for graph in graphs] == [10, 4]
 
 
 def test_operations_of_a_gradient_of_a_gradient() -> None:

@@ -1,45 +1,49 @@
-"""Whole iterations as CUDA graphs: recorded once, and then replayed by one call each.
-
-Not a part of the package: no GPU has shown yet what it is worth. Part 1 of ``gpu.py`` says whether
-training stays the same, part 2 how fast it is.
-"""
+"""Whole iterations as CUDA graphs: recorded once, and then replayed by one call each."""
 
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.plugins.precision import MixedPrecision, Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gan_modules import GenerativeModule
 from gan_modules.networks import Growing
 from gan_modules.training.batches import Batch, split_batch
+from gan_modules.training.listeners import STEP, listeners, overrides
 
-__all__ = ["CUDAGraphs", "check_graphs"]
+if TYPE_CHECKING:
+    from gan_modules.training.module import GenerativeModule
+
+__all__ = ["Recorder", "check_recordable"]
+
+WITHOUT = "--model.cuda_graphs false goes on without it"
 
 Terms = dict[str, dict[str, Tensor]]
 
 
-class CUDAGraphs(Callback):
-    """Plays iterations of a module, each kind a few times as it is, and from then on by a graph.
+class Recorder:
+    """Plays a module's iterations, each kind a few times as it is, and from then on by a graph.
 
     A graph repeats the kernels of one iteration on the same memory, without Python and without
     launching each. What differs between iterations is written there before: the batch, learning
     rates, the seed of the noise. Everything that is decided on the host makes iterations of
     different kinds, each with a graph of its own: shapes, who plays, which regularisers are due,
-    stages of growth, and options of the optimizers other than rates. Nobody is told of single
-    updates.
+    stages of growth, and options of the optimizers other than rates. An iteration at whose steps
+    somebody looks, by a hook of an optimizer, is played as it is.
 
-    Training raises ``ValueError`` if an iteration cannot be recorded.
+    Args:
+        module: trained, on a GPU.
+
+    Raises:
+        ValueError: here or at an iteration, if one cannot be recorded.
     """
 
     WARMUP = 3
@@ -47,40 +51,41 @@ class CUDAGraphs(Callback):
     LIMIT = 16
     """Kinds of iterations; more come of something that changes again and again."""
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stand between the module and its iterations."""
-        assert isinstance(pl_module, GenerativeModule)
-        check_graphs(pl_module)
-        self._growing = [m for m in pl_module.modules() if isinstance(m, Growing)]
+    def __init__(self, module: "GenerativeModule") -> None:
+        check_recordable(module)
+        self._module = module
+        self._growing = [m for m in module.modules() if isinstance(m, Growing)]
+        self._hooks = _hooks(module)
         self._met: Counter[Hashable] = Counter()
         self._graphs: dict[Hashable, _Recorded] = {}
-        vars(pl_module)["_play"] = partial(self._play, pl_module, pl_module._play)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the module its iterations back, and the graphs' memory."""
-        vars(pl_module).pop("_play")
-        self._graphs.clear()
+    def play_turns(self, whole: Batch) -> Terms:
+        """Do what the module's ``play_turns`` does, and return what it returns."""
+        module = self._module
+        if _hooks(module) != self._hooks:
+            return module.play_turns(whole)
+        kind = self._kind(whole)
+        self._met[kind] += 1
+        if self._met[kind] <= self.WARMUP:
+            return module.play_turns(whole)
+        if kind not in self._graphs:
+            if len(self._graphs) == self.LIMIT:
+                raise ValueError(
+                    f"cuda_graphs=True: there are more than {self.LIMIT} kinds of iterations, in "
+                    "shapes of batches or options of optimizers other than lr, and each would be a "
+                    "graph"
+                )
+            self._graphs[kind] = _Recorded(module, whole)
+        return self._graphs[kind].replay(whole)
 
-    def _play(
-        self, module: GenerativeModule, play: Callable[[Batch], Terms], whole: Batch
-    ) -> Terms:
+    def _kind(self, whole: Batch) -> Hashable:
+        module = self._module
         regularizers: Any = getattr(module, "regularizers", ())
         due = tuple(one.is_due(module.global_step) for one in regularizers)
         parts = split_batch(whole, module.parts_per_iteration, "n_critic")
         players = tuple(player for player, _ in module.turns(parts))
         stages = tuple(one.stage for one in self._growing)
-        kind = (due, players, stages, _shapes(whole), _options(module))
-        self._met[kind] += 1
-        if self._met[kind] <= self.WARMUP:
-            return play(whole)
-        if kind not in self._graphs:
-            if len(self._graphs) == self.LIMIT:
-                raise ValueError(
-                    f"there are more than {self.LIMIT} kinds of iterations, in shapes of batches "
-                    "or options of optimizers other than lr: each would be a graph"
-                )
-            self._graphs[kind] = _Recorded(module, whole, play)
-        return self._graphs[kind].replay(whole)
+        return due, players, stages, _shapes(whole), _options(module)
 
 
 class _RecordedStepper:
@@ -99,7 +104,7 @@ class _RecordedStepper:
 
 
 @contextmanager
-def _stepped_by(module: GenerativeModule, stepper: _RecordedStepper) -> Iterator[None]:
+def _stepped_by(module: "GenerativeModule", stepper: _RecordedStepper) -> Iterator[None]:
     before, module._stepper = module._stepper, stepper
     try:
         yield
@@ -110,9 +115,7 @@ def _stepped_by(module: GenerativeModule, stepper: _RecordedStepper) -> Iterator
 class _Recorded:
     """One kind of iteration."""
 
-    def __init__(
-        self, module: GenerativeModule, whole: Batch, play: Callable[[Batch], Terms]
-    ) -> None:
+    def __init__(self, module: "GenerativeModule", whole: Batch) -> None:
         images, second = whole
         self._whole = images.clone(), None if second is None else second.clone()
         self._names: list[tuple[str, str]] = []
@@ -128,16 +131,16 @@ class _Recorded:
             stack.enter_context(_stepped_by(module, stepper))
             # only this thread's: another one may be loading data
             stack.enter_context(torch.cuda.graph(self._graph, capture_error_mode="thread_local"))
-            self._values = self._iterate(play)
+            self._values = self._iterate(module)
         self._counted = stepper.counted
 
-    def _iterate(self, play: Callable[[Batch], Terms]) -> Tensor:
-        terms = play(self._whole)
+    def _iterate(self, module: "GenerativeModule") -> Tensor:
+        terms = module.play_turns(self._whole)
         self._names = [(player, name) for player, its in terms.items() for name in its]
         return torch.stack([term.float() for its in terms.values() for term in its.values()])
 
     @contextmanager
-    def _rates_on_device(self, module: GenerativeModule) -> Iterator[None]:
+    def _rates_on_device(self, module: "GenerativeModule") -> Iterator[None]:
         """Have optimizers read rates, and count steps, on the device."""
         for optimizer in _optimizers(module):
             for state in optimizer.state.values():
@@ -172,26 +175,32 @@ class _Recorded:
         return terms
 
 
-def check_graphs(module: GenerativeModule) -> None:
+def check_recordable(module: "GenerativeModule") -> None:
     """Raise ``ValueError`` in one line if a module's iterations cannot be recorded."""
     trainer = module.trainer
     plugin = trainer.precision_plugin
     plain = type(plugin) is Precision or (type(plugin) is MixedPrecision and plugin.scaler is None)
     losses = {f"{player}_losses" for player in module.players}
     unable = {type(o).__name__ for o in _optimizers(module) if "capturable" not in o.defaults}
+    heard = listeners(trainer, module)
+    if overrides(module, LightningModule, STEP):
+        heard.append(f"{type(module).__name__}.{STEP}")
     for wrong, right in (
-        (module.device.type != "cuda", "a GPU with CUDA"),
-        (type(trainer.strategy) is not SingleDeviceStrategy, "one device"),
-        (not plain, "precision 32-true or bf16-mixed"),
+        (module.device.type != "cuda", f"a GPU with CUDA, not {module.device.type}"),
+        (type(trainer.strategy) is not SingleDeviceStrategy, "one device and no strategy"),
+        (not plain, f"precision 32-true or bf16-mixed, not {trainer.precision}"),
         (losses - {*module.compilable}, "losses that are functions of tensors alone"),
         (unable, f"optimizers that can be recorded, such as Adam, not {', '.join(unable)}"),
+        (heard, f"nobody who is told of single updates, as {', '.join(heard)} is"),
     ):
         if wrong:
-            raise ValueError(f"CUDA graphs of {type(module).__name__} need {right}")
+            raise ValueError(
+                f"cuda_graphs=True of {type(module).__name__} needs {right} ({WITHOUT})"
+            )
 
 
 @contextmanager
-def _explained(module: GenerativeModule) -> Iterator[None]:
+def _explained(module: "GenerativeModule") -> Iterator[None]:
     """Have what goes wrong said in one line."""
     try:
         yield
@@ -203,11 +212,14 @@ def _explained(module: GenerativeModule) -> Iterator[None]:
         reason = next(
             (line.strip() for line in str(cause).splitlines() if line.strip()), "no reason"
         )
-        raise ValueError(f"{type(module).__name__} cannot be recorded: {reason}") from error
+        raise ValueError(
+            f"cuda_graphs=True cannot be used with {type(module).__name__}, of which no iteration "
+            f"can be recorded ({WITHOUT}): {reason}"
+        ) from error
 
 
 @contextmanager
-def _unchanged(module: GenerativeModule) -> Iterator[None]:
+def _unchanged(module: "GenerativeModule") -> Iterator[None]:
     """Refuse what a replay would not repeat: random numbers of the host, and tensors that move."""
     before, places = _host_randomness(), _places(module)
     yield
@@ -223,7 +235,7 @@ def _host_randomness() -> tuple[Any, ...]:
     return torchs.numpy().tobytes(), str(numpys), random.getstate()
 
 
-def _places(module: GenerativeModule) -> dict[str, int]:
+def _places(module: "GenerativeModule") -> dict[str, int]:
     tensors = [*module.named_parameters(), *module.named_buffers()]
     return {name: tensor.data_ptr() for name, tensor in tensors}
 
@@ -232,11 +244,11 @@ def _shapes(whole: Batch) -> Hashable:
     return tuple(None if x is None else (x.shape, x.dtype) for x in whole)
 
 
-def _optimizers(module: GenerativeModule) -> list[Optimizer]:
+def _optimizers(module: "GenerativeModule") -> list[Optimizer]:
     return [one.optimizer for one in module.optimizers_by_player().values()]
 
 
-def _options(module: GenerativeModule) -> Hashable:
+def _options(module: "GenerativeModule") -> Hashable:
     return tuple(
         str(value)
         for optimizer in _optimizers(module)
@@ -244,3 +256,11 @@ def _options(module: GenerativeModule) -> Hashable:
         for name, value in group.items()
         if name not in ("params", "lr")
     )
+
+
+def _hooks(module: "GenerativeModule") -> list[int]:
+    """How many look at each optimizer's steps, whoever clips gradients among them."""
+    found: list[Any] = _optimizers(module)
+    return [
+        len(one._optimizer_step_pre_hooks) + len(one._optimizer_step_post_hooks) for one in found
+    ]
