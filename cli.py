@@ -4,9 +4,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+if sys.stderr.isatty():
+    # seconds of silence otherwise
+    print("Importing torch and Lightning", end="\r", file=sys.stderr, flush=True)
+
 import datamodules  # noqa: F401  (importing them makes their short names known)
 import gan_modules.networks  # noqa: F401
 from gan_modules.command_line import GANCLI, run
+
+if sys.stderr.isatty():
+    # the line's end, as of any other that is written over it
+    print("\033[K", end="", file=sys.stderr, flush=True)
 
 
 def main(args: Sequence[str] | None = None) -> GANCLI | None:

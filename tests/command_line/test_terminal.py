@@ -2,6 +2,9 @@
 
 import io
 import logging
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -67,7 +70,6 @@ def test_messages_do_not_repeat_the_bar(make_trainer: Any, make_loader: Any) -> 
 
     class Look(GAN):
         def on_train_end(self) -> None:
-            import sys
 
             during.append(handler.stream is sys.stderr)
 
@@ -180,3 +182,12 @@ def test_nothing_is_said_that_says_nothing(
 def test_without_a_bar_nothing_is_shown() -> None:
     with GANProgressBar().part("Anything", 3) as advance:
         advance(3)
+
+
+def test_imports_are_not_silent() -> None:
+    terminal, end = os.openpty()
+    command = [sys.executable, str(Path(cli.__file__)), "--help"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=end, check=True)
+    os.close(end)
+    assert os.read(terminal, 1000) == b"Importing torch and Lightning\r\x1b[K"
+    os.close(terminal)
