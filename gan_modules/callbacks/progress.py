@@ -151,5 +151,7 @@ class GANProgressBar(RichProgressBar):
     def _get_train_description(self, current_epoch: int) -> str:
         if self._whole:
             return "Updates"
+        if self.trainer.max_epochs == -1:
+            return f"Epoch {current_epoch}"
         description: str = super()._get_train_description(current_epoch)
         return description

@@ -60,6 +60,18 @@ def test_the_bar_is_one_line_of_80_columns(
     assert lines[0].rstrip().endswith("img/s: 123,456")
 
 
+@pytest.mark.parametrize(("max_epochs", "said"), [(-1, "Epoch 5"), (7, "Epoch 5/6 ")])
+def test_epochs_without_end_have_no_last_one(
+    max_epochs: int, said: str, make_trainer: Any, make_loader: Any
+) -> None:
+    bar = GANProgressBar()
+    trainer = make_trainer(
+        max_steps=-1, max_epochs=max_epochs, callbacks=[bar], enable_progress_bar=True
+    )
+    bar.setup(trainer, GAN(image_shape=(1, 8, 8), latent_dim=2), "fit")
+    assert bar._get_train_description(5) == said
+
+
 def test_messages_do_not_repeat_the_bar(make_trainer: Any, make_loader: Any) -> None:
     """They go where rich has put sys.stderr, and back afterwards."""
     logger = logging.getLogger("lightning.pytorch")
