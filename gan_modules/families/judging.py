@@ -29,8 +29,13 @@ class ImageJudging(GANModule):
         super().__init__(**kwargs)
         self.augmentation = augmentation
         if augmentation is not None:
-            augmentation.check(self.image_shape)
+            augmentation.check(self.judged_shape)
         self._noted: dict[str, Tensor | None] = {}
+
+    @property
+    def judged_shape(self) -> tuple[int, ...]:
+        """Shape of what the discriminator is given of one sample."""
+        return self.image_shape
 
     def augmented(self, images: Tensor) -> Tensor:
         """Images as the discriminator sees them: augmented, in training."""

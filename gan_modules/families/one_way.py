@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gan_modules.families.adversarial import GANModule
 from gan_modules.families.factories import ImageNetworkFactory, build
+from gan_modules.families.gates import apply_to_both
+from gan_modules.families.judging import ImageJudging
 from gan_modules.families.translation_model import Direction, TranslationModel
 from gan_modules.networks.packed import packing_of
 from gan_modules.objectives.losses import AdversarialLoss
@@ -16,7 +17,7 @@ from gan_modules.training.fitting import Check, check_fakes, check_logits
 __all__ = ["OneWayTranslationGAN"]
 
 
-class OneWayTranslationGAN(TranslationModel, GANModule):
+class OneWayTranslationGAN(ImageJudging, TranslationModel):
     """A GAN with one generator, from A to B, and one discriminator.
 
     Both players use the same translations, made once per iteration.
@@ -25,8 +26,8 @@ class OneWayTranslationGAN(TranslationModel, GANModule):
         generator: a generator, or a class or function that builds one, in place of the paper's.
         discriminator: a discriminator, or a class or function that builds one, in place of the
             paper's.
-        **kwargs: options of :class:`TranslationModel`, :class:`GANModule` and
-            :class:`GenerativeModule`.
+        **kwargs: options of :class:`ImageJudging`, :class:`TranslationModel`, :class:`GANModule`
+            and :class:`GenerativeModule`.
 
     Raises:
         ValueError: if an option is out of its range or a network does not fit ``image_shape``.
@@ -44,11 +45,6 @@ class OneWayTranslationGAN(TranslationModel, GANModule):
         super().__init__(**kwargs)
         # what networks are made of, until they are: a module kept here is no part of this one
         self._given: dict[str, Any] = {"generator": generator, "discriminator": discriminator}
-
-    @property
-    def judged_shape(self) -> tuple[int, ...]:
-        """``(C, H, W)`` of what the discriminator is given."""
-        return self.image_shape
 
     def build_networks(self) -> None:
         """Both networks: what was passed, or the paper's."""
@@ -91,6 +87,18 @@ class OneWayTranslationGAN(TranslationModel, GANModule):
         """Translations ``(N, C, H, W)`` of the images of A."""
         return self.made(batch)[0]
 
+    def judge(self, images: Tensor) -> Tensor:
+        """Pass images through the augmentation, in training, and then to the discriminator."""
+        logits: Tensor = self.discriminator(self.augmented(images))
+        return logits
+
+    def judge_both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Judge real images and fakes, in one forward pass where that changes nothing."""
+        both = self.augmented(real), self.augmented(fake)
+        one, other = apply_to_both(self.discriminator, *both)
+        self.note_seen(real=real, fake=fake, real_logits=one, fake_logits=other)
+        return one, other
+
     def generator_term(self, loss: AdversarialLoss, fake: Tensor, real: Tensor) -> Tensor:
         """The generator's adversarial loss; real images count if the loss is relativistic.
 
@@ -100,10 +108,10 @@ class OneWayTranslationGAN(TranslationModel, GANModule):
             real: what it is given of real images.
         """
         if not loss.relativistic:
-            return loss.generator(self.discriminator(fake))
+            return loss.generator(self.judge(fake))
         with torch.no_grad():
-            compared = self.discriminator(real)
-        return loss.generator(self.discriminator(fake), compared)
+            compared = self.judge(real)
+        return loss.generator(self.judge(fake), compared)
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """The generator keeps the images' shape, the discriminator judges every image."""

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, cast
 
+import torch
 from torch import Tensor, nn
 
 from gan_modules.errors import raised_by
-from gan_modules.families.adversarial import GANModule
 from gan_modules.families.factories import ImageNetworkFactory
 from gan_modules.families.gates import apply_to_both
+from gan_modules.families.judging import ImageJudging
 from gan_modules.families.translation_model import DIRECTIONS, Direction, TranslationModel
 from gan_modules.networks.packed import packing_of
 from gan_modules.training.batches import Batch
@@ -19,7 +20,7 @@ __all__ = ["TranslationGAN"]
 DOMAINS = ("a", "b")
 
 
-class TranslationGAN(TranslationModel, GANModule):
+class TranslationGAN(ImageJudging, TranslationModel):
     """A GAN with one generator per direction and one discriminator per domain.
 
     ``generator`` is an ``nn.ModuleDict`` of ``a_to_b`` and ``b_to_a``, ``discriminator`` one of
@@ -34,8 +35,8 @@ class TranslationGAN(TranslationModel, GANModule):
             of the paper's, or an ``nn.ModuleDict`` of ``a_to_b`` and ``b_to_a``.
         discriminator: a class or function that builds a discriminator, called once per domain in
             place of the paper's, or an ``nn.ModuleDict`` of ``a`` and ``b``.
-        **kwargs: options of :class:`TranslationModel`, :class:`GANModule` and
-            :class:`GenerativeModule`.
+        **kwargs: options of :class:`ImageJudging`, :class:`TranslationModel`, :class:`GANModule`
+            and :class:`GenerativeModule`.
 
     Raises:
         ValueError: if an option is out of its range, a network does not fit ``image_shape``, or a
@@ -96,6 +97,21 @@ class TranslationGAN(TranslationModel, GANModule):
         Whatever mixes samples would mix the two: such a network takes two passes.
         """
         return apply_to_both(self._network(name), first, second)
+
+    def judge(self, domain: Literal["a", "b"], images: Tensor) -> Tensor:
+        """Pass images through the augmentation, in training, and then to a discriminator."""
+        logits: Tensor = self.discriminator[domain](self.augmented(images))
+        return logits
+
+    def judge_both(
+        self, domain: Literal["a", "b"], real: Tensor, fake: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Judge real images and fakes of a domain, as :meth:`apply_to_both` does."""
+        one, other = self.apply_to_both(domain, self.augmented(real), self.augmented(fake))
+        # the augmentation is the same for both domains, and observes both
+        noted = self._noted.get("real_logits")
+        self.note_seen(real_logits=one if noted is None else torch.cat([noted, one]))
+        return one, other
 
     def _network(self, name: Literal["a_to_b", "b_to_a", "a", "b"]) -> nn.Module:
         return (self.generator if name in DIRECTIONS else self.discriminator)[name]

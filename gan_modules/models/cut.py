@@ -133,7 +133,7 @@ class CUT(OneWayTranslationGAN):
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """``(E[(D(y) - 1)^2] + E[D(G(x))^2]) / 2``."""
-        logits = apply_to_both(self.discriminator, self.domains(batch)[1], self.generate(batch))
+        logits = self.judge_both(self.domains(batch)[1], self.generate(batch))
         return {"adversarial": self.loss.discriminator(*logits)}
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """CycleGAN: Unpaired Image-to-Image Translation (Zhu et al. 2017, arXiv:1703.10593)."""
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -112,8 +112,8 @@ class CycleGAN(TranslationGAN):
         self, real_a: Tensor, fake_a: Tensor, real_b: Tensor, fake_b: Tensor
     ) -> dict[str, Tensor]:
         return {
-            "a": self.loss.discriminator(*self.apply_to_both("a", real_a, fake_a)),
-            "b": self.loss.discriminator(*self.apply_to_both("b", real_b, fake_b)),
+            "a": self.loss.discriminator(*self.judge_both("a", real_a, fake_a)),
+            "b": self.loss.discriminator(*self.judge_both("b", real_b, fake_b)),
         }
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -136,14 +136,15 @@ class CycleGAN(TranslationGAN):
         terms["b_to_a"] = self.loss.generator(*self._generator_logits("a", fake_a, a))
         return terms
 
-    def _generator_logits(self, domain: str, fake: Tensor, real: Tensor) -> tuple[Tensor, ...]:
+    def _generator_logits(
+        self, domain: Literal["a", "b"], fake: Tensor, real: Tensor
+    ) -> tuple[Tensor, ...]:
         """Logits of fakes, and of real images if the loss compares them with these."""
-        judge = self.discriminator[domain]
         if not self.loss.relativistic:
-            return (judge(fake),)
+            return (self.judge(domain, fake),)
         with torch.no_grad():
-            compared = judge(real)
-        return judge(fake), compared
+            compared = self.judge(domain, real)
+        return self.judge(domain, fake), compared
 
     def shared(self, batch: Batch) -> _Translations:
         """Translate once for both players: the discriminators' step leaves the generators alone."""

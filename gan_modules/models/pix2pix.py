@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_modules.errors import require
-from gan_modules.families.gates import apply_to_both
 from gan_modules.families.one_way import OneWayTranslationGAN
 from gan_modules.networks.patchgan import PatchGANDiscriminator, deepest_patchgan
 from gan_modules.networks.unet import UNetGenerator
@@ -92,7 +91,7 @@ class Pix2Pix(OneWayTranslationGAN):
         """``(-E[log D(x, y)] - E[log(1 - D(x, G(x)))]) / 2``."""
         a, b = self.domains(batch)
         real, fake = torch.cat([a, b], dim=1), torch.cat([a, self.generate(batch)], dim=1)
-        logits = apply_to_both(self.discriminator, real, fake)
+        logits = self.judge_both(real, fake)
         return {"adversarial": self.discriminator_weight * self.loss.discriminator(*logits)}
 
     def generator_losses(self, batch: Batch) -> dict[str, Tensor]:

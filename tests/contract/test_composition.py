@@ -1,4 +1,4 @@
-"""Every augmentation and every regulariser goes with every GAN of latents, by configuration."""
+"""Every augmentation goes with every GAN, every regulariser with those of latents."""
 
 import inspect
 from collections import Counter
@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
-from variants import NOISE_VARIANTS, batches, small
+from variants import NOISE_VARIANTS, VARIANTS, batches, small, translates
 
 import cli
 import gan_modules
@@ -30,6 +30,7 @@ from gan_modules import (
     LeCam,
     Orthogonal,
     RandomShift,
+    TranslationGAN,
 )
 from gan_modules.callbacks import StepCheckpoint
 from gan_modules.checkpoints.described import plain
@@ -46,19 +47,18 @@ def exported(kind: type) -> list[Any]:
 
 pytestmark = pytest.mark.filterwarnings("ignore:You.re resuming from a checkpoint that ended")
 
+TRANSLATION_VARIANTS = [variant for variant in VARIANTS if translates(variant)]
 AUGMENTATIONS, REGULARIZERS = exported(Augmentation), exported(Regularizer)
 BATCH = 4
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def make(variant: Any, augmentation: Any, regularizers: list[Any], **options: Any) -> Any:
-    return small(
-        variant,
-        image_shape=(1, 8, 8),
-        augmentation=augmentation() if augmentation else None,
-        regularizers=[regularizer() for regularizer in regularizers],
-        **options,
-    )
+    if regularizers:
+        options["regularizers"] = [regularizer() for regularizer in regularizers]
+    shape = (1, 16, 16) if translates(variant) else (1, 8, 8)
+    given = augmentation() if augmentation else None
+    return small(variant, image_shape=shape, augmentation=given, **options)
 
 
 def own_terms(variant: Any) -> set[str]:
@@ -116,6 +116,71 @@ def test_all_regularizers_at_once(variant: Any, augmentation: Any) -> None:
     regularizers = [r for r in REGULARIZERS if r.name not in own_terms(variant)]
     assert len(regularizers) >= len(REGULARIZERS) - 2
     assert_there(goes_on_exactly(variant, augmentation, regularizers), regularizers)
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+@pytest.mark.parametrize("variant", TRANSLATION_VARIANTS)
+def test_translations_are_augmented(variant: Any, augmentation: Any) -> None:
+    if augmentation is AdaptiveAugment:
+        # which is nothing at the start
+        augmentation = partial(AdaptiveAugment, p=0.9)
+    terms = goes_on_exactly(variant, augmentation, [])
+    plain_terms = dict(fit(3, None, variant, None, [])[1].callback_metrics)
+    assert terms["d/loss"] != plain_terms["d/loss"]
+    assert terms["g/loss"] != plain_terms["g/loss"]
+
+
+class _Noted(Augmentation):
+    """Turns images upside down and says what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[Tensor] = []
+        self.observed: list[Tensor] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.given.append(images.detach())
+        return images.flip(-2)
+
+    def observe(self, real_logits: Tensor) -> None:
+        self.observed.append(real_logits)
+
+
+@pytest.mark.parametrize("variant", TRANSLATION_VARIANTS)
+def test_both_players_see_what_is_augmented(variant: Any) -> None:
+    """A turned image has the opposite logit, of real images and fakes, in both updates."""
+
+    class Upright(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            upper, lower = images[:, -1:].chunk(2, -2)
+            return (upper - lower).mean((1, 2, 3))
+
+    logits: dict[bool, list[Tensor]] = {}
+    for augmented in (False, True):
+        torch.manual_seed(0)
+        noted = _Noted()
+        given: Any = Upright()
+        if issubclass(variant, TranslationGAN):
+            given = nn.ModuleDict({"a": Upright(), "b": Upright()})
+        model = small(
+            variant, image_shape=(1, 16, 16), discriminator=given, loss="wasserstein",
+            augmentation=noted if augmented else None,
+        )  # fmt: skip
+        batch = next(iter(batches(model, BATCH, BATCH)))
+        found = []
+        for player in ("discriminator", "generator"):
+            torch.manual_seed(1)
+            terms = model.terms_of(player, batch)
+            names = [n for n in terms if n in ("adversarial", "a", "b", "a_to_b", "b_to_a")]
+            assert names
+            found += [terms[name].detach() for name in names]
+        logits[augmented] = found
+        if augmented:
+            # once, of the discriminator's update: real images of all domains that are judged
+            (observed,) = noted.observed
+            assert len(observed) == BATCH * (2 if issubclass(variant, TranslationGAN) else 1)
+    assert_close(logits[True], [-x for x in logits[False]])
+    assert all(x != 0 for x in logits[False])
 
 
 @pytest.mark.slow
