@@ -94,6 +94,9 @@ def test_an_encoder_finds_latents(cls: Any, options: dict[str, Any]) -> None:
     z = codes[:2].mean(0) - codes[2] + codes
     # uniform latents are put back into their cube
     expected = model(z.clamp(-1, 1) if cls is BiGAN else z)
+    far = torch.tensor([[2.0, -3.0, 0.5, 1.0]])
+    corner = far.clamp(-1, 1) if cls is BiGAN else far
+    assert_close(images_of(model, Operand(far)), model(corner))
     assert_close(images_of(model, mean - operand_of_images(model, images[2:]) + each), expected)
     with pytest.raises(ValueError, match="steps=5 must be left out: it is for through='invert'"):
         operand_of_images(model, images, steps=5)
