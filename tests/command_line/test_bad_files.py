@@ -163,7 +163,7 @@ OWN = {
     "range": ("", "the DataLoader gives images in [255, 255]: they must be in [-1, 1]"),
     "shape": ("", "the DataLoader gives images of shape (3, 16, 16), but the model was built with"),
     "unlabelled": ("", "WGANGP is conditional: its DataLoader must give (images, labels)"),
-    "image_shape": ("", "Mine.image_shape='16x16' must be (C, H, W), such as (3, 32, 32), or (D,)"),
+    "image_shape": ("", "Mine.image_shape='16x16' must be (C, H, W), such as (3, 32, 32), (C, L)"),
     "num_classes": (
         "",
         "Mine.num_classes='16x16' must be an integer, 0 where there are no classes",
