@@ -136,6 +136,10 @@ def run_arithmetic(arguments: Sequence[str]) -> None:
         check_writable("out", Path(chosen.out))
     path = checkpoint_of(chosen.ckpt_path)
     model = load_model("arithmetic", path)
+    # ahead of an inversion, which takes its time
+    if model.num_classes and sum(term.sign for term in terms) != 1:
+        right = f"one with one more + than -: {type(model).__name__} is conditional"
+        require(False, "expression", chosen.expression, right)
     examples: dict[str, Tensor] = {}
     if chosen.images is None:
         operands = _classes(model, names, chosen)

@@ -129,7 +129,7 @@ def test_classes_cancel_or_mix() -> None:
     unconditional = torch.cat([z, weights], 1)
     expected = model.sampler.layers(unconditional)
     assert_close(images_of(model, a - b + c), expected)
-    with pytest.raises(ValueError, match="must be 1: a conditional model needs one more plus than"):
+    with pytest.raises(ValueError, match=r"sum of classes=2\.0 must be 1: a conditional"):
         images_of(model, a + c)
     with pytest.raises(ValueError, match="n=0 must be at least 1"):
         operand_of_class(model, 0, n=0)
@@ -235,6 +235,10 @@ def test_the_command_inverts_where_there_is_no_encoder(save: Any, capsys: Any) -
     cli.main(typed("2 - 1 + 0", "--n", "3", "--seed", "4", "--out", "classes"))
     assert capsys.readouterr().out.endswith("classes: 2 - 1 + 0 = 3 images\n")
     assert len([*Path("classes/result").iterdir()]) == 3
+    with pytest.raises(SystemExit):
+        cli.main(typed("thick + thin + 7", *options))
+    line = "error: expression='thick + thin + 7' must be one with one more + than -: GAN is cond"
+    assert capsys.readouterr().err.startswith(line)
 
 
 ENCODING = {
