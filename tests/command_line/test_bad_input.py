@@ -40,7 +40,7 @@ COMMANDS = {
     "fit --config .": "there is no config '.'",
     "fit --config": "--config must be followed by its value",
     # ---- names of options
-    "fit --model WGANGP": "--data is missing, one of: CIFAR10DataModule, CelebADataModule,",
+    "fit --model WGANGP": "--data is missing, one of: ArrayFolderDataModule, CIFAR10DataModule,",
     "fit --data DigitsDataModule --model.latent_dim 3": (
         "the class of model is missing: name it first, as in --model CLASS"
     ),
