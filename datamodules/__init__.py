@@ -1,5 +1,6 @@
 """Data modules that feed GANs: images as uint8, converted in batches on the device."""
 
+from datamodules.arrays import ArrayFolderDataModule
 from datamodules.base import InMemoryDataModule
 from datamodules.celeba import CelebADataModule
 from datamodules.cifar10 import CIFAR10DataModule
@@ -14,6 +15,7 @@ from datamodules.unpaired import UnpairedDataModule, UnpairedFolderDataModule
 from datamodules.unpaired_digits import UnpairedDigitsDataModule
 
 __all__ = [
+    "ArrayFolderDataModule",
     "CIFAR10DataModule",
     "CelebADataModule",
     "DigitsDataModule",

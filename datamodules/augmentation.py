@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from datamodules.resizing import Size, as_pair
 from datamodules.sampling import DRAW_BITS
 
 __all__ = ["DRAWS", "augment", "centre_crop", "to_float"]
@@ -16,32 +17,37 @@ def to_float(images: Tensor) -> Tensor:
     return images.float().div_(127.5).sub_(1.0)
 
 
-def centre_crop(images: Tensor, size: int) -> Tensor:
-    """The middle of images ``(N, C, L, L)``: shape ``(N, C, size, size)``."""
-    offset = (images.shape[-1] - size) // 2
-    return images[..., offset : offset + size, offset : offset + size]
+def centre_crop(images: Tensor, size: Size) -> Tensor:
+    """The middle of images ``(N, C, H, W)``: shape ``(N, C, *size)``."""
+    height, width = as_pair(size)
+    top, left = (images.shape[-2] - height) // 2, (images.shape[-1] - width) // 2
+    return images[..., top : top + height, left : left + width]
 
 
-def augment(images: Tensor, draws: Tensor, size: int, flip: bool) -> Tensor:
+def augment(images: Tensor, draws: Tensor, size: Size, flip: bool) -> Tensor:
     """Crop each image where its draws say, and mirror it left to right if they say so.
 
-    With ``u = draw / 2**24`` in [0, 1), the offset of the crop is ``floor(u (L - size + 1))``, and
-    an image is mirrored where ``u < 1/2``.
+    With ``u = draw / 2**24`` in [0, 1), the offset of the crop is ``floor(u (H - height + 1))``,
+    likewise of the width, and an image is mirrored where ``u < 1/2``.
 
     Args:
-        images: any type, shape ``(N, C, L, L)`` with ``L >= size``.
+        images: any type, shape ``(N, C, H, W)``, no smaller than the crop.
         draws: integers in [0, 2**24), shape ``(N, 3)``: flip, top, left.
-        size: side of the crop.
+        size: of the crop.
         flip: whether to mirror at all.
 
     Returns:
-        Images of the same type, shape ``(N, C, size, size)``.
+        Images of the same type, shape ``(N, C, *size)``.
     """
-    offsets = images.shape[-1] - size
-    if offsets:
-        top, left = ((draws[:, 1:] * (offsets + 1)) >> DRAW_BITS).unbind(1)
-        # (N, C, offsets + 1, offsets + 1, size, size): every crop there is, without a copy
-        crops = images.unfold(2, size, 1).unfold(3, size, 1)
+    height, width = as_pair(size)
+    down, across = images.shape[-2] - height, images.shape[-1] - width
+    if down or across:
+        top, left = (
+            (draws[:, 1] * (down + 1)) >> DRAW_BITS,
+            (draws[:, 2] * (across + 1)) >> DRAW_BITS,
+        )
+        # (N, C, down + 1, across + 1, height, width): every crop there is, without a copy
+        crops = images.unfold(2, height, 1).unfold(3, width, 1)
         images = crops[torch.arange(len(images), device=images.device), :, top, left]
     if flip:
         mirrored = (draws[:, 0] < 2 ** (DRAW_BITS - 1))[:, None, None, None]

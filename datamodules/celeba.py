@@ -11,6 +11,7 @@ from datamodules.base import Split
 from datamodules.downloads import download_or_explain, unpack
 from datamodules.images import AugmentedDataModule
 from datamodules.mapped import MappedDataset
+from datamodules.resizing import Size
 from datamodules.store import ImageStore
 
 __all__ = ["CelebADataModule"]
@@ -30,13 +31,13 @@ class CelebADataModule(AugmentedDataModule):
     """202,599 aligned faces of celebrities with 40 attributes (Liu et al. 2015, arXiv:1411.7766).
 
     The official partition into training, validation and test. Images of 178x218 pixels are cropped
-    in the middle to 178x178 and resized; decoded once, ``load_size`` squared bytes per image and
-    channel, into a file that is mapped.
+    in the middle, for squares to 178x178, and resized; decoded once, a byte per pixel and channel,
+    into a file that is mapped.
 
     Args:
         root: folder that holds, or will hold, ``celeba/``; downloaded, with ``gdown`` if that is
             installed, only where it is missing.
-        image_size: side S of the images that the model sees.
+        image_size: side of the images that the model sees, or their height and width.
         attribute: one of the 40, which makes two classes: 0 without it and 1 with it; None for no
             classes.
         cache_dir: where the decoded images are kept; None for ``gan_modules`` in
@@ -54,7 +55,7 @@ class CelebADataModule(AugmentedDataModule):
         self,
         *,
         root: str = "data",
-        image_size: int = 64,
+        image_size: Size = 64,
         attribute: str | None = None,
         cache_dir: str | None = None,
         **kwargs: Any,
@@ -107,6 +108,7 @@ class CelebADataModule(AugmentedDataModule):
                 self.load_size,
                 self.channels,
                 self.cache_dir,
+                resize=self.resize,
             )
         self._store.open()
         return self._store

@@ -17,6 +17,7 @@ from datamodules.files import (
 )
 from datamodules.images import AugmentedDataModule
 from datamodules.mapped import MappedDataset
+from datamodules.resizing import Size
 from datamodules.store import ImageStore
 from datamodules.stored import StoredDataModule
 from gan_modules.tools.image_folders import FoundImages, find_images
@@ -31,13 +32,13 @@ class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
     Either ``root/train/``, and ``root/val/`` and ``root/test/`` if they exist, are the splits, or
     ``root`` is divided at random. In a split, each subfolder is a class, or all images lie
     directly in it and there are no classes. Images are turned upright, put on white where they are
-    transparent, cropped in the middle to a square and resized. Data larger than the memory work:
-    the cache file, ``load_size`` squared bytes per image and channel, is mapped. What is no image
+    transparent, cropped in the middle and resized. Data larger than the memory work:
+    the cache file, a byte per pixel and channel, is mapped. What is no image
     is left out with a warning, hidden folders aside.
 
     Args:
         root: the folder.
-        image_size: side S of the images that the model sees.
+        image_size: side of the images that the model sees, or their height and width.
         channels: 3 for colour, 1 for grey, whatever the files hold.
         val_fraction: part of the training images that is held out for validation where there is no
             ``root/val/``; one image at least. Each is held out with this probability, by a hash of
@@ -65,7 +66,7 @@ class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
         self,
         *,
         root: str,
-        image_size: int,
+        image_size: Size,
         channels: int = 3,
         val_fraction: float = 0.05,
         test_fraction: float = 0.05,
@@ -105,8 +106,9 @@ class ImageFolderDataModule(StoredDataModule, AugmentedDataModule):
         self._labels = torch.tensor(labels)
         self._divides = len(self._rows) < len(SPLITS)
         self._store = ImageStore(
-            folder, files.names, self.load_size, channels, cache_dir, skip_corrupt, value_range
-        )
+            folder, files.names, self.load_size, channels, cache_dir, skip_corrupt, value_range,
+            resize=self.resize,
+        )  # fmt: skip
 
     def make_split(self, split: Split) -> MappedDataset:
         """The images of a split, mapped from the cache file."""

@@ -5,26 +5,33 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
 from datamodules.augmentation import DRAWS, augment, centre_crop, to_float
-from datamodules.base import ImageTensorDataset, InMemoryDataModule, Split, require_at_least
+from datamodules.base import ImageTensorDataset, InMemoryDataModule, Split
+from datamodules.resizing import Resize, Size, as_pair, check_size, resized, scaled
 
 __all__ = ["AugmentedDataModule", "ImageDataModule", "checked_images"]
 
 
 def checked_images(
-    source: str, images: Tensor, labels: Tensor, channels: int, size: int, num_classes: int = 0
+    source: str,
+    images: Tensor,
+    labels: Tensor,
+    channels: int,
+    size: Size,
+    num_classes: int = 0,
+    resize: Resize = "stretch",
 ) -> ImageTensorDataset:
-    """What a data module loads, resized to ``(N, channels, size, size)``.
+    """What a data module loads, resized to ``(N, channels, *size)``.
 
     Args:
         source: where it comes from, for the message.
         images: to be uint8, shape ``(N, channels, H, W)``.
         labels: to be integers, shape ``(N,)``.
         channels: that the images must have.
-        size: side to which they are resized, bilinearly with antialiasing.
+        size: to which they are resized, bilinearly with antialiasing.
         num_classes: that the labels must be below; 0 for labels that are not looked at.
+        resize: what becomes of images of another shape.
 
     Raises:
         ValueError: if type or shape is another, or a label outside the classes.
@@ -46,8 +53,7 @@ def checked_images(
                 f"{source} gives {labels.dtype} labels from {low:g} to {high:g}: with "
                 f"num_classes={num_classes} they must be integers from 0 to {num_classes - 1}"
             )
-    images = F.resize(images, [size, size], antialias=True).contiguous()
-    return ImageTensorDataset(images, labels.long())
+    return ImageTensorDataset(resized(images, size, resize).contiguous(), labels.long())
 
 
 class AugmentedDataModule(InMemoryDataModule):
@@ -58,10 +64,13 @@ class AugmentedDataModule(InMemoryDataModule):
     number of processes; held-out images are cropped in the middle. Then they are float in [-1, 1].
 
     Args:
-        image_size: side S of the images that the model sees.
+        image_size: side of the images that the model sees, or their height and width.
         flip: mirror half of the training images left to right.
-        load_size: side to which images are resized before they are cropped to ``image_size``; None
-            for ``image_size`` and no crop.
+        load_size: size to which images are resized before they are cropped to ``image_size``, of a
+            rectangle the longer side will do; None for ``image_size`` and no crop.
+        resize: what becomes of images of another shape: ``"crop"`` cuts off what is too much,
+            ``"fit"`` puts black beside them, ``"stretch"`` distorts them. None for ``"crop"`` of
+            files and ``"stretch"`` of what is in memory.
         **kwargs: options of :class:`InMemoryDataModule`.
 
     Raises:
@@ -69,23 +78,39 @@ class AugmentedDataModule(InMemoryDataModule):
     """
 
     channels: int
+    resizes: Resize = "crop"
+    """What ``resize`` is by default."""
 
     def __init__(
-        self, *, image_size: int, flip: bool = False, load_size: int | None = None, **kwargs: Any
+        self,
+        *,
+        image_size: Size,
+        flip: bool = False,
+        load_size: Size | None = None,
+        resize: Resize | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        require_at_least("image_size", image_size, 1)
-        if load_size is not None and load_size < image_size:
-            raise ValueError(f"load_size={load_size} must be at least image_size={image_size}")
+        check_size("image_size", image_size)
         self.image_size = image_size
         self.flip = flip
-        self.load_size = image_size if load_size is None else load_size
-        self.draws = DRAWS if flip or self.load_size > image_size else 0
+        self.load_size = image_size
+        self.resize: Resize = self.resizes if resize is None else resize
+        if self.resize not in ("crop", "fit", "stretch"):
+            raise ValueError(f"resize={resize!r} must be crop, fit or stretch")
+        if load_size is not None:
+            check_size("load_size", load_size)
+            self.load_size = scaled(load_size, image_size)
+        loaded, seen = as_pair(self.load_size), as_pair(image_size)
+        if loaded[0] < seen[0] or loaded[1] < seen[1]:
+            raise ValueError(f"load_size={load_size} must be at least image_size={image_size}")
+        self._crops = loaded != seen
+        self.draws = DRAWS if flip or self._crops else 0
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Shape ``(C, S, S)`` of one image."""
-        return self.channels, self.image_size, self.image_size
+        """Shape ``(C, H, W)`` of one image."""
+        return self.channels, *as_pair(self.image_size)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Crop and flip uint8 images and convert them to float in [-1, 1], on the device."""
@@ -93,15 +118,15 @@ class AugmentedDataModule(InMemoryDataModule):
         return self.finish(images, *draws), labels
 
     def finish(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
-        """Images ``(N, C, S, S)``, float in [-1, 1], from those in memory, uint8 ``(N, C, L, L)``.
+        """Images ``(N, C, H, W)``, float in [-1, 1], from those in memory, uint8.
 
         Args:
-            images: of one batch.
+            images: of one batch, of ``load_size``.
             draws: of a training batch, shape ``(N, 3)``; None for held-out images.
         """
         if draws is not None:
             images = augment(images, draws, self.image_size, self.flip)
-        elif self.load_size > self.image_size:
+        elif self._crops:
             images = centre_crop(images, self.image_size)
         return to_float(images)
 
@@ -109,7 +134,7 @@ class AugmentedDataModule(InMemoryDataModule):
 class ImageDataModule(AugmentedDataModule):
     """Base of the data sets that fit in memory: a subclass says how to :meth:`load` a split.
 
-    Batches are ``(images, labels)``: float in [-1, 1] of shape ``(N, C, S, S)``, and integer
+    Batches are ``(images, labels)``: float in [-1, 1] of shape ``(N, C, H, W)``, and integer
     classes. They leave the loader as uint8 and are converted on the device. A training batch holds
     ``n_critic x batch_size`` images, all that one iteration of the model takes.
 
@@ -120,6 +145,8 @@ class ImageDataModule(AugmentedDataModule):
         ValueError: if an option is out of its range.
     """
 
+    resizes = "stretch"
+
     @abstractmethod
     def load(self, split: Split) -> tuple[Tensor, Tensor]:
         """All images of a split, uint8 ``(N, C, H, W)``, and their labels, ``(N,)``."""
@@ -128,4 +155,6 @@ class ImageDataModule(AugmentedDataModule):
         """What :meth:`load` gives, checked and resized."""
         source = f"{type(self).__name__}.load({split!r})"
         classes = getattr(self, "num_classes", 0)
-        return checked_images(source, *self.load(split), self.channels, self.load_size, classes)
+        return checked_images(
+            source, *self.load(split), self.channels, self.load_size, classes, self.resize
+        )

@@ -20,7 +20,7 @@ class MappedDataset(ImageTensorDataset):
 
     Args:
         path: file of the store.
-        shape: of all images in it, ``(N, C, S, S)``.
+        shape: of all images in it, ``(N, C, H, W)``.
         rows: which of them belong to the data set, shape ``(M,)``.
         labels: integer classes, shape ``(M,)``.
     """
@@ -35,7 +35,7 @@ class MappedDataset(ImageTensorDataset):
 
     @property
     def images(self) -> Tensor:  # type: ignore[override]
-        """All images of the data set, read into memory, shape ``(M, C, S, S)``."""
+        """All images of the data set, read into memory, shape ``(M, C, H, W)``."""
         return self.take(torch.arange(len(self)))
 
     @property
@@ -72,7 +72,7 @@ class MappedPairs(MappedDataset):
 
     Args:
         path: file of the store.
-        shape: of all images in it, ``(N, C, S, S)``.
+        shape: of all images in it, ``(N, C, H, W)``.
         rows: of the first image of each pair, shape ``(M,)``.
         partners: of the second, shape ``(M,)``.
         labels: integer classes, shape ``(M,)``.
@@ -86,7 +86,7 @@ class MappedPairs(MappedDataset):
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Shape of one pair, ``(2 C, S, S)``."""
+        """Shape of one pair, ``(2 C, H, W)``."""
         channels, *size = self.shape[1:]
         return 2 * channels, *size
 

@@ -12,6 +12,7 @@ from datamodules.base import Split, require_at_least
 from datamodules.downloads import download_or_explain, unpack
 from datamodules.held_out import reads_test_files, rows_of
 from datamodules.images import ImageDataModule
+from datamodules.resizing import Size
 
 __all__ = ["FashionMNISTDataModule", "MNISTDataModule"]
 
@@ -24,7 +25,8 @@ class _IDXDataModule(ImageDataModule, ABC):
     Args:
         root: folder that holds, or will hold, ``MNIST/raw/`` or ``FashionMNIST/raw/``; the files
             are downloaded only where they are missing.
-        image_size: side of the images, resized bilinearly with antialiasing if it is not 28.
+        image_size: side of the images, or height and width; resized bilinearly with
+            antialiasing if it is not 28.
         val_size: training images, the last ones, that are held out for validation. With 0 all are
             trained on, as papers do, and the test images serve for validation, too.
         **kwargs: options of :class:`ImageDataModule`.
@@ -39,7 +41,7 @@ class _IDXDataModule(ImageDataModule, ABC):
     source: type[MNIST]
 
     def __init__(
-        self, *, root: str = "data", image_size: int = 28, val_size: int = 5_000, **kwargs: Any
+        self, *, root: str = "data", image_size: Size = 28, val_size: int = 5_000, **kwargs: Any
     ) -> None:
         require_at_least("val_size", val_size, 0)
         super().__init__(image_size=image_size, **kwargs)

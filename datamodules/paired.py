@@ -19,6 +19,7 @@ from datamodules.files import (
 )
 from datamodules.images import AugmentedDataModule, checked_images
 from datamodules.mapped import MappedDataset
+from datamodules.resizing import Size
 from datamodules.store import ImageStore
 from datamodules.stored import StoredDataModule
 from gan_modules.tools.image_folders import FoundImages, find_images, grouped
@@ -31,7 +32,7 @@ class PairDataModule(AugmentedDataModule):
     """Base of the data modules of pairs: which batches they give.
 
     Batches are ``(images_a, images_b)``, a pair at each place: float in [-1, 1] of shape
-    ``(N, C, S, S)``. Both images of a pair are cropped at the same place and mirrored together.
+    ``(N, C, H, W)``. Both images of a pair are cropped at the same place and mirrored together.
     In memory they lie one behind the other: ``splits["test"].images`` has the shape
     ``(N, 2 C, L, L)``, uint8.
 
@@ -63,6 +64,8 @@ class PairedDataModule(PairDataModule):
         ValueError: if an option is out of its range.
     """
 
+    resizes = "stretch"
+
     @abstractmethod
     def load(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
         """Images of A and of B, uint8 ``(N, C, H, W)``, and labels of the pairs, ``(N,)``."""
@@ -77,7 +80,14 @@ class PairedDataModule(PairDataModule):
                 "domain B: they must be pairs"
             )
         a, b = (
-            checked_images(f"{source}, domain {name},", x, labels, self.channels, self.load_size)
+            checked_images(
+                f"{source}, domain {name},",
+                x,
+                labels,
+                self.channels,
+                self.load_size,
+                resize=self.resize,
+            )
             for name, x in zip("AB", domains, strict=True)
         )
         return ImageTensorDataset(torch.cat([a.images, b.images], dim=1), a.labels)
@@ -91,14 +101,15 @@ class PairedFolderDataModule(StoredDataModule, PairDataModule):
     ``side_by_side``, files that hold A on the left and B on the right, as the data sets of pix2pix
     (Isola et al. 2016, arXiv:1611.07004) come: in ``root/train/``, and ``root/val/`` and
     ``root/test/`` if they exist, or anywhere in ``root``. Images are turned upright, put on white
-    where they are transparent, cropped in the middle to a square and resized. The defaults are
+    where they are transparent, cropped in the middle and resized. The defaults are
     pix2pix's.
 
     Args:
         root: the folder.
-        image_size: side S of the images that the model sees.
-        load_size: side to which images are resized before they are cropped to ``image_size``, at
-            random in training, both of a pair at the same place; None for no crop.
+        image_size: side of the images that the model sees, or their height and width.
+        load_size: size to which images are resized before they are cropped to ``image_size``, of a
+            rectangle the longer side will do; at random in training, both of a pair at the same
+            place; None for no crop.
         flip: mirror half of the training pairs left to right.
         channels: 3 for colour, 1 for grey, whatever the files hold.
         side_by_side: each file holds both images of a pair.
@@ -127,8 +138,8 @@ class PairedFolderDataModule(StoredDataModule, PairDataModule):
         self,
         *,
         root: str,
-        image_size: int = 256,
-        load_size: int | None = 286,
+        image_size: Size = 256,
+        load_size: Size | None = 286,
         flip: bool = True,
         channels: int = 3,
         side_by_side: bool = False,
@@ -170,7 +181,7 @@ class PairedFolderDataModule(StoredDataModule, PairDataModule):
         self._divides = len(self._rows) < len(SPLITS)
         self._store = ImageStore(
             folder, files.names, self.load_size, channels, cache_dir, skip_corrupt, value_range,
-            halves=side_by_side,
+            halves=side_by_side, resize=self.resize,
         )  # fmt: skip
 
     def make_split(self, split: Split) -> MappedDataset:

@@ -1,6 +1,6 @@
 """Image files decoded once into one file of raw pixels, which is mapped into memory.
 
-The file holds the images, uint8 ``(N, C, S, S)``, and then one byte per image: 1 if it could be
+The file holds the images, uint8 ``(N, C, H, W)``, and then one byte per image: 1 if it could be
 decoded, otherwise why not. Its name is a hash of all that decides its content.
 """
 
@@ -23,6 +23,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from datamodules.mapped import MappedDataset, MappedPairs
+from datamodules.resizing import Resize, Size, as_pair, fitting, window
 from gan_modules.tools.image_files import (
     Unreadable,
     UnreadableImageError,
@@ -43,23 +44,25 @@ PATIENCE = 3.0  # seconds before progress is shown
 
 def decode(
     path: str | Path,
-    size: int,
+    size: Size,
     channels: int,
     ranges: Mapping[str, Range] | None = None,
     half: int | None = None,
+    resize: Resize = "crop",
 ) -> NDArray[np.uint8]:
-    """Read an image file as ``(channels, size, size)``.
+    """Read an image file as ``(channels, *size)``.
 
-    Turned upright as its EXIF data says, what is transparent on white, cropped in the middle to a
-    square, resized (bicubic, antialiased).
+    Turned upright as its EXIF data says, what is transparent on white, resized (bicubic,
+    antialiased).
 
     Args:
         path: file of any format that PIL knows.
-        size: side of the result.
+        size: of the result.
         channels: 1 for grey, 3 for colour.
         ranges: which values are black and white where there are more than 8 bits, as
             :func:`gan_modules.tools.image_files.upright` takes them.
         half: 0 for the left half alone, 1 for the right one; None for the whole image.
+        resize: what becomes of images of another shape.
 
     Raises:
         UnreadableImageError: if it cannot be read.
@@ -68,7 +71,9 @@ def decode(
     with opened(path) as file:
         whole = file.size
         # only JPEG can: decode at a fraction of the size, where that is still twice what is needed
-        drafted = file.draft(None, (2 * size, 2 * size))
+        rows, columns = as_pair(size)
+        needed = 2 * max(rows, columns)  # it may lie on its side
+        drafted = file.draft(None, (needed, needed))
         scale = drafted[1][2] / whole[0] if drafted else 1.0
         image = upright(file, channels, ranges, path)
         wide = image.width >= image.height
@@ -77,12 +82,22 @@ def decode(
             width //= 2
             start = half * (image.width - image.width // 2)
             image = image.crop((start, 0, start + image.width // 2, image.height))
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        if image.size != (size, size):
-            box = (left * scale, top * scale, (left + side) * scale, (top + side) * scale)
-            image = image.resize((size, size), Image.Resampling.BICUBIC, box)
-        pixels: NDArray[np.uint8] = np.asarray(image).reshape(size, size, channels)
+        box: tuple[float, float, float, float] = (0, 0, width, height)
+        shape = rows, columns
+        if resize == "crop":
+            top, left, bottom, right = window((height, width), size)
+            box = left, top, right, bottom
+        elif resize == "fit":
+            shape = fitting((height, width), size)
+        if image.size != shape[::-1]:
+            left, top, right, bottom = (scale * edge for edge in box)
+            box = left, top, right, bottom
+            image = image.resize(shape[::-1], Image.Resampling.BICUBIC, box)
+        if shape != (rows, columns):
+            black = Image.new(image.mode, (columns, rows))
+            black.paste(image, ((columns - shape[1]) // 2, (rows - shape[0]) // 2))
+            image = black
+        pixels: NDArray[np.uint8] = np.asarray(image).reshape(rows, columns, channels)
         return pixels.transpose(2, 0, 1)
 
 
@@ -96,7 +111,7 @@ class ImageStore:
     Args:
         root: folder of the images.
         names: their paths within it, with forward slashes.
-        size: side to which they are resized.
+        size: to which they are resized.
         channels: 1 for grey, 3 for colour.
         cache_dir: folder of the cache file; None for ``gan_modules`` in ``$XDG_CACHE_HOME``, or in
             ``~/.cache`` where that is not set.
@@ -105,18 +120,20 @@ class ImageStore:
             for what format and values say.
         halves: each file holds two images side by side, which are decoded one by one and lie one
             behind the other along the channels.
+        resize: what becomes of images of another shape.
     """
 
     def __init__(
         self,
         root: Path,
         names: Sequence[str],
-        size: int,
+        size: Size,
         channels: int,
         cache_dir: str | None = None,
         skip_corrupt: bool = False,
         value_range: Range | None = None,
         halves: bool = False,
+        resize: Resize = "crop",
     ) -> None:
         if cache_dir is None:
             base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -127,7 +144,8 @@ class ImageStore:
         self.names = names
         self.channels = channels
         self.halves: tuple[int | None, ...] = (0, 1) if halves else (None,)
-        self.shape = len(names), channels * len(self.halves), size, size
+        self.shape = len(names), channels * len(self.halves), *as_pair(size)
+        self.resize = resize
         self.skip_corrupt = skip_corrupt
         self.value_range = value_range
         self._sizes = [-1] * len(names)
@@ -188,6 +206,9 @@ class ImageStore:
         options: tuple[Any, ...] = self.shape, self.value_range, Image.MAX_IMAGE_PIXELS
         if len(self.halves) > 1:
             options = (*options, "halves")
+        # files of versions that only cropped are still found
+        if self.resize != "crop":
+            options = (*options, self.resize)
         digest.update(f"{FORMAT} {options}".encode())
         root = str(self.root)
         for i, name in enumerate(self.names):
@@ -247,7 +268,7 @@ class ImageStore:
         file.write(np.concatenate(codes).data)
 
     def _decode_piece(self, names: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        size = self.shape[-1]
+        size = self.shape[-2], self.shape[-1]
         pixels = np.zeros((len(names), *self.shape[1:]), np.uint8)
         codes = np.full(len(names), GOOD, np.uint8)
         root = str(self.root)
@@ -255,7 +276,8 @@ class ImageStore:
             try:
                 path = f"{root}/{name}"
                 parts = [
-                    decode(path, size, self.channels, self._ranges, half) for half in self.halves
+                    decode(path, size, self.channels, self._ranges, half, self.resize)
+                    for half in self.halves
                 ]
                 pixels[i] = np.concatenate(parts)
             except UnreadableImageError as error:

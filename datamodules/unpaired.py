@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from datamodules.base import ImageTensorDataset, Split
 from datamodules.files import check_channels, check_fraction, check_root, hold_out
 from datamodules.images import AugmentedDataModule, checked_images
+from datamodules.resizing import Size
 from datamodules.sampling import JoinedSampler
 from datamodules.store import ImageStore
 from datamodules.stored import StoredDataModule
@@ -52,7 +53,7 @@ class UnpairedDataset(Dataset[tuple[Any, Any]]):
 class TwoDomainDataModule(AugmentedDataModule):
     """Base of the data modules of two domains: which batches they give.
 
-    Batches are ``(images_a, images_b)``, equally many: float in [-1, 1] of shape ``(N, C, S, S)``.
+    Batches are ``(images_a, images_b)``, equally many: float in [-1, 1] of shape ``(N, C, H, W)``.
     In training, each domain is shuffled, cropped and flipped on its own; held-out images come in
     their order. An epoch is as long as the longer domain, the shorter one goes round.
     ``splits["test"].a`` and ``.b`` hold images and labels of each domain as they lie in memory,
@@ -106,6 +107,8 @@ class UnpairedDataModule(TwoDomainDataModule):
         ValueError: if an option is out of its range.
     """
 
+    resizes = "stretch"
+
     @abstractmethod
     def load(self, split: Split) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Images, uint8 ``(N, C, H, W)``, and labels, ``(N,)``, of domain A, and those of B."""
@@ -118,6 +121,7 @@ class UnpairedDataModule(TwoDomainDataModule):
                 *domain,
                 self.channels,
                 self.load_size,
+                resize=self.resize,
             )
             for name, domain in zip("AB", self.load(split), strict=True)
         )
@@ -130,13 +134,13 @@ class UnpairedFolderDataModule(StoredDataModule, TwoDomainDataModule):
     This is how the data sets of CycleGAN (Zhu et al. 2017, arXiv:1703.10593) come, and the
     defaults are its own. ``root/testA/`` and ``root/testB/`` serve for validation and test; where
     one is missing, a part of the training images of its domain is held out. Images are turned
-    upright, put on white where they are transparent, cropped in the middle to a square and resized.
+    upright, put on white where they are transparent, cropped in the middle and resized.
 
     Args:
         root: the folder that holds the four.
-        image_size: side S of the images that the model sees.
-        load_size: side to which images are resized before they are cropped to ``image_size``, at
-            random in training; None for no crop.
+        image_size: side of the images that the model sees, or their height and width.
+        load_size: size to which images are resized before they are cropped to ``image_size``, of a
+            rectangle the longer side will do; at random in training; None for no crop.
         flip: mirror half of the training images left to right.
         channels: 3 for colour, 1 for grey, whatever the files hold.
         test_fraction: part of the training images that is held out where there is no test folder;
@@ -164,8 +168,8 @@ class UnpairedFolderDataModule(StoredDataModule, TwoDomainDataModule):
         self,
         *,
         root: str,
-        image_size: int = 256,
-        load_size: int | None = 286,
+        image_size: Size = 256,
+        load_size: Size | None = 286,
         flip: bool = True,
         channels: int = 3,
         test_fraction: float = 0.05,
@@ -201,8 +205,9 @@ class UnpairedFolderDataModule(StoredDataModule, TwoDomainDataModule):
         files.warn(f"root={root!r}")
         self._divides = len(self._rows) < 4
         self._store = ImageStore(
-            folder, files.names, self.load_size, channels, cache_dir, skip_corrupt, value_range
-        )
+            folder, files.names, self.load_size, channels, cache_dir, skip_corrupt, value_range,
+            resize=self.resize,
+        )  # fmt: skip
 
     def make_split(self, split: Split) -> UnpairedDataset:
         """The images of both domains, mapped from the cache file; labels are 0."""

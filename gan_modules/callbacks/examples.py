@@ -22,8 +22,9 @@ IMAGES = 16
 class RealExamples(Callback):
     """Keep up to 16 held-out images (or 500 points) in every checkpoint, to be seen beside fakes.
 
-    They are as the model sees them, of each domain where there are two, as bytes and together at
-    most a megabyte. Without validation they are those of the first training batch.
+    They are as the model sees them, of each domain where there are two, images as bytes and
+    together at most a megabyte. Sequences are kept like images, but as floats. Without validation
+    they are those of the first training batch.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,7 @@ class RealExamples(Callback):
             self._keep(batch)
 
     def state_dict(self) -> dict[str, Any]:
-        """The examples: uint8 images, or points as they are."""
+        """The examples: uint8 images, or points and sequences as they are."""
         return {"examples": self._examples}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -60,10 +61,10 @@ class RealExamples(Callback):
 
 
 def _few(images: Tensor) -> Tensor:
-    if images.ndim != 4:
+    if images.ndim == 2:
         return images[:POINTS].float().cpu()
-    some = images[: max(1, min(IMAGES, MOST_BYTES // images[0].numel()))]
-    return as_bytes(some.float()).cpu()
+    some = images[: max(1, min(IMAGES, MOST_BYTES // images[0].numel()))].float().cpu()
+    return as_bytes(some) if images.ndim == 4 else some
 
 
 def real_examples(checkpoint: Mapping[str, Any]) -> list[Tensor]:

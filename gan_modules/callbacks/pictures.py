@@ -56,7 +56,7 @@ class Periodic(Callback, ABC):
     needs = "sample"
     """Method of the model that is used."""
     takes_points = False
-    """Whether points, ``image_shape=(D,)``, can be shown."""
+    """Whether points, ``image_shape=(D,)``, and sequences, ``(C, L)``, can be shown."""
 
     def __init__(
         self, every_n_steps: int | None = None, n: int = 16, seed: int = 0, **options: int
@@ -82,7 +82,8 @@ class Periodic(Callback, ABC):
             )
         shape: tuple[int, ...] | None = getattr(pl_module, "image_shape", None)
         if shape is not None and len(shape) != 3 and not self.takes_points:
-            raise ValueError(f"{own} draws images, not points: image_shape={shape}")
+            kind = "points" if len(shape) == 1 else "sequences"
+            raise ValueError(f"{own} draws images, not {kind}: image_shape={shape}")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Settle the held-out batch."""

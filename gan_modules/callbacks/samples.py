@@ -11,6 +11,7 @@ from torch import Tensor
 from gan_modules.callbacks.captions import row_names, with_row_names
 from gan_modules.callbacks.pictures import Picture, write_animation
 from gan_modules.callbacks.scatter import plane, scatter
+from gan_modules.callbacks.sequences import draw_sequences
 from gan_modules.training.batches import Batch
 from gan_modules.training.module import GenerativeModule
 
@@ -29,9 +30,10 @@ class SampleGrid(Picture):
 
     What is drawn is the model's ``sample_grid``: a square of samples, for a conditional model by
     class, with the names that the data has for them, held-out images with their translations for
-    one that translates. Points in the plane are drawn as such, over the real ones of a held-out
-    batch and, unless the model is conditional, over the discriminator's surface, the brighter the
-    more real; at the end of training ``training.gif`` shows one such picture after the other.
+    one that translates. Sequences are drawn as curves. Points in the plane are drawn as such, over
+    the real ones of a held-out batch and, unless the model is conditional, over the discriminator's
+    surface, the brighter the more real; at the end of training ``training.gif`` shows one such
+    picture after the other.
     Loggers that show images (Weights & Biases, TensorBoard) get the picture too, as ``samples``.
 
     Args:
@@ -64,7 +66,7 @@ class SampleGrid(Picture):
         self._surface: Tensor | None = None
 
     def draw(self, model: GenerativeModule, batch: Batch) -> Tensor:
-        """The model's ``sample_grid``: ``(rows, columns, C, H, W)``, or ``(rows, columns, D)``."""
+        """The model's ``sample_grid``: ``(rows, columns, *image_shape)``."""
         images = model.sample_grid(self.n, self.seed, batch)
         self._names = row_names(model, self.n, len(images))
         self._surface = _surface(model)
@@ -75,9 +77,11 @@ class SampleGrid(Picture):
         return with_row_names(super().grid(images), self._names)
 
     def save(self, images: Tensor, batch: Batch, file: BinaryIO) -> None:
-        """Write images as a grid, points as a scatter plot."""
+        """Write images as a grid, sequences as curves, points as a scatter plot."""
         if images.ndim == 5:
             super().save(images, batch, file)
+        elif images.ndim == 4:
+            draw_sequences(images, self.width, file)
         else:
             points = {"real": batch[0], "generated": images.flatten(0, 1)}
             scatter(points, self.width, file, self._surface)

@@ -161,8 +161,8 @@ def image_shape(data: LightningDataModule | None) -> Sequence[int] | None:
         raise ValueError(
             f"{type(data).__name__} must have the attribute image_shape, such as (3, 32, 32)"
         ) from error
-    right = "(C, H, W), such as (3, 32, 32), or (D,) for points"
-    require(is_shape(shape, (1, 3)), f"{type(data).__name__}.image_shape", shape, right)
+    right = "(C, H, W), such as (3, 32, 32), (C, L) for sequences, or (D,) for points"
+    require(is_shape(shape, (1, 2, 3)), f"{type(data).__name__}.image_shape", shape, right)
     return shape
 
 

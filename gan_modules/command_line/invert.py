@@ -22,7 +22,7 @@ from gan_modules.tools.image_folders import find_images
 from gan_modules.tools.inversion import Inversion, invert
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["INVERT", "invert_parser", "read_folder", "run_invert"]
+__all__ = ["INVERT", "invert_parser", "load_model", "read_folder", "run_invert"]
 
 INVERT = "Find the latents of images in a folder, and write what a model makes of them."
 SHOWN = 64
@@ -97,11 +97,7 @@ def run_invert(arguments: Sequence[str]) -> None:
     parser.arguments = arguments
     chosen = parser.instantiate_classes(parser.parse_args([*arguments]))
     path = checkpoint_of(chosen.ckpt_path)
-    model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
-    if not isinstance(model, LatentModel) or len(model.image_shape) != 3:
-        raise ValueError(f"invert takes a model that samples images, not a {type(model).__name__}")
-    if torch.cuda.is_available():
-        model = model.to("cuda")
+    model = load_model("invert", path)
     names, images = read_folder(model, "images", chosen.images)
     labels = chosen.labels
     if isinstance(labels, (int, str)):
@@ -123,6 +119,19 @@ def run_invert(arguments: Sequence[str]) -> None:
     folder = unused(Path(chosen.out or usual))
     _write(folder, names, images, found)
     print(f"{folder}: {len(names)} images, mean squared error {found.errors.mean():.3g}")
+
+
+def load_model(command: str, path: str | Path) -> LatentModel:
+    """The model of a checkpoint, on a GPU if there is one.
+
+    Raises:
+        ValueError: that names the command, if the model does not sample images from latents.
+    """
+    model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
+    if not isinstance(model, LatentModel) or len(model.image_shape) != 3:
+        kind = type(model).__name__
+        raise ValueError(f"{command} takes a model that samples images, not a {kind}")
+    return model.to("cuda") if torch.cuda.is_available() else model
 
 
 def read_folder(model: LatentModel, option: str, place: str) -> tuple[list[str], Tensor]:

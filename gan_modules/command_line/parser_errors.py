@@ -3,7 +3,7 @@
 import re
 import sys
 from ast import literal_eval
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from inspect import isabstract
 from typing import Any
 
@@ -21,7 +21,7 @@ from gan_modules.training.module import GenerativeModule
 
 __all__ = ["class_names", "explain_parser_error", "shortened"]
 
-COMMANDS = "fit, validate, test, predict, demo, compare, invert, lab"
+COMMANDS = "fit, validate, test, predict, demo, compare, invert, arithmetic, lab"
 # which classes an option takes, by the end of its name
 CLASSES: dict[str, type[Any]] = {
     "model": GenerativeModule,
@@ -85,7 +85,7 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     if "is not accepted" in body:
         return _explain_unknown(key, body, message, arguments)
     if found := re.search(r"arguments are required: ([\w.,= ]+)", body):
-        return _explain_missing(key, found[1].split(", "))
+        return _explain_missing(key, found[1].split(", "), {*options})
     base = _base(key)
     line = _explain_class(key, base, body) if base else ""
     return line or _explain_value(key, body) or shortened(message)
@@ -125,15 +125,16 @@ def _explain_unknown(key: str, body: str, message: str, arguments: Iterable[str]
     return f"{cls.__name__} has no option {name}{near or elsewhere(name.strip(chr(39)))}"
 
 
-def _explain_missing(key: str, names: Iterable[str]) -> str:
-    """Options that must be given."""
+def _explain_missing(key: str, names: Iterable[str], options: Collection[str]) -> str:
+    """Options that must be given, and words that are no options."""
     lines = []
     for name in names:
         # jsonargparse names the command, too
         option = f"{key}.{name}" if key else name.split(".", 1)[-1]
         classes = class_names(option)
         choices = f", one of: {', '.join(classes)}" if classes else ""
-        lines.append(f"--{option} is missing{choices}")
+        is_word = not key and f"--{name}" not in options and "." not in name
+        lines.append(f"{name if is_word else f'--{option}'} is missing{choices}")
     return "; ".join(lines)
 
 

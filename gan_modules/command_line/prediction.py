@@ -48,7 +48,8 @@ class Prediction:
         truncation: largest magnitude of a latent's components; by default there is none.
         input: folder of images to translate, at any depth; their paths are kept.
         direction: a_to_b, or b_to_a where the model has both; by default a_to_b.
-        size: side of the square to which input images are cut and resized; by default neither.
+        size: side of the square, or height and width, to which input images are cut and resized; by
+            default neither.
         value_range: the values of black and white in input images with more than 8 bits per
             channel; by default what format and values say.
         format: png, jpg, or arrays in [-1, 1] of shape (C, H, W), npy or pt.
@@ -71,15 +72,18 @@ class Prediction:
         truncation: float | None = None,
         input: str | None = None,  # noqa: A002
         direction: str | None = None,
-        size: int | None = None,
+        size: int | tuple[int, int] | None = None,
         value_range: Range | None = None,
         format: Format = "png",  # noqa: A002
         grid: bool = False,
         batch_size: int | None = None,
         out: str | None = None,
     ) -> None:
-        for name, value in (("n", n), ("size", size), ("batch_size", batch_size)):
+        for name, value in (("n", n), ("batch_size", batch_size)):
             require(value is None or value >= 1, f"{name}", value, "at least 1")
+        sides = (size, size) if isinstance(size, int) else size
+        right = "at least 1, or height and width of at least 1"
+        require(sides is None or min(sides) >= 1, "size", size, right)
         in_range = seed is None or 0 <= seed <= LAST_SEED
         require(in_range, "seed", seed, f"in [0, {LAST_SEED}]")
         known = direction is None or direction in DIRECTIONS
@@ -92,7 +96,7 @@ class Prediction:
         self.truncation = truncation
         self.input = input
         self.direction = direction
-        self.size = size
+        self.size = sides
         self.value_range = value_range
         self.format = format
         self.grid = grid
@@ -181,12 +185,13 @@ class Prediction:
         network = model.translator(direction)
         bad = {size for size in places if not _keeps(network, (model.image_shape[0], *size))}
         if bad:
+            _, *trained = model.image_shape
             size = next(size for size in places if size in bad)
             raise ValueError(
                 f"{sum(len(places[s]) for s in bad)} of {len(paths)} images in input="
                 f"{self.input!r} are of sizes that the generator does not keep, such as "
                 f"{paths[places[size][0]]}, {size[0]} by {size[1]}: resize them, for example by "
-                f"size={model.image_shape[1]}"
+                f"size={trained[0] if len({*trained}) == 1 else trained}"
             )
         step = self.batch_size or 8
         batches = [p[i : i + step] for p in places.values() for i in range(0, len(p), step)]
@@ -217,7 +222,7 @@ class _Files(Dataset[Any]):
         folder: Path,
         paths: list[Path],
         channels: int,
-        size: int | None,
+        size: tuple[int, int] | None,
         direction: str,
         ending: str,
         ranges: Mapping[str, Range],
@@ -263,7 +268,7 @@ class _Files(Dataset[Any]):
                 f"{len(corrupt)} of {len(self.paths)} images in input={str(self.folder)!r} "
                 f"cannot be read: {unreadable_line(corrupt)}"
             )
-        return sizes if self.size is None else [(self.size, self.size)] * len(sizes)
+        return sizes if self.size is None else [self.size] * len(sizes)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -19,6 +19,7 @@ from gan_modules.demo.tabs import (
     translation_part,
 )
 from gan_modules.demo.translations import TranslationPictures
+from gan_modules.errors import require
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation_model import TranslationModel
 from gan_modules.training.module import GenerativeModule
@@ -81,11 +82,14 @@ def build_page(
         load: gives the model of another one of them.
 
     Raises:
-        ValueError: if the model is of no such family.
+        ValueError: if the model is of no such family, or makes sequences.
     """
     kind = type(model).__name__
     if not isinstance(model, (LatentModel, TranslationModel)):
         raise ValueError(f"demo shows a LatentModel or a TranslationModel, not a {kind}")
+    if len(model.image_shape) == 2:
+        right = "(C, H, W), or (D,) for points: demo shows no sequences"
+        require(False, "image_shape", model.image_shape, right)
     choices = checkpoints if load is not None else ()
     page: gr.Blocks
     # pictures are temporary files, which go after an hour

@@ -34,10 +34,10 @@ class DiffusionModel(LatentModel):
     ``(N, num_features)``, and ``num_features``.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points; from the command line it
-            comes with the data.
+        image_shape: ``(C, H, W)`` of the images, ``(C, L)`` of sequences, or ``(D,)`` for points;
+            from the command line it comes with the data.
         generator: a network that denoises, or a class or function that builds one, in place of the
-            default one: a small U-Net, fully connected layers for points.
+            default one: a small U-Net, fully connected layers for all else.
         sigma_data: standard deviation of the data; 0.5 in the paper.
         sigma_min: the lowest noise level.
         sigma_max: the highest.
@@ -60,7 +60,7 @@ class DiffusionModel(LatentModel):
         **kwargs: Any,
     ) -> None:
         # a shape that is none is refused right there
-        size = math.prod(image_shape) if is_shape(image_shape, (1, 3)) else 1
+        size = math.prod(image_shape) if is_shape(image_shape, (1, 2, 3)) else 1
         super().__init__(
             image_shape=image_shape, latent_dim=size, latent_distribution="normal", **kwargs
         )
@@ -75,7 +75,7 @@ class DiffusionModel(LatentModel):
         return karras_sigmas(steps, *self._range)
 
     def build_generator(self) -> nn.Module:
-        """A small U-Net, fully connected layers for points."""
+        """A small U-Net, fully connected layers for all but images."""
         network = UNetDenoiser if len(self.image_shape) == 3 else MLPDenoiser
         return network(self.image_shape, self.num_classes)
 

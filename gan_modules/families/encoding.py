@@ -37,6 +37,9 @@ class EncodingModel(LatentModel):
     codes: ClassVar[Codes] = "any"
     """Whether the encoder gives ``"plain"`` codes, Gaussians, or either."""
 
+    codes_are_latents: ClassVar[bool] = True
+    """Whether images are made of codes as they are of latents."""
+
     encoder: nn.Module
 
     def __init__(self, *, encoder: EncoderFactory | None = None, **kwargs: Any) -> None:

@@ -21,8 +21,8 @@ class LatentModel(Sampling):
     """A model that maps a random latent vector to an image, adversarial or not.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points in ``D`` dimensions; from
-            the command line it comes with the data.
+        image_shape: ``(C, H, W)`` of the images, ``(C, L)`` of sequences, or ``(D,)`` for points in
+            ``D`` dimensions; from the command line it comes with the data.
         latent_dim: size of the latent vector.
         latent_distribution: ``"normal"`` draws latents from N(0, 1), ``"uniform"`` from [-1, 1),
             ``"sphere"`` from the sphere of radius ``sqrt(latent_dim)``.
@@ -50,8 +50,8 @@ class LatentModel(Sampling):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        right = "(C, H, W), or (D,) for points"
-        require(is_shape(image_shape, (1, 3)), "image_shape", image_shape, right)
+        right = "(C, H, W), (C, L) for sequences, or (D,) for points"
+        require(is_shape(image_shape, (1, 2, 3)), "image_shape", image_shape, right)
         require(
             num_classes >= 2 or not conditional,
             "num_classes",

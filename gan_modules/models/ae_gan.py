@@ -83,6 +83,7 @@ class AEGAN(EncodingModel, GANModule):
     }
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     codes = "plain"
+    codes_are_latents = False
 
     decoder: nn.Module
 

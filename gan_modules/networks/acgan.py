@@ -21,7 +21,8 @@ class ACGANGenerator(nn.Module):
     Weights start from N(0, 0.02). Batch normalisation behind the 4x4 map, too.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         latent_dim: size of the latent vector; with the labels 110 in the paper.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         width: channels of the last hidden layer, 96 in the paper; every earlier one has twice as
@@ -43,11 +44,11 @@ class ACGANGenerator(nn.Module):
         super().__init__()
         check_sizes(width=width)
         self.num_classes = num_classes
-        times = doublings(image_shape, type(self).__name__)
+        times, rows, columns = doublings(image_shape, type(self).__name__)
         channels = width * 2 ** (times - 1)
         layers: list[nn.Module] = [
-            nn.Linear(latent_dim + num_classes, channels * 4 * 4, bias=False),
-            nn.Unflatten(1, (channels, 4, 4)),
+            nn.Linear(latent_dim + num_classes, channels * rows * columns, bias=False),
+            nn.Unflatten(1, (channels, rows, columns)),
             nn.BatchNorm2d(channels),
             nn.ReLU(inplace=True),
         ]
@@ -65,7 +66,7 @@ class ACGANGenerator(nn.Module):
             normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
         images: Tensor = self.layers(append_labels(z, labels, self.num_classes))
         return images
 
@@ -78,7 +79,8 @@ class ACGANDiscriminator(ConditionedDiscriminator):
     from N(0, 0.02). It is not told labels: what it is given is not used.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         num_classes: number of classes that are told apart; 0 for logits alone.
         width: channels of the first layer; 16 in the paper.
         dropout: share of the units behind every layer that is dropped in training.
@@ -101,7 +103,8 @@ class ACGANDiscriminator(ConditionedDiscriminator):
         require(0 <= dropout < 1, "dropout", dropout, "in [0, 1)")
         layers: list[nn.Module] = []
         before = image_shape[0]
-        for number in range(2 * doublings(image_shape, type(self).__name__)):
+        times, rows, columns = doublings(image_shape, type(self).__name__)
+        for number in range(2 * times):
             channels, first = width * 2**number, number == 0
             layers += [
                 nn.Conv2d(before, channels, 3, 2 - number % 2, 1, bias=first),
@@ -111,13 +114,13 @@ class ACGANDiscriminator(ConditionedDiscriminator):
             ]
             before = channels
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.linear = nn.Linear(before * 4 * 4, 1)
-        self.meet_classes("ac", num_classes, before * 4 * 4)
+        self.linear = nn.Linear(before * rows * columns, 1)
+        self.meet_classes("ac", num_classes, before * rows * columns)
         self.apply(init_normal)
         if spectral_norm:
             normalise_spectrally(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Judge images ``(N, C, S, S)``: logits ``(N,)`` and logits of classes."""
+        """Judge images ``(N, C, H, W)``: logits ``(N,)`` and logits of classes."""
         phi = self.layers(images)
         return self.conclude(self.linear(phi).squeeze(1), phi, labels)

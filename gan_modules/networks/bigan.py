@@ -28,7 +28,7 @@ class BiGANEncoder(nn.Module):
     """Image to a latent through LeakyReLU layers; ALI's (arXiv:1606.00704) to a Gaussian over them.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points.
+        image_shape: ``(C, H, W)`` of the images, or any other shape.
         latent_dim: size of the latent vector.
         hidden: widths of the hidden layers.
         gaussian: give means and logarithms of variances, from which latents are drawn.
@@ -69,7 +69,7 @@ class BiGANDiscriminator(nn.Module):
     """Image and latent to one logit through LeakyReLU layers.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points.
+        image_shape: ``(C, H, W)`` of the images, or any other shape.
         latent_dim: size of the latent vector.
         num_classes: 0 for an unconditional network; otherwise labels are appended.
         hidden: widths of the hidden layers.

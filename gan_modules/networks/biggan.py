@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gan_modules.errors import require
 from gan_modules.networks.layers.blocks import check_sizes
 from gan_modules.networks.layers.conditional_batch_norm import VectorBatchNorm2d
-from gan_modules.networks.layers.conditioning import require_labels
+from gan_modules.networks.layers.conditioning import embedded, require_labels
 from gan_modules.networks.layers.residual import (
     GENERATOR_MULTIPLIERS,
     ResidualDiscriminator,
@@ -98,8 +98,8 @@ class BigGANGenerator(ResidualGenerator):
         classes = require_labels(labels, self.num_classes)
         first, *conditions = z.split(self.chunks, dim=1)
         if classes is not None:
-            embedded = self.shared(classes.long())
-            conditions = [torch.cat([embedded, chunk], dim=1) for chunk in conditions]
+            shared = embedded(self.shared, classes)
+            conditions = [torch.cat([shared, chunk], dim=1) for chunk in conditions]
         return self.draw(first, conditions)
 
 

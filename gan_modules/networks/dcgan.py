@@ -29,7 +29,9 @@ class DCGANGenerator(nn.Module):
     """Latent to image by 4x4 transposed convolutions of stride 2, batch norm, ReLU, tanh.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...; each doubling is one layer.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them; each doubling is a
+            layer.
         latent_dim: size of the latent vector.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         width: channels of the last hidden layer; every earlier one has twice as many.
@@ -58,15 +60,15 @@ class DCGANGenerator(nn.Module):
         self.num_classes = num_classes
         self.appended = 0 if conditional_batch_norm else num_classes
         by_class = num_classes - self.appended
-        times = doublings(image_shape, type(self).__name__)
+        times, rows, columns = doublings(image_shape, type(self).__name__)
         channels = width * 2 ** (times - 1)
         # with a norm behind it a bias is cancelled
         bias = norm == "none"
         layers: list[nn.Module] = [
             # "project and reshape": the transposed convolution of a 1x1 map, written as the matrix
             # product it is
-            nn.Linear(latent_dim + self.appended, channels * 4 * 4, bias=bias),
-            nn.Unflatten(1, (channels, 4, 4)),
+            nn.Linear(latent_dim + self.appended, channels * rows * columns, bias=bias),
+            nn.Unflatten(1, (channels, rows, columns)),
             make_norm(norm, channels, by_class),
             nn.ReLU(inplace=True),
         ]
@@ -84,7 +86,7 @@ class DCGANGenerator(nn.Module):
             normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
         classes = require_labels(labels, self.num_classes)
         images: Tensor = self.layers(append_labels(z, classes, self.appended), classes)
         return images
@@ -94,7 +96,9 @@ class DCGANDiscriminator(ConditionedDiscriminator):
     """Image to one logit by 4x4 convolutions of stride 2, norm, LeakyReLU(0.2).
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...; each halving is one layer.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them; each halving is a
+            layer.
         num_classes: 0 for an unconditional network.
         width: channels of the first layer; every later one has twice as many.
         norm: normalisation of all hidden layers but the first; the paper's is ``"batch"``, a
@@ -124,7 +128,7 @@ class DCGANDiscriminator(ConditionedDiscriminator):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        times = doublings(image_shape, type(self).__name__)
+        times, rows, columns = doublings(image_shape, type(self).__name__)
         layers: list[nn.Module] = [
             nn.Conv2d(image_shape[0] + labels_appended(conditioning, num_classes), width, 4, 2, 1),
             nn.LeakyReLU(0.2, inplace=True),
@@ -140,12 +144,13 @@ class DCGANDiscriminator(ConditionedDiscriminator):
         if minibatch_stddev:
             layers.append(MinibatchStdDev(minibatch_stddev))
             channels += 1
-        width_of_phi = channels * 4 * 4 + minibatch_discrimination
+        features = channels * rows * columns
+        width_of_phi = features + minibatch_discrimination
         if minibatch_discrimination:
-            layers.append(MinibatchDiscrimination(channels * 4 * 4, minibatch_discrimination))
+            layers.append(MinibatchDiscrimination(features, minibatch_discrimination))
             layers.append(nn.Linear(width_of_phi, 1))
         else:
-            layers.append(nn.Conv2d(channels, 1, 4, 1, 0))
+            layers.append(nn.Conv2d(channels, 1, (rows, columns), 1, 0))
         layers.append(nn.Flatten(0))
         self.layers = nn.Sequential(*layers)
         self.meet_classes(conditioning, num_classes, width_of_phi)

@@ -50,7 +50,7 @@ class MLPDenoiser(nn.Module):
     """A denoiser of fully connected layers, for points and small images.
 
     Args:
-        image_shape: ``(C, H, W)``, or ``(D,)`` for points.
+        image_shape: ``(C, H, W)``, or any other shape.
         num_classes: 0 for an unconditional network.
         hidden: widths of the hidden layers; the last one's are the features.
 

@@ -18,7 +18,7 @@ class MLPGenerator(nn.Module):
     """Latent to image through ReLU layers and a final tanh.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images made, or ``(D,)`` for points.
+        image_shape: ``(C, H, W)`` of the images made, or any other shape.
         latent_dim: size of the latent vector.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         hidden: widths of the hidden layers.
@@ -65,7 +65,7 @@ class MLPDiscriminator(nn.Module):
     """Image to one logit through LeakyReLU(0.2) or maxout layers.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images judged, or ``(D,)`` for points.
+        image_shape: ``(C, H, W)`` of the images judged, or any other shape.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the pixels.
         hidden: widths of the hidden layers.
         norm: ``"layer"`` normalises every hidden layer per sample, ``"none"`` does not.

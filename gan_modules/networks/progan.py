@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_modules.networks.layers.blocks import doubling_widths
+from gan_modules.networks.layers.blocks import doubling_widths, doublings
 from gan_modules.networks.layers.conditioning import append_labels, require_labels
 from gan_modules.networks.layers.equalized import EqualizedConv2d, EqualizedLinear, pixel_norm
 from gan_modules.networks.layers.growing import Growing, averaged, repeated
@@ -48,7 +48,8 @@ class ProGANGenerator(Growing):
     last layer is linear: in evaluation its images are clamped to [-1, 1].
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         latent_dim: size of the latent vector; 512 in the paper.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         channel_base: a map of S pixels has ``channel_base // S`` channels, 16384 in the paper,
@@ -69,18 +70,19 @@ class ProGANGenerator(Growing):
         widths = doubling_widths(image_shape, channel_base, max_channels, type(self).__name__)
         super().__init__(len(widths))
         self.num_classes = num_classes
-        first = widths[0]
-        self.linear = EqualizedLinear(latent_dim + num_classes, first * 4 * 4, gain=GAIN / 4)
-        self.conv = _conv(first, first)
+        _, *self.first = doublings(image_shape, type(self).__name__)
+        features = widths[0] * math.prod(self.first)
+        self.linear = EqualizedLinear(latent_dim + num_classes, features, gain=GAIN / 4)
+        self.conv = _conv(widths[0], widths[0])
         self.blocks = nn.ModuleList(
             _Block(before, width, width, normalised=True) for before, width in pairwise(widths)
         )
         self.to_image = nn.ModuleList(EqualizedConv2d(c, image_shape[0], 1) for c in widths)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)``."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)``."""
         x = self.linear(pixel_norm(append_labels(z, labels, self.num_classes)))
-        x = pixel_norm(_activate(x.unflatten(1, (-1, 4, 4))))
+        x = pixel_norm(_activate(x.unflatten(1, (-1, *self.first))))
         before = x = pixel_norm(_activate(self.conv(x)))
         for number in range(self.stage):
             before, x = x, self.blocks[number](repeated(x, 2))
@@ -99,7 +101,8 @@ class ProGANDiscriminator(Growing):
     score of the image's class is taken of one for each.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         num_classes: 0 for an unconditional network.
         channel_base: a map of S pixels has ``channel_base // S`` channels, 16384 in the paper,
         max_channels: but never more than that, 512 in the paper.
@@ -121,6 +124,7 @@ class ProGANDiscriminator(Growing):
         super().__init__(len(widths))
         self.num_classes = num_classes
         last = widths[0]
+        _, *first = doublings(image_shape, type(self).__name__)
         channels = image_shape[0]
         self.from_image = nn.ModuleList(EqualizedConv2d(channels, c, 1, gain=GAIN) for c in widths)
         self.blocks = nn.ModuleList(
@@ -128,11 +132,11 @@ class ProGANDiscriminator(Growing):
         )
         self.spread = MinibatchStdDev(group_size)
         self.conv = _conv(last + 1, last)
-        self.linear = EqualizedLinear(last * 4 * 4, last, gain=GAIN)
+        self.linear = EqualizedLinear(last * math.prod(first), last, gain=GAIN)
         self.logits = EqualizedLinear(last, num_classes or 1)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images ``(N, C, S, S)`` to scores ``(N,)``."""
+        """Map images ``(N, C, H, W)`` to scores ``(N,)``."""
         images = averaged(images, self.factor)
         x = _activate(self.from_image[self.stage](images))
         for number in reversed(range(self.stage)):

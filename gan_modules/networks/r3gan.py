@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_modules.networks.layers.blocks import check_sizes, doublings
+from gan_modules.networks.layers.blocks import Doublings, check_sizes, doublings
 from gan_modules.networks.layers.conditioning import append_labels, require_labels
 
 __all__ = ["R3GANDiscriminator", "R3GANGenerator"]
@@ -79,8 +79,10 @@ class _Resampling(nn.Module):
         return F.conv2d(x, kernel, None, 2, 1, 1, self.channels)
 
 
-def _check(image_shape: Sequence[int], width: int, blocks: int, group_width: int, name: str) -> int:
-    """Number of doublings from 4x4."""
+def _check(
+    image_shape: Sequence[int], width: int, blocks: int, group_width: int, name: str
+) -> Doublings:
+    """Smallest map and number of doublings."""
     check_sizes(width=width, blocks=blocks, group_width=group_width)
     if 2 * width % group_width:
         raise ValueError(
@@ -95,7 +97,8 @@ class R3GANGenerator(nn.Module):
     The last layer is linear: in evaluation its images are clamped to [-1, 1].
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         latent_dim: size of the latent vector; 64 in the paper.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         width: channels; 768 in the paper.
@@ -116,9 +119,9 @@ class R3GANGenerator(nn.Module):
         group_width: int = 16,
     ) -> None:
         super().__init__()
-        times = _check(image_shape, width, blocks, group_width, type(self).__name__)
+        times, *first = _check(image_shape, width, blocks, group_width, type(self).__name__)
         self.num_classes = num_classes
-        self.basis = nn.Parameter(torch.randn(width, 4, 4))
+        self.basis = nn.Parameter(torch.randn(width, *first))
         self.linear = _initialised(nn.Linear(latent_dim + num_classes, width, bias=False))
         total = blocks * (times + 1)
         layers: list[nn.Module] = [_Block(width, group_width, total) for _ in range(blocks)]
@@ -129,7 +132,7 @@ class R3GANGenerator(nn.Module):
         self.to_image = _initialised(nn.Conv2d(width, image_shape[0], 1, bias=False))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)``."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)``."""
         scales = self.linear(append_labels(z, labels, self.num_classes))
         images: Tensor = self.to_image(self.layers(self.basis * scales[:, :, None, None]))
         return images if self.training else images.clamp(-1, 1)
@@ -141,7 +144,8 @@ class R3GANDiscriminator(nn.Module):
     With classes, the logit of the image's class is taken of one for each.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         num_classes: 0 for an unconditional network.
         width: channels; 768 in the paper.
         blocks: for each size; 2 in the paper.
@@ -160,7 +164,7 @@ class R3GANDiscriminator(nn.Module):
         group_width: int = 16,
     ) -> None:
         super().__init__()
-        times = _check(image_shape, width, blocks, group_width, type(self).__name__)
+        times, rows, columns = _check(image_shape, width, blocks, group_width, type(self).__name__)
         self.num_classes = num_classes
         total = blocks * (times + 1)
         layers: list[nn.Module] = [_initialised(nn.Conv2d(image_shape[0], width, 1, bias=False))]
@@ -169,14 +173,14 @@ class R3GANDiscriminator(nn.Module):
             layers.append(_Resampling(width, up=False))
         layers += [_Block(width, group_width, total) for _ in range(blocks)]
         layers += [
-            _initialised(nn.Conv2d(width, width, 4, groups=width, bias=False)),
+            _initialised(nn.Conv2d(width, width, (rows, columns), groups=width, bias=False)),
             nn.Flatten(),
             _initialised(nn.Linear(width, num_classes or 1, bias=False)),
         ]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``."""
+        """Map images ``(N, C, H, W)`` to logits ``(N,)``."""
         logits: Tensor = self.layers(images)
         classes = require_labels(labels, self.num_classes)
         if classes is None:

@@ -83,7 +83,8 @@ class ResNetGenerator(nn.Module):
     The paper's CIFAR-10 generator is ``width=128`` at 32x32.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         latent_dim: size of the latent vector; 128 in the paper.
         num_classes: 0 for an unconditional network; otherwise labels are appended to the latent.
         width: channels of every block.
@@ -113,10 +114,10 @@ class ResNetGenerator(nn.Module):
         self.num_classes = num_classes
         self.appended = 0 if conditional_batch_norm else num_classes
         by_class = num_classes - self.appended
-        times = doublings(image_shape, type(self).__name__)
+        times, rows, columns = doublings(image_shape, type(self).__name__)
         self.layers = ConditionedSequential(
-            init_glorot(nn.Linear(latent_dim + self.appended, width * 4 * 4)),
-            nn.Unflatten(1, (width, 4, 4)),
+            init_glorot(nn.Linear(latent_dim + self.appended, width * rows * columns)),
+            nn.Unflatten(1, (width, rows, columns)),
             *(_ResidualBlock(width, width, norm, "up", num_classes=by_class) for _ in range(times)),
             make_norm(norm, width),
             nn.ReLU(),
@@ -127,7 +128,7 @@ class ResNetGenerator(nn.Module):
             normalise_spectrally(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
         classes = require_labels(labels, self.num_classes)
         images: Tensor = self.layers(append_labels(z, classes, self.appended), classes)
         return images
@@ -140,7 +141,8 @@ class ResNetDiscriminator(ConditionedDiscriminator):
     more downsampling block per doubling.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         num_classes: 0 for an unconditional network.
         width: channels of every block.
         norm: normalisation of every block but the first; ``"none"`` or ``"layer"`` in a WGAN-GP
@@ -167,7 +169,7 @@ class ResNetDiscriminator(ConditionedDiscriminator):
         super().__init__()
         check_sizes(width=width)
         inputs = image_shape[0] + labels_appended(conditioning, num_classes)
-        halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
+        halvings = max(1, doublings(image_shape, type(self).__name__).times - 1)
         self.layers = nn.Sequential(
             _ResidualBlock(inputs, width, "none", "down", first=True),
             *(_ResidualBlock(width, width, norm, "down") for _ in range(halvings - 1)),

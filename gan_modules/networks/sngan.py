@@ -1,5 +1,6 @@
 """The residual networks of SNGAN (1802.05957) and of the projection discriminator (1802.05637)."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -37,7 +38,8 @@ class SNGANGenerator(nn.Module):
     """Latent to 4x4 map, then one upsampling residual block per doubling, norm, ReLU, tanh.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         latent_dim: size of the latent vector; 128 in the paper.
         num_classes: 0 for an unconditional network; otherwise batch normalisation is conditional.
         width: channels of every block; 256 at 32 pixels in the paper.
@@ -58,18 +60,18 @@ class SNGANGenerator(nn.Module):
         super().__init__()
         check_sizes(width=width)
         self.num_classes, self.width = num_classes, width
-        times = doublings(image_shape, type(self).__name__)
+        times, *self.first = doublings(image_shape, type(self).__name__)
         norm = partial(ConditionalBatchNorm2d, num_classes=num_classes)
-        self.linear = nn.Linear(latent_dim, width * 4 * 4)
+        self.linear = nn.Linear(latent_dim, width * math.prod(self.first))
         self.blocks = nn.ModuleList(GeneratorBlock(width, width, norm) for _ in range(times))
         self.norm = nn.BatchNorm2d(width)
         self.conv = nn.Conv2d(width, image_shape[0], 3, padding=1)
         _initialise(self, spectral_norm)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
         classes = require_labels(labels, self.num_classes)
-        x = self.linear(z).unflatten(1, (self.width, 4, 4))
+        x = self.linear(z).unflatten(1, (self.width, *self.first))
         for block in self.blocks:
             x = block(x, classes)
         images: Tensor = self.conv(self.norm(x).relu()).tanh()
@@ -84,7 +86,8 @@ class SNGANDiscriminator(ConditionedDiscriminator):
     iteration per forward pass in training.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         num_classes: 0 for an unconditional network.
         width: channels of every block; 128 at 32 pixels in the paper.
         spectral_norm: whether layers are spectrally normalised.
@@ -105,7 +108,7 @@ class SNGANDiscriminator(ConditionedDiscriminator):
         super().__init__()
         check_sizes(width=width)
         inputs = image_shape[0] + labels_appended(conditioning, num_classes)
-        halvings = max(1, doublings(image_shape, type(self).__name__) - 1)
+        halvings = max(1, doublings(image_shape, type(self).__name__).times - 1)
         self.blocks = nn.Sequential(
             DiscriminatorBlock(inputs, width, first=True, halves=True),
             *(
@@ -119,6 +122,6 @@ class SNGANDiscriminator(ConditionedDiscriminator):
         _initialise(self, spectral_norm)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
+        """Map images ``(N, C, H, W)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
         phi = self.blocks(append_labels(images, labels, self.appended)).relu().sum((2, 3))
         return self.conclude(self.linear(phi).squeeze(1), phi, labels)

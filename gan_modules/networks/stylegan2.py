@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan_modules.networks.layers.blocks import check_sizes, doubling_widths
+from gan_modules.networks.layers.blocks import check_sizes, doubling_widths, doublings
 from gan_modules.networks.layers.conditioning import one_hot, require_labels
 from gan_modules.networks.layers.equalized import (
     EqualizedConv2d,
@@ -58,13 +58,13 @@ class _Layer(nn.Module):
     noise: Tensor
 
     def __init__(
-        self, in_channels: int, out_channels: int, size: int, style_dim: int, up: bool
+        self, in_channels: int, out_channels: int, size: Sequence[int], style_dim: int, up: bool
     ) -> None:
         super().__init__()
         self.conv = ModulatedConv2d(in_channels, out_channels, 3, style_dim, up=up)
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(out_channels, 1, 1))
-        self.register_buffer("noise", torch.randn(1, size, size))
+        self.register_buffer("noise", torch.randn(1, *size))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         x = self.conv(x, w)
@@ -91,13 +91,15 @@ class _ToImage(nn.Module):
 class _Synthesis(nn.Module):
     """A learned 4x4 map, two layers a size, and an image from each size, all summed."""
 
-    def __init__(self, widths: Sequence[int], channels: int, style_dim: int) -> None:
+    def __init__(
+        self, widths: Sequence[int], first: Sequence[int], channels: int, style_dim: int
+    ) -> None:
         super().__init__()
-        self.constant = nn.Parameter(torch.randn(widths[0], 4, 4))
-        layers, to_image, size = [], [], 4
+        self.constant = nn.Parameter(torch.randn(widths[0], *first))
+        layers, to_image, size = [], [], [*first]
         for before, width in zip([0, *widths[:-1]], widths, strict=True):
             if before:
-                size *= 2
+                size = [2 * side for side in size]
                 layers.append(_Layer(before, width, size, style_dim, up=True))
             layers.append(_Layer(width, width, size, style_dim, up=False))
             to_image.append(_ToImage(width, channels, style_dim))
@@ -105,7 +107,7 @@ class _Synthesis(nn.Module):
         self.smoothing = Smoothing()
 
     def forward(self, ws: Tensor) -> Tensor:
-        """Styles ``(N, 2 * sizes, style_dim)`` to images ``(N, C, S, S)``."""
+        """Styles ``(N, 2 * sizes, style_dim)`` to images ``(N, C, H, W)``."""
         styles = ws.unbind(1)
         x = self.layers[0](self.constant.expand(ws.shape[0], -1, -1, -1), styles[0])
         images = self.to_image[0](x, styles[1])
@@ -127,7 +129,8 @@ class StyleGAN2Generator(StyledGenerator):
     latent, both normalised, as in StyleGAN2-ADA (arXiv:2006.06676).
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         latent_dim: size of the latent vector; 512 in the paper.
         num_classes: 0 for an unconditional network.
         style_dim: size of a style; 512 in the paper.
@@ -151,10 +154,11 @@ class StyleGAN2Generator(StyledGenerator):
     ) -> None:
         check_sizes(style_dim=style_dim, mapping_layers=mapping_layers)
         widths = doubling_widths(image_shape, channel_base, max_channels, type(self).__name__)
+        _, *first = doublings(image_shape, type(self).__name__)
         super().__init__(style_dim, 2 * len(widths))
         self.num_classes = num_classes
         self.map = _Mapping(latent_dim, num_classes, style_dim, mapping_layers)
-        self.synthesis = _Synthesis(widths, image_shape[0], style_dim)
+        self.synthesis = _Synthesis(widths, first, image_shape[0], style_dim)
 
     def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Styles ``(N, style_dim)`` of latents ``(N, latent_dim)``."""
@@ -188,7 +192,8 @@ class StyleGAN2Discriminator(nn.Module):
     class, the projection of StyleGAN2-ADA (arXiv:2006.06676).
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ...
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ... pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         num_classes: 0 for an unconditional network.
         channel_base: a map of S pixels has ``channel_base // S`` channels, 32768 in the paper,
         max_channels: but never more than that, 512 in the paper.
@@ -218,14 +223,15 @@ class StyleGAN2Discriminator(nn.Module):
         self.from_image = EqualizedConv2d(image_shape[0], widths[0], 1)
         self.blocks = nn.Sequential(*(_Block(a, b, residual) for a, b in pairwise(widths)))
         last = widths[-1]
+        _, *first = doublings(image_shape, type(self).__name__)
         self.spread = MinibatchStdDev(group_size)
         self.conv = EqualizedConv2d(last + 1, last, 3, padding=1)
-        self.linear = EqualizedLinear(last * 4 * 4, last)
+        self.linear = EqualizedLinear(last * math.prod(first), last)
         self.logits = EqualizedLinear(last, last if num_classes else 1)
         self.map = _Mapping(0, num_classes, last, mapping_layers) if num_classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``."""
+        """Map images ``(N, C, H, W)`` to logits ``(N,)``."""
         x = self.blocks(scaled_leaky_relu(self.from_image(images)))
         x = scaled_leaky_relu(self.conv(self.spread(x)))
         features: Tensor = self.logits(scaled_leaky_relu(self.linear(x.flatten(1))))

@@ -15,7 +15,7 @@ class MLPEncoder(nn.Module):
     """Image to a latent, or to a Gaussian over latents, through ReLU layers.
 
     Args:
-        image_shape: ``(C, H, W)`` of the images, or ``(D,)`` for points.
+        image_shape: ``(C, H, W)`` of the images, or any other shape.
         latent_dim: size of the latent vector.
         hidden: widths of the hidden layers.
         gaussian: give the mean and the logarithm of the variance of a Gaussian, as a VAE needs

@@ -39,7 +39,7 @@ class Augmentation(Described, nn.Module):
 
 
 def require_images(augmentation: Augmentation, image_shape: Sequence[int]) -> None:
-    """Raise ``ValueError`` for points, which an augmentation of images cannot transform."""
+    """Raise ``ValueError`` for what an augmentation of images cannot transform."""
     right = f"(C, H, W) with {type(augmentation).__name__}, which transforms images"
     require(len(image_shape) == 3, "image_shape", tuple(image_shape), right)
 

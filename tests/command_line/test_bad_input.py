@@ -40,7 +40,7 @@ COMMANDS = {
     "fit --config .": "there is no config '.'",
     "fit --config": "--config must be followed by its value",
     # ---- names of options
-    "fit --model WGANGP": "--data is missing, one of: CIFAR10DataModule, CelebADataModule,",
+    "fit --model WGANGP": "--data is missing, one of: ArrayFolderDataModule, CIFAR10DataModule,",
     "fit --data DigitsDataModule --model.latent_dim 3": (
         "the class of model is missing: name it first, as in --model CLASS"
     ),
@@ -157,7 +157,7 @@ COMMANDS = {
     "SMALL --data.batch_size 900": "one training iteration takes 4500 images (n_critic x",
     # ---- what does not go together
     "fit --model DCGAN --data ToyDataModule": (
-        "image_shape=(2,) does not fit DCGANGenerator: it needs (channels, size, size) with a"
+        "image_shape=(2,) does not fit DCGANGenerator: it needs (channels, height, width) with"
     ),
     "fit --model CGAN --data ToyDataModule --data.name swiss_roll": (
         "num_classes=0 must be at least 2 if conditional: it comes from the data, and ToyDataModule"

@@ -19,8 +19,8 @@ def test_help_on_a_network_needs_no_model(capsys: pytest.CaptureFixture[str]) ->
 
 def test_help_without_a_class_lists_the_classes(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = printed("fit --data.help", capsys).splitlines()
-    assert first.startswith("--data takes one of: CIFAR10DataModule, CelebADataModule, Digits")
-    assert second == "More: --data.help CIFAR10DataModule"
+    assert first.startswith("--data takes one of: ArrayFolderDataModule, CIFAR10DataModule, Ce")
+    assert second == "More: --data.help ArrayFolderDataModule"
 
 
 @pytest.mark.parametrize(

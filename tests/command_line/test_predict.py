@@ -225,6 +225,8 @@ def test_a_folder_is_translated(styles: str, make_trainer: Any) -> None:
     made = torch.from_numpy(np.load("back/a.bmp.npy"))
     assert_close(made, model.translate(image[None], "b_to_a")[0], rtol=1e-4, atol=1e-5)
     assert np.load("back/a.png.npy").shape == (3, 8, 8)
+    make(model, make_trainer, "wide", input="in", direction="b_to_a", size=(8, 12), format="npy")
+    assert np.load("wide/a.png.npy").shape == (3, 8, 12)
 
 
 def test_images_are_read_upright_on_white_and_whole() -> None:
@@ -275,6 +277,7 @@ def test_images_survive_being_written(ending: str) -> None:
         ({"input": "in"}, "input='in' must be left out: a TinyCGAN draws samples"),
         ({"direction": "up"}, "direction='up' must be a_to_b or b_to_a"),
         ({"size": 0}, "size=0 must be at least 1"),
+        ({"size": (8, 0)}, r"size=\(8, 0\) must be at least 1, or height and width of at least 1"),
         ({"batch_size": 0}, "batch_size=0 must be at least 1"),
     ],
 )

@@ -361,7 +361,7 @@ def test_demo_is_listed_and_its_help_is_short(capsys: Any, monkeypatch: pytest.M
             cli.main(words)
         assert caught.value.code == 0
     out = capsys.readouterr().out
-    assert "{fit,validate,test,predict,demo,compare,invert,lab}" in out
+    assert "{fit,validate,test,predict,demo,compare,invert,arithmetic,lab}" in out
     options = out[out.index("usage: cli.py demo") :]
     assert len(options.splitlines()) < 30
     assert "trainer" not in options

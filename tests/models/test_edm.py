@@ -192,7 +192,7 @@ def test_denoisers(cls: Any, shape: tuple[int, ...], num_classes: int) -> None:
         ({"rho": -1.0}, r"rho=-1\.0 must be positive"),
         ({"noise_std": -1.0}, r"noise_std=-1\.0 must be at least 0 and finite"),
         ({"image_shape": (1, 6, 8)}, r"image_shape=\(1, 6, 8\) must be .* multiples of 4"),
-        ({"image_shape": (1, 6)}, r"image_shape=\(1, 6\) must be"),
+        ({"image_shape": (1, 6, 0)}, r"image_shape=\(1, 6, 0\) must be"),
         ({"generator": partial(MLPDenoiser, hidden=())}, r"hidden=\[\] must be one width or more"),
     ],
 )

@@ -215,7 +215,7 @@ def test_real_images_are_seen_at_their_size(double: None) -> None:
         ({"generator": MLPGenerator}, "must be Growing"),
         ({"discriminator": DCGANDiscriminator}, "discriminator has batch normalisation"),
         ({"discriminator": partial(ProGANDiscriminator, channel_base=8)}, "channel_base=8 must be"),
-        ({"image_shape": (1, 12, 12)}, "does not fit ProGANGenerator"),
+        ({"image_shape": (1, 22, 22)}, "does not fit ProGANGenerator"),
     ],
 )
 def test_what_does_not_fit_is_said(options: dict[str, Any], message: str) -> None:

@@ -10,14 +10,17 @@ from torch.testing import assert_close
 
 from gan_modules import ACGAN, DCGAN
 from gan_modules.networks import (
+    BigGANGenerator,
     DCGANDiscriminator,
     DCGANGenerator,
+    MLPGenerator,
     ResNetDiscriminator,
     ResNetGenerator,
     SNGANDiscriminator,
 )
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchNorm2d
+from gan_modules.networks.layers.conditioning import append_labels, embedded
 
 DISCRIMINATORS = [DCGANDiscriminator, ResNetDiscriminator, SNGANDiscriminator]
 GENERATORS = [DCGANGenerator, ResNetGenerator]
@@ -121,3 +124,26 @@ def test_they_go_into_models() -> None:
     )  # fmt: skip
     assert isinstance(projected.discriminator.embedding, nn.Linear)
     assert set(projected.generator_losses(batch)) == {"adversarial"}
+
+
+def test_mixtures_of_classes_mix_their_vectors() -> None:
+    weights = torch.tensor([[0.0, 0.0, 1.0], [1.5, -1.0, 0.5]])
+    expected = torch.tensor([[5.0, 6.0], [1.5 - 3.0 + 2.5, 3.0 - 4.0 + 3.0]])
+    table = nn.Embedding.from_pretrained(torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
+    assert_close(embedded(table, weights), expected)
+    assert_close(embedded(table, torch.tensor([2])), expected[:1])
+    assert_close(append_labels(torch.zeros(2, 1), weights, 3)[:, 1:], weights)
+    norm = ConditionalBatchNorm2d(2, 3).eval()
+    norm.scale, norm.shift = table, nn.Embedding.from_pretrained(table.weight / 2)
+    x = torch.ones(2, 2, 1, 1)
+    eps = norm.norm.eps
+    found = norm(x, weights).flatten(1)
+    assert_close(found, expected / (1 + eps) ** 0.5 + expected / 2)
+
+
+@pytest.mark.parametrize("cls", [DCGANGenerator, ResNetGenerator, BigGANGenerator, MLPGenerator])
+def test_a_mixture_of_one_class_is_that_class(cls: Any) -> None:
+    options = {"hidden": (8,)} if cls is MLPGenerator else {"width": 4}
+    network = cls((1, 16, 16), 8, 3, **options).eval()
+    z = torch.randn(4, 8)
+    assert_close(network(z, F.one_hot(LABELS, 3).float()), network(z, LABELS))

@@ -274,7 +274,7 @@ def test_where_attention_is(generator: Any, discriminator: Any, sides: dict[int,
         ),
         (
             lambda: SAGANDiscriminator((1, 1024, 1024)),
-            r"image_shape=\(1, 1024, 1024\) must be of at most 512 pixels for SAGANDiscriminator",
+            r"image_shape=\(1, 1024, 1024\) does not fit SAGANDiscriminator: it needs \(chan",
         ),
         (lambda: BigGANGenerator((1, 12, 12), 4), r"\(1, 12, 12\) does not fit BigGANGenerator"),
         (

@@ -184,7 +184,7 @@ def test_a_discriminator_without_shortcuts() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: StyleGAN2Generator((1, 12, 12), 4), "does not fit StyleGAN2Generator"),
+        (lambda: StyleGAN2Generator((1, 22, 22), 4), "does not fit StyleGAN2Generator"),
         (lambda: StyleGAN2Discriminator((1, 8, 4)), "does not fit StyleGAN2Discriminator"),
         (
             lambda: StyleGAN2Generator((1, 8, 8), 4, channel_base=4),

@@ -1,9 +1,8 @@
 """Pieces that several convolutional networks share."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -12,6 +11,7 @@ from gan_modules.networks.layers.conditional_batch_norm import ConditionalBatchN
 
 __all__ = [
     "ConvNorm",
+    "Doublings",
     "Maxout",
     "check_choice",
     "check_sizes",
@@ -152,19 +152,40 @@ def init_normal(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def doublings(image_shape: Sequence[int], network: str) -> int:
-    """How often a 4x4 map doubles to reach the image's side.
+class Doublings(NamedTuple):
+    """From the smallest map of a network to its images.
+
+    Args:
+        times: how often the map doubles.
+        height: of the smallest map.
+        width: of the smallest map.
+    """
+
+    times: int
+    height: int
+    width: int
+
+
+def doublings(image_shape: Sequence[int], network: str) -> Doublings:
+    """How often a small map doubles to reach the image, 4x4 for squares of 8, 16, 32, ... pixels.
+
+    It doubles as often as both sides can be halved and the shorter one has 3 pixels left.
 
     Raises:
-        ValueError: unless ``image_shape`` is ``(C, S, S)`` with S = 8, 16, 32, ...
+        ValueError: unless ``image_shape`` is ``(C, H, W)``, the map doubles at all, and its shorter
+            side is below 8.
     """
-    if len(image_shape) == 3 and image_shape[1] == image_shape[2] and image_shape[1] >= 8:
-        times = math.log2(image_shape[1] / 4)
-        if times.is_integer():
-            return int(times)
+    if len(image_shape) == 3:
+        height, width = image_shape[1:]
+        times = 0
+        while height % 2 == width % 2 == 0 and min(height, width) >= 6:
+            height, width, times = height // 2, width // 2, times + 1
+        if times and min(height, width) < 8:
+            return Doublings(times, height, width)
     raise ValueError(
-        f"image_shape={tuple(image_shape)} does not fit {network}: "
-        "it needs (channels, size, size) with a size of 8, 16, 32, 64, 128, ..."
+        f"image_shape={tuple(image_shape)} does not fit {network}: it needs (channels, height, "
+        "width) with sides that can be halved until the shorter one has 3 to 7 pixels, such as "
+        "32x32, 64x48 or 28x28"
     )
 
 
@@ -173,11 +194,14 @@ def doubling_widths(
 ) -> list[int]:
     """Channels of the maps of 4, 8, 16, ... pixels: ``min(max_channels, channel_base // size)``.
 
+    The size of a rectangle is its longer side.
+
     Raises:
         ValueError: for an image shape as in :func:`doublings`, or too small a base.
     """
     check_sizes(channel_base=channel_base, max_channels=max_channels)
-    sizes = [4 * 2**n for n in range(doublings(image_shape, network) + 1)]
+    times, height, width = doublings(image_shape, network)
+    sizes = [max(height, width) * 2**n for n in range(times + 1)]
     if channel_base < sizes[-1]:
         raise ValueError(
             f"channel_base={channel_base} must be at least the side of the images, {sizes[-1]}, "

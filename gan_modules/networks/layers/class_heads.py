@@ -63,7 +63,7 @@ class ConditionedDiscriminator(nn.Module):
         return [] if found is None else [getattr(self, found)]
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
+        """Map images ``(N, C, H, W)`` to logits ``(N,)``; ``"ac"`` gives logits of classes, too."""
         *trunk, last, flatten = self.layers
         phi = append_labels(images, labels, self.appended)
         for layer in trunk:

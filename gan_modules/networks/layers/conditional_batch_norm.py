@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from gan_modules.networks.layers.conditioning import embedded
+
 __all__ = ["ConditionalBatchNorm2d", "ConditionedSequential", "VectorBatchNorm2d"]
 
 
@@ -28,12 +30,12 @@ class ConditionalBatchNorm2d(nn.Module):
             nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Features ``(N, C, H, W)`` of classes ``(N,)`` in ``[0, num_classes)``."""
+        """Features ``(N, C, H, W)`` of classes ``(N,)``, or of mixtures ``(N, num_classes)``."""
         out: Tensor = self.norm(x)
         if labels is None or not hasattr(self, "scale"):
             return out
-        labels = labels.long()
-        scale, shift = (e(labels)[..., None, None] for e in (self.scale, self.shift))
+        tables = self.scale, self.shift
+        scale, shift = (embedded(table, labels)[..., None, None] for table in tables)
         return torch.addcmul(shift, scale, out)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gan_modules.errors import require
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.attention import SelfAttention
-from gan_modules.networks.layers.blocks import check_sizes, doublings
+from gan_modules.networks.layers.blocks import check_sizes
 from gan_modules.networks.layers.class_heads import ConditionedDiscriminator
 
 __all__ = ["DiscriminatorBlock", "GeneratorBlock", "ResidualDiscriminator", "ResidualGenerator"]
@@ -39,10 +39,13 @@ DISCRIMINATOR_MULTIPLIERS = {
 
 def _side(image_shape: Sequence[int], network: str) -> int:
     """The image's side, for which there are multipliers."""
-    doublings(image_shape, network)
-    side = image_shape[1]
-    right = f"of at most 512 pixels for {network}"
-    require(side in GENERATOR_MULTIPLIERS, "image_shape", tuple(image_shape), right)
+    side = image_shape[-1]
+    fits = len(image_shape) == 3 and image_shape[1] == side and side in GENERATOR_MULTIPLIERS
+    if not fits:
+        raise ValueError(
+            f"image_shape={tuple(image_shape)} does not fit {network}: "
+            "it needs (channels, size, size) with a size of 8, 16, 32, ..., 512"
+        )
     return side
 
 

@@ -1,0 +1,180 @@
+"""Whether ``thick - thin + other digit`` makes the other digit thicker and leaves it what it is.
+
+    python benchmarks/arithmetic.py                     # four recipes on digits, seeds 0, 1 and 2
+    python benchmarks/arithmetic.py cgan.yaml --seeds 0 --picture sum.png
+
+Of each digit the quarter of the training images with the thickest strokes and that with the
+thinnest are averaged in latent space; their difference is added to, and subtracted from, the
+latents of every held-out image of another digit. A classifier trained on the real images says
+whether the class is kept: of the sums, and of the same images by way of their latents alone, which
+bounds it. Latents are an encoder's where there is one, else found by optimisation, with the class.
+
+A stroke's width is twice its ink over the length of its outline, in pixels: of grey images the sum
+of the ink over their total variation. It moves as it should where a sum with the difference is
+wider than the same image without, and one against it thinner.
+"""
+
+import argparse
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+from judges import Classifier, accuracy, train_classifier
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.utils import save_image
+from training import train
+
+from datamodules import DigitsDataModule
+from gan_modules import GenerativeModule, LatentModel
+from gan_modules.command_line.arithmetic import sum_page
+from gan_modules.tools.arithmetic import Operand, Term, images_of, operand_of_images, way_of
+
+RECIPES = ["vae.yaml", "bigan.yaml", "vae_gan.yaml", "cgan.yaml"]
+QUARTER = 0.25
+CLASSES = 10
+
+
+def stroke_widths(images: Tensor) -> Tensor:
+    """Widths of strokes in pixels, shape ``(N,)``, of images in [-1, 1], ``(N, 1, H, W)``."""
+    ink = F.pad((images + 1) / 2, (1, 1, 1, 1))
+    slopes = ink[..., :-1, :-1].diff(dim=-1)[..., :-1, :], ink[..., :-1, :-1].diff(dim=-2)[..., :-1]
+    outline = sum(slope.square() for slope in slopes).sqrt()  # type: ignore[union-attr]
+    return 2 * ink.sum((1, 2, 3)) / outline.sum((1, 2, 3)).clamp(min=1e-6)
+
+
+class Digits:
+    """Real digits, the thick and the thin among them, and who tells their classes."""
+
+    def __init__(self, image_size: int) -> None:
+        data = DigitsDataModule(image_size=image_size)
+        data.setup()
+        self.images, self.labels = _floats(data, ["train"])
+        self.held_out, self.held_out_labels = _floats(data, ["val", "test"])
+        self.judge: Classifier = train_classifier(self.images, self.labels, epochs=30)
+        self.accuracy = accuracy(self.judge, self.held_out, self.held_out_labels)
+        widths = stroke_widths(self.images)
+        self.thick, self.thin = {}, {}
+        for digit in range(CLASSES):
+            rows = (self.labels == digit).nonzero().squeeze(1)
+            rows = rows[widths[rows].argsort()]
+            n = round(QUARTER * len(rows))
+            self.thin[digit], self.thick[digit] = rows[:n], rows[-n:]
+
+
+def _floats(data: DigitsDataModule, names: list[Any]) -> tuple[Tensor, Tensor]:
+    splits = [data.splits[name] for name in names]
+    images = torch.cat([split.images for split in splits]) / 127.5 - 1
+    return images, torch.cat([split.labels for split in splits])
+
+
+def operand(model: LatentModel, images: Tensor, labels: Tensor, steps: int) -> Operand:
+    """Latents of images: an encoder's, or after so many steps of optimisation."""
+    chosen = labels if model.num_classes else None
+    if way_of(model) == "encode":
+        return operand_of_images(model, images, chosen)
+    return operand_of_images(model, images, chosen, steps=steps, batch_size=len(images))
+
+
+def score(model: LatentModel, digits: Digits, steps: int) -> dict[str, float]:
+    """Shares of classes that are kept and of widths that move, and mean widths."""
+    labels = digits.held_out_labels
+    places = operand(model, digits.held_out, labels, steps)
+    plain = images_of(model, places)
+    kept: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
+    moved: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
+    widths: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
+    before = stroke_widths(plain)
+    for digit in range(CLASSES):
+        thick, thin = (
+            operand(model, digits.images[rows], digits.labels[rows], steps).averaged()
+            for rows in (digits.thick[digit], digits.thin[digit])
+        )
+        others = labels != digit
+        for name, change in (("thicker", thick - thin), ("thinner", thin - thick)):
+            made = images_of(model, change + places)[others]
+            after = stroke_widths(made)
+            kept[name].append(digits.judge.classify(made) == labels[others])
+            is_right = after > before[others] if name == "thicker" else after < before[others]
+            moved[name].append(is_right)
+            widths[name].append(after)
+    thick_rows, thin_rows = (torch.cat([*rows.values()]) for rows in (digits.thick, digits.thin))
+    real = stroke_widths(digits.images)
+    return {
+        "class_kept_unchanged": (digits.judge.classify(plain) == labels).double().mean().item(),
+        **{f"class_kept_{k}": torch.cat(v).double().mean().item() for k, v in kept.items()},
+        **{f"width_{k}_moved": torch.cat(v).double().mean().item() for k, v in moved.items()},
+        "width_unchanged": before.mean().item(),
+        **{f"width_{k}": torch.cat(v).mean().item() for k, v in widths.items()},
+        "width_of_thick": real[thick_rows].mean().item(),
+        "width_of_thin": real[thin_rows].mean().item(),
+    }
+
+
+def picture(model: LatentModel, digits: Digits, steps: int) -> Tensor:
+    """Thick threes less thin threes, plus a seven of each kind that there is."""
+    rows = {
+        "thick 3": digits.thick[3],
+        "thin 3": digits.thin[3],
+        "7": (digits.labels == 7).nonzero().squeeze(1)[:8],
+    }
+    found = {k: operand(model, digits.images[r], digits.labels[r], steps) for k, r in rows.items()}
+    operands = {name: o if name == "7" else o.averaged() for name, o in found.items()}
+    result = images_of(model, operands["thick 3"] - operands["thin 3"] + operands["7"])
+    terms = [Term(1, "thick 3"), Term(-1, "thin 3"), Term(1, "7")]
+    shown = {name: images_of(model, o) for name, o in operands.items()}
+    examples = {name: digits.images[r[:4]] for name, r in rows.items() if name != "7"}
+    return sum_page(terms, shown, result, examples)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="*", default=RECIPES)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=300, help="of optimisation, without encoder")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
+    parser.add_argument("--runs", type=Path, default=Path("runs", "arithmetic"))
+    parser.add_argument("--picture", type=Path, help="PNG of a sum, of the first recipe and seed")
+    parser.add_argument("--output", type=Path, help="JSON file of all results")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    digits = Digits(16)
+    print(f"the classifier is right about {digits.accuracy:.1%} of held-out images", flush=True)
+    wanted = [(recipe, seed) for recipe in options.recipes for seed in options.seeds]
+
+    def run(job: tuple[str, int]) -> dict[str, Any]:
+        recipe, seed = job
+        folder, _ = train(recipe, seed, options.runs, ["--metrics.names", "[]"])
+        path = folder / "checkpoints" / "last.ckpt"
+        model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
+        assert isinstance(model, LatentModel)
+        found = score(model, digits, options.steps)
+        print(job, {name: round(value, 3) for name, value in found.items()}, flush=True)
+        if options.picture is not None and job == wanted[0]:
+            save_image(picture(model, digits, options.steps), options.picture)
+        return {"recipe": recipe, "seed": seed, **found}
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(run, wanted))
+    print("| recipe | class kept: unchanged, thicker, thinner | width moved | mean width |")
+    print("| --- | --- | --- | --- |")
+    for recipe in options.recipes:
+        runs = [result for result in results if result["recipe"] == recipe]
+        means = {k: mean(r[k] for r in runs) for k in runs[0] if k not in ("recipe", "seed")}
+        kept = [means[f"class_kept_{name}"] for name in ("unchanged", "thicker", "thinner")]
+        moved = [means[f"width_{name}_moved"] for name in ("thicker", "thinner")]
+        widths = [means[f"width_{name}"] for name in ("unchanged", "thicker", "thinner")]
+        print(
+            f"| `{recipe}` | {', '.join(f'{x:.1%}' for x in kept)} | "
+            f"{', '.join(f'{x:.1%}' for x in moved)} | {', '.join(f'{x:.2f}' for x in widths)} |"
+        )
+    if options.output is not None:
+        options.output.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
