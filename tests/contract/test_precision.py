@@ -20,6 +20,7 @@ from variants import (
     narrower,
     player_of,
     small,
+    steps_in,
     turns_of,
 )
 
@@ -203,7 +204,8 @@ def test_fp16_weights_follow_float32(variant: Any, make_trainer: Any) -> None:
     exact, reference = train(variant, make_trainer)
     rounded, updates = train(variant, make_trainer, scaled(2.0**8))
     # one scale for all updates: nothing overflows, and it is too early to raise it
-    assert updates.players == turns_of(variant, 2) * 3
+    turns = turns_of(variant, 2)
+    assert updates.players == [p for step in range(3) for p in steps_in(variant, turns, step)]
     assert updates.scales == [2.0**8] * len(updates.players)
     for player in PLAYERS:
         ours, theirs = (flat(getattr(m, player).parameters()) for m in (rounded, exact))
