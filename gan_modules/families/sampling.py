@@ -129,6 +129,25 @@ class Sampling(GenerativeModule):
         z = self.latents(n, seed, truncation)
         return self.images_of(z, self.sample_labels(n, labels))
 
+    def truncated(
+        self,
+        n: int,
+        threshold: float,
+        labels: Tensor | Sequence[int | str] | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """As :meth:`sample`, truncated as is usual for the model: by default its latents."""
+        return self.sample(n, labels, seed, threshold)
+
+    def check_threshold(self, threshold: float) -> None:
+        """Raise ``ValueError`` if :meth:`truncated` cannot have this threshold."""
+        self.latents(1, 0, threshold)
+
+    @property
+    def least_truncation(self) -> float:
+        """Threshold that leaves samples as they are, or, of normal latents, almost all."""
+        return 1.0 if self.latent_distribution == "uniform" else 3.0
+
     @torch.no_grad()
     def standing_statistics(
         self,

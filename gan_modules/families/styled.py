@@ -118,9 +118,28 @@ class StyledGAN(NoiseGAN):
         Raises:
             ValueError: if an option is out of its range, or labels as in :meth:`Sampling.sample`.
         """
-        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
+        self.check_threshold(psi)
         z = self.latents(n, seed, truncation)
         return self.images_of_styles(self.styles(z, self.sample_labels(n, labels), psi))
+
+    def truncated(
+        self,
+        n: int,
+        threshold: float,
+        labels: Tensor | Sequence[int | str] | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """As :meth:`sample`, with the threshold as ``psi``."""
+        return self.sample(n, labels, seed, psi=threshold)
+
+    def check_threshold(self, threshold: float) -> None:
+        """Raise ``ValueError`` for a ``psi`` outside [-1, 1]."""
+        require(-1 <= threshold <= 1, "psi", threshold, "in [-1, 1]")
+
+    @property
+    def least_truncation(self) -> float:
+        """Where styles are left as they are."""
+        return 1.0
 
     def mix(
         self,
@@ -152,7 +171,7 @@ class StyledGAN(NoiseGAN):
         last = (layers + 1) // 2 if last is None else last
         for name, number in (("rows", rows), ("columns", columns)):
             require(number >= 1, name, number, "at least 1")
-        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
+        self.check_threshold(psi)
         require(
             0 <= first < last <= layers, "first", first, f"below last={last}, of {layers} layers"
         )
