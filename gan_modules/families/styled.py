@@ -1,7 +1,7 @@
 """The family of GANs whose generator maps a latent to a style, and styles to an image."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.families.sampling import TOGETHER
+from gan_modules.families.spaces import ExtendedStyleSpace, LatentSpace, StyleSpace
 from gan_modules.networks.layers.styled import StyledGenerator
 from gan_modules.training.batches import Batch
 
@@ -28,6 +29,8 @@ class StyledGAN(NoiseGAN):
     """
 
     generator: StyledGenerator
+
+    spaces: ClassVar = (LatentSpace, StyleSpace, ExtendedStyleSpace)
 
     def __init__(self, *, mixing: float = 0.9, w_decay: float = 0.995, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -83,11 +86,16 @@ class StyledGAN(NoiseGAN):
     @torch.no_grad()
     def images_of_styles(self, ws: Tensor) -> Tensor:
         """Images of styles ``(N, style_dim)``, or ``(N, layers, style_dim)``, one per layer."""
+        return torch.cat([self.synthesised(part) for part in ws.split(TOGETHER)])
+
+    def synthesised(self, ws: Tensor) -> Tensor:
+        """As :meth:`images_of_styles`, all at once, with a graph if wanted."""
         generator = self._sampler()
         if ws.ndim == 2:
             ws = ws[:, None].expand(-1, generator.num_layers, -1)
         with self.evaluating():
-            return torch.cat([generator.synthesis(part) for part in ws.split(TOGETHER)])
+            images: Tensor = generator.synthesis(ws)
+        return images
 
     def _sampler(self) -> StyledGenerator:
         generator = self.sampler
