@@ -1,6 +1,7 @@
 """Pictures of the latent space: ways between latents, to their middle, along a code, mixtures."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -10,6 +11,7 @@ from torch import Tensor
 from gan_modules.callbacks.pictures import Picture, rule, there_and_back
 from gan_modules.errors import require
 from gan_modules.families.latent_model import LatentModel
+from gan_modules.families.sampling import Sampling
 from gan_modules.families.styled import StyledGAN
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.training.batches import Batch
@@ -31,6 +33,8 @@ class LatentInterpolation(Picture):
             with None it alone.
         n: walks.
         steps: images in a walk.
+        space: where to walk: between latents, ``z``, or in straight lines between the styles of a
+            model that has some, ``w``.
         seed: of the latents.
         width: images are enlarged by a whole factor until the picture has about this many pixels.
         dirpath: folder; by default ``interpolation`` in the trainer's ``default_root_dir``. Where
@@ -51,14 +55,21 @@ class LatentInterpolation(Picture):
         seed: int = 0,
         width: int = 512,
         dirpath: str | None = None,
+        space: Literal["z", "w"] = "z",
     ) -> None:
         super().__init__(every_n_steps, n, seed, width, dirpath)
         require(steps >= 2, "steps", steps, "at least 2")
-        self.steps = steps
+        self.steps, self.space = steps, space
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that the model has the space."""
+        super().setup(trainer, pl_module, stage)
+        assert isinstance(pl_module, Sampling)
+        pl_module.space(self.space)
 
     def draw(self, model: LatentModel, batch: Batch) -> Tensor:
         """The model's ``interpolate``, shape ``(n, steps, C, H, W)``."""
-        return model.interpolate(self.n, self.steps, self.seed)
+        return model.interpolate(self.n, self.steps, self.seed, space=self.space)
 
     def frames(self, images: Tensor) -> list[Image.Image]:
         """All walks at once, side by side, there and back."""

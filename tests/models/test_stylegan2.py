@@ -16,10 +16,11 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from variants import batches
 
 from gan_modules import GAN, R1, AdaptiveAugment, StyleGAN2
-from gan_modules.callbacks import StyleMixing, TruncationGrid
+from gan_modules.callbacks import LatentInterpolation, StyleMixing, TruncationGrid
 from gan_modules.callbacks.pictures import grid, picture
 from gan_modules.demo.pictures import SamplePictures
 from gan_modules.families.gates import Seen
+from gan_modules.families.latents import slerp
 from gan_modules.models.stylegan2 import PathLength, path_lengths
 from gan_modules.networks import (
     MLPDiscriminator,
@@ -297,6 +298,44 @@ def test_mixed_samples_have_styles_of_both() -> None:
     assert_close(first[2, 3], synthesis(torch.stack([w[4], w[1]])[None])[0])
     with pytest.raises(ValueError, match=r"first=2 must be .*below last=2"):
         model.mix(1, 1, first=2, last=2)
+
+
+def test_ways_between_styles_are_straight(double: None) -> None:
+    torch.manual_seed(4)
+    model = StyleGAN2(
+        image_shape=(1, 4, 4), latent_dim=3, generator=StyledMLP,
+        discriminator=partial(MLPDiscriminator, hidden=(4,)),
+    )  # fmt: skip
+    z = model.latents(4, 6)
+    w = model.styles(z)
+    for name in ("w", "w+"):
+        walks = model.interpolate(2, 5, seed=6, space=name)
+        assert walks.shape == (2, 5, 1, 4, 4)
+        expected = model.images_of_styles(torch.stack([w[0], 0.75 * w[0] + 0.25 * w[1], w[1]]))
+        assert_close(walks[0, [0, 1, 4]], expected)
+        assert_close(walks[1, 2], model.images_of_styles((w[2:3] + w[3:]) / 2)[0])
+    # another way than that between the latents, with the same ends
+    arcs = model.interpolate(2, 5, seed=6)
+    assert_close(arcs[:, 2], model(slerp(z[::2], z[1::2], 0.5)))
+    assert_close(arcs[:, [0, 4]], walks[:, [0, 4]])
+    assert (arcs[:, 2] - walks[:, 2]).abs().max() > 1e-4
+    picture_of = LatentInterpolation(n=2, steps=5, seed=6, space="w")
+    assert_close(picture_of.draw(model, (torch.zeros(0), None)), walks)
+    with pytest.raises(ValueError, match="space='w' must be z for GAN"):
+        GAN(image_shape=(1, 4, 4)).interpolate(1, 2, space="w")
+    with pytest.raises(ValueError, match=r"space='y' must be z or w or w\+ for StyleGAN2"):
+        model.space("y")
+
+
+def test_the_middle_of_spaces_by_hand() -> None:
+    model = plain()
+    z = model.latents(10_000, 9)
+    mean, spread = model.space("w").middle(None, 9)
+    assert_close(mean, z.mean(0, keepdim=True))
+    assert_close(spread, (z - z.mean(0)).square().sum(1).mean().sqrt().reshape(1, 1))
+    means, spreads = model.space("w+").middle(None, 9)
+    assert_close(means, mean[:, None].expand(1, 2, 3))
+    assert_close(spreads, spread[:, None].expand(1, 2, 1))
 
 
 def test_the_picture_of_mixtures(make_trainer: Any) -> None:
