@@ -197,10 +197,9 @@ class Sampling(GenerativeModule):
         Raises:
             ValueError: if the model has none of that name.
         """
-        known = {space.name: space for space in self.spaces}
-        right = f"{' or '.join(known)} for {type(self).__name__}"
-        require(name in known, "space", name, right)
-        return known[name](self)
+        known = {space.name: space(self) for space in self.spaces}
+        require(name in known, "space", name, f"{' or '.join(known)} for {type(self).__name__}")
+        return known[name]
 
     @torch.no_grad()
     def interpolate(
@@ -235,8 +234,7 @@ class Sampling(GenerativeModule):
         weight = torch.linspace(0, 1, steps).to(ends).reshape(steps, *[1] * len(there.shape))
         points = there.between(ends[:, :1], ends[:, 1:], weight).flatten(0, 1)
         classes = None if chosen is None else chosen.repeat_interleave(steps)
-        images = there.in_batches(points, classes, TOGETHER)
-        walks: Tensor = images.unflatten(0, (n, steps))
+        walks: Tensor = there.in_batches(points, classes, TOGETHER).unflatten(0, (n, steps))
         return walks
 
     def between(self, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:

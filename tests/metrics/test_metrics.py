@@ -861,6 +861,8 @@ def test_the_mean_path_length_leaves_the_ends_out() -> None:
     # of two hundred, from the second to the last but one
     values = torch.cat([torch.tensor([0.0]), torch.ones(198), torch.tensor([7.0])])
     assert perceptual_path_length(values, epsilon=1.0) == 1.0
+    # of three, none is below the 1st percentile or above the 99th
+    assert perceptual_path_length(torch.tensor([8.0, 0.0, 1.0]), epsilon=1.0) == 3.0
     assert math.isnan(perceptual_path_length(torch.tensor([1.0, math.nan, 2.0])))
 
 
