@@ -76,6 +76,8 @@ LATENT_MODELS = [model for model in MODELS if issubclass(model, LatentModel)]
 VARIANTS = [model for model in MODELS if issubclass(model, GANModule)]
 NOISE_VARIANTS = [model for model in VARIANTS if issubclass(model, NoiseGAN)]
 
+OWN_STEPS: dict[Any, dict[str, int]] = {StyleGAN2: {"discriminator": 16, "generator": 4}}
+"""Iterations from one step for a lazy term alone to the next."""
 FIRST_PHASE = 1
 """Iterations of a first phase, where there is one."""
 
@@ -219,9 +221,29 @@ def turns_of(variant: Any, n_critic: int = 1, step: int | None = None) -> list[s
     return [*first, *["discriminator"] * n_critic, "generator"]
 
 
-def all_turns(variant: Any, n_critic: int, steps: int) -> list[str]:
-    """The same of several iterations, from the first."""
-    return [player for step in range(steps) for player in turns_of(variant, n_critic, step)]
+def steps_in(variant: Any, turns: list[str], step: int) -> list[str]:
+    """Who makes the steps of an iteration with these turns: lazy terms have further ones."""
+    own = for_a(variant, OWN_STEPS)
+    return [
+        player
+        for player in turns
+        for _ in range(2 if player in own and step % own[player] == 0 else 1)
+    ]
+
+
+def all_steps(variant: Any, n_critic: int, iterations: int) -> list[str]:
+    """Who makes the steps of several iterations, from the first."""
+    return [
+        player
+        for step in range(iterations)
+        for player in steps_in(variant, turns_of(variant, n_critic, step), step)
+    ]
+
+
+def corrected(variant: Any, player: str, rate: float) -> float:
+    """What becomes of a learning rate where there are further steps."""
+    every = for_a(variant, OWN_STEPS).get(player)
+    return rate if every is None else rate * every / (every + 1)
 
 
 def in_phase_of(variant: Any, player: str) -> dict[str, int]:

@@ -14,7 +14,12 @@ from gan_modules.callbacks.real_and_fake import RealAgainstFake
 from gan_modules.callbacks.reconstructions import RealInterpolation, Reconstructions
 from gan_modules.callbacks.samples import SampleGrid
 from gan_modules.callbacks.table import SampleTable
-from gan_modules.callbacks.walks import CodeTraversal, LatentInterpolation, TruncationGrid
+from gan_modules.callbacks.walks import (
+    CodeTraversal,
+    LatentInterpolation,
+    StyleMixing,
+    TruncationGrid,
+)
 from gan_modules.callbacks.watch import NetworkWatch
 
 __all__ = [
@@ -35,6 +40,7 @@ __all__ = [
     "SampleGrid",
     "SampleTable",
     "StepCheckpoint",
+    "StyleMixing",
     "TrainingBudget",
     "TruncationGrid",
 ]

@@ -43,8 +43,11 @@ class GenerativeMetrics(Callback):
         names: of ``fid`` (Heusel et al. 2017, arXiv:1706.08500), ``kid`` (Bińkowski et al. 2018,
             arXiv:1801.01401), ``is`` (Salimans et al. 2016, arXiv:1606.03498), ``precision`` and
             ``recall`` (Kynkäänniemi et al. 2019, arXiv:1904.06991), ``density`` and ``coverage``
-            (Naeem et al. 2020, arXiv:2002.09797); none for no measurement at all.
-        n: number of samples.
+            (Naeem et al. 2020, arXiv:2002.09797), and perceptual path lengths (Karras et al. 2019,
+            arXiv:1812.04948, section 4.1): ``ppl_zfull`` and ``ppl_zend`` of models with latents,
+            anywhere on a way or at its beginning, ``ppl_wfull`` and ``ppl_wend`` of those with
+            styles; none for no measurement at all.
+        n: number of samples, and of ways, of which papers take 50,000 or 100,000.
         features: the network: Inception-v3 by default.
         reference: split of the real images, all of which are used. By default those for training,
             as in most papers, where a model that remembers them is not found out; and for

@@ -1,19 +1,22 @@
-"""Pictures of the latent space: ways between latents, to their middle, along a code."""
+"""Pictures of the latent space: ways between latents, to their middle, along a code, mixtures."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from gan_modules.callbacks.pictures import Picture, there_and_back
+from gan_modules.callbacks.pictures import Picture, rule, there_and_back
 from gan_modules.errors import require
 from gan_modules.families.latent_model import LatentModel
+from gan_modules.families.sampling import Sampling
+from gan_modules.families.styled import StyledGAN
 from gan_modules.models.infogan import InfoGAN
 from gan_modules.training.batches import Batch
 
-__all__ = ["CodeTraversal", "LatentInterpolation", "TruncationGrid"]
+__all__ = ["CodeTraversal", "LatentInterpolation", "StyleMixing", "TruncationGrid"]
 
 
 class LatentInterpolation(Picture):
@@ -30,6 +33,8 @@ class LatentInterpolation(Picture):
             with None it alone.
         n: walks.
         steps: images in a walk.
+        space: where to walk: between latents, ``z``, or in straight lines between the styles of a
+            model that has some, ``w``.
         seed: of the latents.
         width: images are enlarged by a whole factor until the picture has about this many pixels.
         dirpath: folder; by default ``interpolation`` in the trainer's ``default_root_dir``. Where
@@ -50,14 +55,21 @@ class LatentInterpolation(Picture):
         seed: int = 0,
         width: int = 512,
         dirpath: str | None = None,
+        space: Literal["z", "w"] = "z",
     ) -> None:
         super().__init__(every_n_steps, n, seed, width, dirpath)
         require(steps >= 2, "steps", steps, "at least 2")
-        self.steps = steps
+        self.steps, self.space = steps, space
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that the model has the space."""
+        super().setup(trainer, pl_module, stage)
+        assert isinstance(pl_module, Sampling)
+        pl_module.space(self.space)
 
     def draw(self, model: LatentModel, batch: Batch) -> Tensor:
         """The model's ``interpolate``, shape ``(n, steps, C, H, W)``."""
-        return model.interpolate(self.n, self.steps, self.seed)
+        return model.interpolate(self.n, self.steps, self.seed, space=self.space)
 
     def frames(self, images: Tensor) -> list[Image.Image]:
         """All walks at once, side by side, there and back."""
@@ -75,7 +87,7 @@ class TruncationGrid(Picture):
         every_n_steps: generator updates between two pictures; the end of training is always drawn,
             with None it alone.
         n: samples in a row.
-        thresholds: one per row, see :meth:`Sampling.latents`.
+        thresholds: one per row, see :meth:`Sampling.latents`; of a model with styles, its psi.
         seed: of the latents.
         width: images are enlarged by a whole factor until the picture has about this many pixels.
         dirpath: folder; by default ``truncation`` in the trainer's ``default_root_dir``. Where it
@@ -106,13 +118,12 @@ class TruncationGrid(Picture):
         super().setup(trainer, pl_module, stage)
         assert isinstance(pl_module, LatentModel)
         for threshold in self.thresholds:
-            pl_module.latents(1, 0, threshold)
+            pl_module.check_threshold(threshold)
 
     def draw(self, model: LatentModel, batch: Batch) -> Tensor:
         """Samples, shape ``(1 + len(thresholds), n, C, H, W)``."""
-        thresholds = (None, *self.thresholds)
-        rows = [model.sample(self.n, seed=self.seed, truncation=t) for t in thresholds]
-        return torch.stack(rows)
+        rows = [model.truncated(self.n, t, seed=self.seed) for t in self.thresholds]
+        return torch.stack([model.sample(self.n, seed=self.seed), *rows])
 
 
 class CodeTraversal(Picture):
@@ -167,3 +178,62 @@ class CodeTraversal(Picture):
             for code in range(model.latent.continuous)
         ]
         return torch.cat(walks)
+
+
+class StyleMixing(Picture):
+    """Save ``mixing/step_XXXXXX.png``: samples, each with the coarse styles of others.
+
+    The first column shows samples, the first row others; every cell has the styles of the sample
+    left of it, but up to the crossover those of the one above it: pose and shape go with the
+    columns, colour and texture with the rows (Karras et al. 2019, arXiv:1812.04948, figure 3). At
+    the corner is the image of the mean style. Of a conditional model, samples are of class 0, 1, 2,
+    ..., the first column's before the first row's.
+
+    Args:
+        every_n_steps: generator updates between two pictures; the end of training is always drawn,
+            with None it alone.
+        n: samples in the first column, and others in the first row.
+        crossover: layers, from the coarsest on, whose styles are those of the first row; by default
+            half of them.
+        psi: see :meth:`StyledGAN.sample`.
+        seed: of the latents.
+        width: images are enlarged by a whole factor until the picture has about this many pixels.
+        dirpath: folder; by default ``mixing`` in the trainer's ``default_root_dir``. Where it
+            exists, ``-v1`` and so on is appended.
+
+    Raises:
+        ValueError: if an option is out of its range, or the model has no styles.
+    """
+
+    name = "mixing"
+    needs = "mix"
+
+    def __init__(
+        self,
+        every_n_steps: int | None = None,
+        n: int = 8,
+        crossover: int | None = None,
+        psi: float = 1.0,
+        seed: int = 0,
+        width: int = 512,
+        dirpath: str | None = None,
+    ) -> None:
+        super().__init__(every_n_steps, n, seed, width, dirpath)
+        self.crossover, self.psi = crossover, psi
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that crossover and psi suit the model."""
+        super().setup(trainer, pl_module, stage)
+        assert isinstance(pl_module, StyledGAN)
+        pl_module.check_threshold(self.psi)
+        layers = pl_module.generator.num_layers
+        within = self.crossover is None or 0 < self.crossover < layers
+        require(within, "crossover", self.crossover, f"from 1 to {layers - 1}, of {layers} layers")
+
+    def draw(self, model: StyledGAN, batch: Batch) -> Tensor:
+        """The model's ``mix``, shape ``(1 + n, 1 + n, C, H, W)``."""
+        return model.mix(self.n, self.n, self.seed, last=self.crossover, psi=self.psi)
+
+    def grid(self, images: Tensor) -> Tensor:
+        """A page with lines between the samples and their mixtures."""
+        return rule(rule(super().grid(images), images, 0, [1]), images, 1, [1])

@@ -19,12 +19,12 @@ from gan_modules.families.latent_model import LatentModel
 from gan_modules.tools.files import whole_file
 from gan_modules.tools.image_files import find_ranges, read_image, write_image
 from gan_modules.tools.image_folders import find_images
-from gan_modules.tools.inversion import Inversion, invert
+from gan_modules.tools.inversion import Inversion, SpaceName, invert
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["INVERT", "invert_parser", "load_model", "read_folder", "run_invert"]
 
-INVERT = "Find the latents of images in a folder, and write what a model makes of them."
+INVERT = "Find the latents, or styles, of images in a folder, and what a model makes of them."
 SHOWN = 64
 """Images on the picture that shows them beside the originals."""
 PAIRS = 8
@@ -51,6 +51,12 @@ def invert_parser() -> GANArgumentParser:
         default=None,
         help="Classes of the images, in the order of their names, or one for all; for a "
         "conditional model.",
+    )
+    parser.add_argument(
+        "--space",
+        type=SpaceName,
+        default="z",
+        help="Latents (z), or of a model with styles these (w), or one for each layer (w+).",
     )
     parser.add_argument("--steps", type=int, default=1000, help="Of each attempt.")
     parser.add_argument(
@@ -84,20 +90,21 @@ def run_invert(arguments: Sequence[str]) -> None:
     """Invert, write and say where it is.
 
     The folder gets ``images/``, what the model makes under the names of the originals,
-    ``latents.npy``, their latents, ``errors.csv``, and ``beside.png``, the originals and what was
-    found, side by side.
+    ``latents.npy``, their latents or styles, ``errors.csv``, and ``beside.png``, the originals and
+    what was found, side by side.
 
     Args:
         arguments: the command line after ``invert``.
 
     Raises:
-        ValueError: if the model has no latents or the images cannot be read.
+        ValueError: if the model has no latents, or no such space, or the images cannot be read.
     """
     parser = invert_parser()
     parser.arguments = arguments
     chosen = parser.instantiate_classes(parser.parse_args([*arguments]))
     path = checkpoint_of(chosen.ckpt_path)
     model = load_model("invert", path)
+    model.space(chosen.space)
     names, images = read_folder(model, "images", chosen.images)
     labels = chosen.labels
     if isinstance(labels, (int, str)):
@@ -106,6 +113,7 @@ def run_invert(arguments: Sequence[str]) -> None:
         model,
         images,
         labels,
+        space=chosen.space,
         steps=chosen.steps,
         restarts=chosen.restarts,
         features=chosen.features,

@@ -14,6 +14,7 @@ from gan_modules.demo.points import PointPictures
 from gan_modules.demo.tabs import (
     direction_tab,
     interpolation_tab,
+    mixing_tab,
     point_part,
     sample_tab,
     translation_part,
@@ -113,6 +114,8 @@ def build_page(
                 sample_tab(page, choice)
                 direction_tab(choice)
                 interpolation_tab(choice)
+                if first.layers > 1:
+                    mixing_tab(choice)
     return page
 
 

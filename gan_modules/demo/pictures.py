@@ -13,6 +13,7 @@ from torch import Tensor
 from gan_modules.callbacks.pictures import FRAME, picture, there_and_back
 from gan_modules.families.labels import rows_of_each
 from gan_modules.families.latent_model import LatentModel
+from gan_modules.families.styled import StyledGAN
 from gan_modules.tools.directions import Directions, latent_directions
 
 __all__ = ["SamplePictures"]
@@ -29,6 +30,8 @@ REACH = 4.0
 """Standard deviations that a slider goes to either side."""
 COLUMNS = 9
 """Images in a strip; the number is odd, so that one is in the middle."""
+MIXED = 6
+"""Samples in the first column, and in the first row, of mixtures."""
 FRAMES = 17
 """Images in an animation, from one end to the other."""
 
@@ -49,7 +52,7 @@ class SamplePictures:
         # otherwise two requests at once would leave each other's mode behind
         self.model = model.eval().requires_grad_(False)
         uniform = model.latent_distribution == "uniform"
-        self.most_truncation = 1.0 if uniform else 3.0
+        self.most_truncation = model.least_truncation
         """Where the slider of truncation ends: from there on nothing is truncated."""
         self.deviation = sqrt(1 / 3) if uniform else 1.0
         """Standard deviation of a component of the latents."""
@@ -74,7 +77,7 @@ class SamplePictures:
             seed: of the latents.
             n: number of samples; in rows of classes as many as fit, at least one of each.
             label: a class for all of them; None for every class.
-            truncation: see :meth:`Sampling.latents`; from ``most_truncation`` on there is none.
+            truncation: see :meth:`Sampling.truncated`; from ``most_truncation`` on there is none.
         """
         columns, labels, names = ceil(sqrt(n)), None, []
         if self.model.num_classes and label is None:
@@ -86,9 +89,10 @@ class SamplePictures:
             names = [part for name in self.names for part in (name, *[""] * (rows - 1))]
         elif label is not None:
             labels = torch.full((n,), label)
-        if truncation is not None and truncation >= self.most_truncation:
-            truncation = None
-        images = self.model.sample(n, labels, seed, truncation)
+        if truncation is None or truncation >= self.most_truncation:
+            images = self.model.sample(n, labels, seed)
+        else:
+            images = self.model.truncated(n, truncation, labels, seed)
         missing = -len(images) % columns
         images = torch.cat([images, -torch.ones_like(images[:1]).expand(missing, -1, -1, -1)])
         page = images.unflatten(0, (-1, columns))
@@ -148,6 +152,25 @@ class SamplePictures:
         file = BytesIO()
         first_frame.save(file, "gif", save_all=True, append_images=others, loop=0, duration=FRAME)
         return f"data:image/gif;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+    @property
+    def layers(self) -> int:
+        """Layers that have styles; 0 for a model without."""
+        return self.model.generator.num_layers if isinstance(self.model, StyledGAN) else 0
+
+    def mixtures(self, seed: int, crossover: int, psi: float = 1.0) -> Image.Image:
+        """Samples and their mixtures, see :class:`StyleMixing`; of a model with styles.
+
+        Args:
+            seed: of the latents.
+            crossover: layers, from the coarsest on, whose styles are those of the first row; with
+                all of them cells are as the first row.
+            psi: how far styles are from their mean, in [0, 1].
+        """
+        assert isinstance(self.model, StyledGAN)
+        last = max(1, min(crossover, self.layers))
+        images = self.model.mix(MIXED, MIXED, seed, last=last, psi=psi)
+        return picture(images, WIDTH)
 
     def _walks(self, first: int, second: int, label: int | None, positions: Tensor) -> Tensor:
         """Shape ``(classes or 1, len(positions), C, H, W)``."""

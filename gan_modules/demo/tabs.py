@@ -21,7 +21,14 @@ from gan_modules.demo.points import PointPictures
 from gan_modules.demo.translations import TranslationPictures
 from gan_modules.families.translation_model import DIRECTIONS
 
-__all__ = ["direction_tab", "interpolation_tab", "point_part", "sample_tab", "translation_part"]
+__all__ = [
+    "direction_tab",
+    "interpolation_tab",
+    "mixing_tab",
+    "point_part",
+    "sample_tab",
+    "translation_part",
+]
 
 
 def sample_tab(page: gr.Blocks, choice: Choice[SamplePictures]) -> None:
@@ -166,6 +173,33 @@ def interpolation_tab(choice: Choice[SamplePictures]) -> None:
     gr.on(start, choice.call(walk), choice.inputs(*ends), [strip, animation], **LIVE)
     inputs = choice.inputs(*ends, position)
     gr.on([*start, position.change], choice.call(show), inputs, at, **LIVE)
+
+
+def mixing_tab(choice: Choice[SamplePictures]) -> None:
+    """Samples with the coarse styles of others; of a model with styles."""
+    layers = choice.pictures.layers
+    with gr.Tab("Style mixing", id="mixing") as tab, gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            seed = seed_field("Seed", "mixing-seed", 0)
+            crossover = gr.Slider(
+                1, layers, (layers + 1) // 2, step=1, label="Crossover: layers that are coarse",
+                elem_id="mixing-crossover", buttons=[],
+            )  # fmt: skip
+            psi = gr.Slider(
+                0, 1, 1, step=0.05, label="Psi (0: the mean style)", elem_id="mixing-psi",
+                buttons=[],
+            )  # fmt: skip
+        with gr.Column(scale=5):
+            image = picture_field(
+                "Fine styles of the first column, coarse styles of the first row", "mixing-picture"
+            )
+
+    def mix(pictures: SamplePictures, seed: float, crossover: float, psi: float) -> Any:
+        return pictures.mixtures(whole(seed), whole(crossover), float(psi or 0))
+
+    inputs: list[Any] = [seed, crossover, psi]
+    triggers = [tab.select, *(c.change for c in inputs), *choice.triggers]
+    gr.on(triggers, choice.call(mix), choice.inputs(*inputs), image, **LIVE)
 
 
 def translation_part(page: gr.Blocks, choice: Choice[TranslationPictures]) -> None:

@@ -1,6 +1,7 @@
 """The family of GANs whose generator maps a random latent vector to an image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -223,21 +224,42 @@ class NoiseGAN(ImageJudging, LatentModel):
         observed = [t for r in self._regularizers() for t in r.to_average()]
         return [*super().to_average(), *observed]
 
+    def objectives(self, player: str) -> Sequence[Callable[[Batch], dict[str, Tensor]]]:
+        """In training also those of its regularisers that have steps of their own, if due."""
+        due = [
+            partial(self._apart, regularizer)
+            for regularizer in self._own_steps(player)
+            if self.training and regularizer.is_due(self.global_step)
+        ]
+        return [*super().objectives(player), *due]
+
     def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Those of the player's regularisers."""
+        """Those of the player's regularisers that have no steps of their own."""
+        apart = self._own_steps(player)
         found: dict[str, Tensor] = {}
         for regularizer in self._regularizers():
-            if regularizer.player == player:
-                found |= self._regularized(regularizer, seen, {**terms, **found})
+            if regularizer.player == player and not regularizer.own_step:
+                taken = {*terms, *found, *(other.name for other in apart)}
+                found |= self._regularized(regularizer, seen, taken)
         return found
 
+    def _own_steps(self, player: str) -> list[Regularizer]:
+        """The player's regularisers that have steps of their own."""
+        return [r for r in self._regularizers() if r.own_step and r.player == player]
+
+    def _apart(self, regularizer: Regularizer, batch: Batch) -> dict[str, Tensor]:
+        """The term of a regulariser by itself."""
+        images, labels = batch
+        seen = Seen(real=images, labels=labels, z=self.sample_noise(len(images)))
+        return self._regularized(regularizer, seen, set())
+
     def _regularized(
-        self, regularizer: Regularizer, seen: Seen, terms: dict[str, Tensor]
+        self, regularizer: Regularizer, seen: Seen, taken: set[str]
     ) -> dict[str, Tensor]:
-        """A regulariser's term, if it is due."""
+        """A regulariser's term, if it is due, under a name that is not taken."""
         name, player = regularizer.name, regularizer.player
         missing = [need for need in regularizer.needs if getattr(seen, need) is None]
-        if missing or name in terms:
+        if missing or name in taken:
             noted = f"{' and '.join(missing)} must be noted, as judge_both and generate do"
             why = noted if missing else "it is there"
             raise ValueError(

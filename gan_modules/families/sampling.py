@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from gan_modules.errors import require
 from gan_modules.families.labels import class_numbers, class_page
 from gan_modules.families.latents import Latents
+from gan_modules.families.spaces import LatentSpace, Space
 from gan_modules.networks.layers.blocks import new_statistics
 from gan_modules.seeding import derive_seed
 from gan_modules.training.batches import Batch, as_batch
@@ -29,6 +30,9 @@ class Sampling(GenerativeModule):
     image_shape: tuple[int, ...]
     num_classes: int
     latent: Latents
+
+    spaces: ClassVar[tuple[type[Space], ...]] = (LatentSpace,)
+    """What has points between which there are ways, and that images can be found in."""
 
     @property
     def latent_dim(self) -> int:
@@ -129,6 +133,25 @@ class Sampling(GenerativeModule):
         z = self.latents(n, seed, truncation)
         return self.images_of(z, self.sample_labels(n, labels))
 
+    def truncated(
+        self,
+        n: int,
+        threshold: float,
+        labels: Tensor | Sequence[int | str] | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """As :meth:`sample`, truncated as is usual for the model: by default its latents."""
+        return self.sample(n, labels, seed, threshold)
+
+    def check_threshold(self, threshold: float) -> None:
+        """Raise ``ValueError`` if :meth:`truncated` cannot have this threshold."""
+        self.latents(1, 0, threshold)
+
+    @property
+    def least_truncation(self) -> float:
+        """Threshold that leaves samples as they are, or, of normal latents, almost all."""
+        return 1.0 if self.latent_distribution == "uniform" else 3.0
+
     @torch.no_grad()
     def standing_statistics(
         self,
@@ -166,10 +189,17 @@ class Sampling(GenerativeModule):
 
     def images_of(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Images of latents, in batches: memory for the layers between does not grow with them."""
-        if labels is None:
-            return torch.cat([self(part) for part in z.split(TOGETHER)])
-        pairs = zip(z.split(TOGETHER), labels.split(TOGETHER), strict=True)
-        return torch.cat([self(*pair) for pair in pairs])
+        return LatentSpace(self).in_batches(z, labels, TOGETHER)
+
+    def space(self, name: str) -> Space:
+        """The space of that name: ``z``, and ``w`` and ``w+`` of models with styles.
+
+        Raises:
+            ValueError: if the model has none of that name.
+        """
+        known = {space.name: space(self) for space in self.spaces}
+        require(name in known, "space", name, f"{' or '.join(known)} for {type(self).__name__}")
+        return known[name]
 
     @torch.no_grad()
     def interpolate(
@@ -178,6 +208,7 @@ class Sampling(GenerativeModule):
         steps: int,
         seed: int | None = None,
         labels: Tensor | Sequence[int | str] | None = None,
+        space: str = "z",
     ) -> Tensor:
         """Walk from one latent to another: on great circles, or straight if they are uniform.
 
@@ -186,6 +217,7 @@ class Sampling(GenerativeModule):
             steps: images in a walk, both ends among them.
             seed: fixes the latents, see :meth:`latents`.
             labels: of the walks, as in :meth:`sample`.
+            space: where to walk, see :meth:`space`; straight between styles.
 
         Returns:
             Float images in [-1, 1], shape ``(n, steps, C, H, W)``, on the model's device.
@@ -195,14 +227,14 @@ class Sampling(GenerativeModule):
         """
         require(n >= 1, "n", n, "at least 1")
         require(steps >= 2, "steps", steps, "at least 2")
-        first, second = self.latents(2 * n, seed).unflatten(0, (n, 2)).unsqueeze(2).unbind(1)
-        weight = torch.linspace(0, 1, steps).to(first)[:, None]
+        there = self.space(space)
         chosen = self.sample_labels(n, labels)
-        images = self.images_of(
-            self.between(first, second, weight).flatten(0, 1),
-            None if chosen is None else chosen.repeat_interleave(steps),
-        )
-        walks: Tensor = images.unflatten(0, (n, steps))
+        both = None if chosen is None else chosen.repeat_interleave(2)
+        ends = there.points(self.latents(2 * n, seed), both).unflatten(0, (n, 2))
+        weight = torch.linspace(0, 1, steps).to(ends).reshape(steps, *[1] * len(there.shape))
+        points = there.between(ends[:, :1], ends[:, 1:], weight).flatten(0, 1)
+        classes = None if chosen is None else chosen.repeat_interleave(steps)
+        walks: Tensor = there.in_batches(points, classes, TOGETHER).unflatten(0, (n, steps))
         return walks
 
     def between(self, first: Tensor, second: Tensor, weight: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The family of GANs whose generator maps a latent to a style, and styles to an image."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch import Tensor
 from gan_modules.errors import require
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.families.sampling import TOGETHER
+from gan_modules.families.spaces import ExtendedStyleSpace, LatentSpace, StyleSpace
 from gan_modules.networks.layers.styled import StyledGenerator
 from gan_modules.training.batches import Batch
 
@@ -28,6 +29,8 @@ class StyledGAN(NoiseGAN):
     """
 
     generator: StyledGenerator
+
+    spaces: ClassVar = (LatentSpace, StyleSpace, ExtendedStyleSpace)
 
     def __init__(self, *, mixing: float = 0.9, w_decay: float = 0.995, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -83,11 +86,16 @@ class StyledGAN(NoiseGAN):
     @torch.no_grad()
     def images_of_styles(self, ws: Tensor) -> Tensor:
         """Images of styles ``(N, style_dim)``, or ``(N, layers, style_dim)``, one per layer."""
+        return torch.cat([self.synthesised(part) for part in ws.split(TOGETHER)])
+
+    def synthesised(self, ws: Tensor) -> Tensor:
+        """As :meth:`images_of_styles`, all at once, with a graph if wanted."""
         generator = self._sampler()
         if ws.ndim == 2:
             ws = ws[:, None].expand(-1, generator.num_layers, -1)
         with self.evaluating():
-            return torch.cat([generator.synthesis(part) for part in ws.split(TOGETHER)])
+            images: Tensor = generator.synthesis(ws)
+        return images
 
     def _sampler(self) -> StyledGenerator:
         generator = self.sampler
@@ -118,9 +126,28 @@ class StyledGAN(NoiseGAN):
         Raises:
             ValueError: if an option is out of its range, or labels as in :meth:`Sampling.sample`.
         """
-        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
+        self.check_threshold(psi)
         z = self.latents(n, seed, truncation)
         return self.images_of_styles(self.styles(z, self.sample_labels(n, labels), psi))
+
+    def truncated(
+        self,
+        n: int,
+        threshold: float,
+        labels: Tensor | Sequence[int | str] | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """As :meth:`sample`, with the threshold as ``psi``."""
+        return self.sample(n, labels, seed, psi=threshold)
+
+    def check_threshold(self, threshold: float) -> None:
+        """Raise ``ValueError`` for a ``psi`` outside [-1, 1]."""
+        require(-1 <= threshold <= 1, "psi", threshold, "in [-1, 1]")
+
+    @property
+    def least_truncation(self) -> float:
+        """Where styles are left as they are."""
+        return 1.0
 
     def mix(
         self,
@@ -152,7 +179,7 @@ class StyledGAN(NoiseGAN):
         last = (layers + 1) // 2 if last is None else last
         for name, number in (("rows", rows), ("columns", columns)):
             require(number >= 1, name, number, "at least 1")
-        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
+        self.check_threshold(psi)
         require(
             0 <= first < last <= layers, "first", first, f"below last={last}, of {layers} layers"
         )

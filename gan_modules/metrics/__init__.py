@@ -9,6 +9,7 @@ from gan_modules.metrics.features import (
 )
 from gan_modules.metrics.inception import InceptionFeatures
 from gan_modules.metrics.kernel import kernel_distance
+from gan_modules.metrics.path_length import perceptual_path_length
 from gan_modules.metrics.prdc import PRDC, compute_prdc
 from gan_modules.metrics.scores import frechet_distance
 from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics
@@ -28,4 +29,5 @@ __all__ = [
     "compute_prdc",
     "frechet_distance",
     "kernel_distance",
+    "perceptual_path_length",
 ]

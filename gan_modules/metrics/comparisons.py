@@ -11,6 +11,7 @@ from torch import Tensor
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation_model import Direction, TranslationModel
 from gan_modules.metrics.data import RealData, Split, subset_rows
+from gan_modules.metrics.path_length import EPSILON
 from gan_modules.metrics.randomness import seed_generators
 from gan_modules.seeding import derive_seed
 from gan_modules.training.module import GenerativeModule
@@ -49,6 +50,24 @@ class Draw(Protocol):
         ...
 
 
+class Steps(Protocol):
+    """Makes one process's share of the images on ways between random ones."""
+
+    def __call__(
+        self, space: str, full: bool, label_counts: Tensor
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the numbers ``(N,)`` of some ways, and two images ``(2 N, C, H, W)`` of each.
+
+        They are a small step apart: first come the images before it, then those after it.
+
+        Args:
+            space: name of the space of the ways.
+            full: take the step anywhere on a way; otherwise at its beginning.
+            label_counts: real images of each class, shape ``(C,)``; of none without labels.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A set of fakes, and the real images it is held against.
@@ -60,6 +79,9 @@ class Comparison:
         member: of each real batch, a pair, the one that the images are.
         draw: makes the fakes, float in [-1, 1], on the model's device. The same ones for any
             number of processes.
+        step: makes pairs of fakes that are a small step apart, for path lengths; None where there
+            are no ways between fakes.
+        spaces: names of the spaces that have ways.
     """
 
     direction: str
@@ -67,6 +89,8 @@ class Comparison:
     reference: Split
     member: int
     draw: Draw
+    step: Steps | None = None
+    spaces: Sequence[str] = ()
 
 
 @singledispatch
@@ -93,6 +117,8 @@ def _of_noise(model: LatentModel, data: RealData, plan: Plan) -> Sequence[Compar
             reference=plan.reference or "train",
             member=0,
             draw=partial(_samples, model, plan),
+            step=partial(_steps, model, plan),
+            spaces=[space.name for space in model.spaces],
         )
     ]
 
@@ -109,6 +135,25 @@ def _samples(
         seed_generators(seed, model.device)
         images = model.sample(len(rows), None if labels is None else labels[rows], seed)
         yield rows, images
+
+
+def _steps(
+    model: LatentModel, plan: Plan, space: str, full: bool, label_counts: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images on ways by the batch, both ends of a way of one class."""
+    labels = _in_proportion(label_counts, plan) if model.num_classes else None
+    there = model.space(space)
+    batches = torch.arange(plan.n).split(plan.batch_size)
+    for rows in batches[model.global_rank :: model.trainer.world_size]:
+        n, seed = len(rows), derive_seed(plan.seed, "ways", int(rows[0]))
+        seed_generators(seed, model.device)
+        classes = model.sample_labels(n, None if labels is None else labels[rows])
+        both = None if classes is None else classes.repeat(2)
+        first, second = there.points(model.latents(2 * n, seed), both).chunk(2)
+        places = torch.rand(n) if full else torch.zeros(n)
+        at = places.to(first).reshape(n, *[1] * len(there.shape))
+        steps = [there.between(first, second, weight) for weight in (at, at + EPSILON)]
+        yield rows, there.images(torch.cat(steps), both)
 
 
 def _in_proportion(label_counts: Tensor, plan: Plan) -> Tensor:

@@ -9,6 +9,7 @@ from gan_modules.metrics.cache import TensorCache, digest
 from gan_modules.metrics.comparisons import Comparison
 from gan_modules.metrics.data import RealData, subset_rows
 from gan_modules.metrics.features import FeatureNetwork, full_precision
+from gan_modules.metrics.path_length import PATHS, PathName, perceptual_path_length
 from gan_modules.metrics.prdc import COVERAGE_K
 from gan_modules.metrics.scores import NEEDS_KEPT, PRDC_NAMES, MetricName, RealStatistics, scores
 from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics
@@ -57,6 +58,20 @@ class Evaluator:
                 f"precision, recall, density and coverage need {COVERAGE_K + 1} images at least: "
                 f"metrics.n and metrics.n_kept leave {kept}"
             )
+        for name in self._paths:
+            space, _ = PATHS[name]
+            if space not in part.spaces:
+                known = f"{', '.join(part.spaces)} only" if part.spaces else "none"
+                raise ValueError(
+                    f"names={name} must be left out: of spaces with ways between samples the "
+                    f"model has {known}"
+                )
+            if self.features.rounds:
+                raise ValueError(
+                    f"names={name} must be left out with features={self.features.name}, which "
+                    "rounds images, and so small steps, away: choose others, such as "
+                    "TorchvisionFeatures"
+                )
         if self.features.module is not None:
             if "is" in self.names:
                 self._num_classes(data, part)
@@ -70,8 +85,35 @@ class Evaluator:
         Raises:
             ValueError: if the metrics need classes, labels or images that are not there.
         """
-        strategy = data.trainer.strategy
         real = self._statistics_of_real(data, part)
+        found: dict[MetricName, float] = {}
+        if len(self._paths) < len(self.names):
+            found = self._scores_of_samples(data, part, real)
+        return found | {name: self._path_length(name, data, part, real) for name in self._paths}
+
+    @property
+    def _paths(self) -> list[PathName]:
+        """Those of the metrics that are path lengths."""
+        return [name for name in PATHS if name in self.names]
+
+    def _path_length(
+        self, name: PathName, data: RealData, part: Comparison, real: RealStatistics
+    ) -> float:
+        assert part.step is not None
+        strategy = data.trainer.strategy
+        distances = torch.zeros(part.n, device=strategy.root_device)
+        with data.progress("Ways", part.n) as advance:
+            for rows, images in part.step(*PATHS[name], real.label_counts):
+                before, after = self.features.extract(images).features.chunk(2)
+                distances[rows.to(distances.device)] = (after - before).square().sum(1)
+                advance(len(rows) * data.trainer.world_size)
+        # one process has a way's distance, and the others zero
+        return perceptual_path_length(strategy.reduce(distances, reduce_op="sum"))
+
+    def _scores_of_samples(
+        self, data: RealData, part: Comparison, real: RealStatistics
+    ) -> dict[MetricName, float]:
+        strategy = data.trainer.strategy
         n_kept = min(self.n_kept, part.n) if {*self.names} & {*NEEDS_KEPT} else 0
         fake = FeatureStatistics(len(real.total), n_kept, strategy.root_device)
         inception: InceptionStatistics | None = None
@@ -91,7 +133,8 @@ class Evaluator:
         if inception is not None:
             inception.reduce(strategy)
         if not fake.total.isfinite().all():
-            return dict.fromkeys(self.names, float("nan"))
+            compared = [name for name in self.names if name not in PATHS]
+            return dict.fromkeys(compared, float("nan"))
         with full_precision(fake.device):
             return scores(self.names, real.to(fake.device), fake, inception)
 

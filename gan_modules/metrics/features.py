@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -53,6 +53,8 @@ class FeatureNetwork(ABC):
     """
 
     module: nn.Module | None = None
+    rounds: ClassVar[bool] = False
+    """Whether images are rounded to 256 steps, which small differences do not outlive."""
     _fingerprint: str
 
     @property

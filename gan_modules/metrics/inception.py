@@ -35,6 +35,7 @@ class InceptionFeatures(FeatureNetwork):
     """
 
     name = "inception"
+    rounds = True
 
     def __init__(self, weights_path: str | None = None) -> None:
         if weights_path is not None and not Path(weights_path).is_file():

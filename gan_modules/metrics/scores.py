@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_modules.metrics.kernel import kernel_distance, kernel_embedding, mean_kernel
+from gan_modules.metrics.path_length import PATHS
 from gan_modules.metrics.prdc import compute_prdc, squared_radii
 from gan_modules.metrics.statistics import FeatureStatistics, InceptionStatistics, require_two
 
@@ -22,9 +23,12 @@ __all__ = [
     "scores",
 ]
 
-MetricName = Literal["fid", "kid", "is", "precision", "recall", "density", "coverage"]
+MetricName = Literal[
+    "fid", "kid", "is", "precision", "recall", "density", "coverage",
+    "ppl_zfull", "ppl_wfull", "ppl_zend", "ppl_wend",
+]  # fmt: skip
 PRDC_NAMES: tuple[MetricName, ...] = ("precision", "recall", "density", "coverage")
-METRICS: tuple[MetricName, ...] = ("fid", "kid", "is", *PRDC_NAMES)
+METRICS: tuple[MetricName, ...] = ("fid", "kid", "is", *PRDC_NAMES, *PATHS)
 NEEDS_KEPT: tuple[MetricName, ...] = ("kid", *PRDC_NAMES)
 HIGHER_IS_BETTER: tuple[MetricName, ...] = ("is", *PRDC_NAMES)
 

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 
 from gan_modules.errors import require
 from gan_modules.families.styled import StyledGAN
@@ -16,7 +17,7 @@ from gan_modules.objectives.regularizers import R1, Regularizer
 from gan_modules.training.batches import Batch
 from gan_modules.training.players import OptimizerFactory
 
-__all__ = ["PathLength", "StyleGAN2"]
+__all__ = ["PathLength", "StyleGAN2", "with_lazy_steps"]
 
 
 def stylegan2_adam(parameters: Iterable[nn.Parameter]) -> Adam:
@@ -24,13 +25,36 @@ def stylegan2_adam(parameters: Iterable[nn.Parameter]) -> Adam:
     return Adam(parameters, lr=2e-3, betas=(0.0, 0.99), fused=True)
 
 
+def with_lazy_steps(
+    parameters: Iterable[nn.Parameter], factory: OptimizerFactory, every: int
+) -> Optimizer:
+    """An optimizer that takes one step more in every so many, and goes as far as without it.
+
+    Appendix B of the paper: with ``c = every / (every + 1)`` the learning rate is multiplied by c,
+    and Adam's betas are raised to its power. Other optimizers than those with ``betas`` keep what
+    they have of the kind.
+
+    Args:
+        parameters: what is optimised.
+        factory: builds the optimizer, with its rates as if there were no further steps.
+        every: steps between two further ones.
+    """
+    c = every / (every + 1)
+    optimizer = factory(parameters)
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * c
+        if "betas" in group:
+            group["betas"] = tuple(beta**c for beta in group["betas"])
+    return optimizer
+
+
 class PathLength(Regularizer):
     """``E[(||J_w^T y||_2 - a)^2]``: a step in W changes the image by a fixed amount.
 
     Section 3.2 of the paper: y is a normal image divided by the root of its number of pixels, the
     norm is the root of the mean over layers, and a follows the mean of the norms, from 0. It is
-    taken of half as many latents as the batch has, drawn anew, in float32. The norms of one update
-    are compared with a as it was before it, so that several processes do what one does.
+    taken of the first half of the latents seen, in float32. The norms of one update are compared
+    with a as it was before it, so that several processes do what one does.
 
     Args:
         weight: 2 in the official code, with which the term has the paper's weight.
@@ -62,7 +86,7 @@ class PathLength(Regularizer):
         n = max(1, len(seen.z) // 2)
         labels = None if seen.labels is None else seen.labels[:n]
         with torch.autocast(seen.z.device.type, enabled=False):
-            w = model.generator.mapping(model.sample_noise(n), *model.condition(labels))
+            w = model.generator.mapping(seen.z[:n], *model.condition(labels))
             ws = model.mixed(w, labels)
             norms = path_lengths(model.generator.synthesis, ws)
             value = (norms - self.mean).square().mean()
@@ -92,12 +116,14 @@ class StyleGAN2(StyledGAN):
     ``augmentation`` it is StyleGAN2-ADA (arXiv:2006.06676). Samples are drawn in towards the mean
     style by :meth:`sample` with ``psi``.
 
-    Deviations: lazy terms are added to the loss of the update in which they are due, as many times
-    heavier, and not minimised in steps of their own. Without a first moment (beta1 is 0) a step of
-    Adam is linear in the gradient but for the running second moment, so that both move weights
-    alike, and Adam's rate and beta2 need not be corrected by k / (k + 1). The crossover of style
-    mixing is each image's own. The half-life of the average is ``ema_decay``'s, 10,000 images in
-    batches of 32, or is given as ``ema_half_life``.
+    As in appendix B, a term that is taken every k iterations, k > 1, is minimised k times heavier
+    by a step of its own, after the player's other step. For these steps the rate and the betas of
+    an optimizer, the paper's or one given, are corrected by :func:`with_lazy_steps`: they are
+    stated as if there were no such steps.
+
+    Deviations: the discriminator's turn comes before the generator's. The crossover of style mixing
+    is each image's own. The half-life of the average is ``ema_decay``'s, 10,000 images in batches
+    of 32, or is given as ``ema_half_life``.
 
     Args:
         latent_dim: size of the latent vector.
@@ -142,10 +168,20 @@ class StyleGAN2(StyledGAN):
         for name, every in (("gamma_every", gamma_every), ("path_every", path_every)):
             require(every >= 1, name, every, "at least 1")
         self.loss = adversarial_loss("non_saturating")
-        own: list[nn.Module] = [R1(gamma, gamma_every)] if gamma else []
+        own: list[Regularizer] = [R1(gamma, gamma_every)] if gamma else []
         if path_weight:
             own.append(PathLength(path_weight, path_every, path_decay))
+        for term in own:
+            if term.every > 1:
+                self._take_apart(term)
         self.regularizers = nn.ModuleList([*own, *self.regularizers])
+
+    def _take_apart(self, term: Regularizer) -> None:
+        """Give a lazy term steps of its own, and correct the rates of all."""
+        term.own_step = True
+        options = self._options[term.player]
+        corrected = partial(with_lazy_steps, factory=options.optimizer, every=term.every)
+        self._options[term.player] = options._replace(optimizer=corrected)
 
     def build_generator(self) -> nn.Module:
         """Configuration F: 32768 / size channels, 512 at most."""

@@ -30,6 +30,7 @@ class Regularizer(Described, nn.Module):
     ``forward(model, seen)`` gives its value, a scalar, from what this turn has generated and
     judged. In an iteration that is due, every turn of the player carries ``every * weight`` times
     it; a lazy term has the gradients of its dense form on average, though not under Adam's moments.
+    With :attr:`own_step` the player takes a further step for it instead.
 
     Args:
         weight: of the term.
@@ -47,6 +48,12 @@ class Regularizer(Described, nn.Module):
 
     needs: ClassVar[tuple[str, ...]] = ()
     """What must have been seen in a turn, by the names of :class:`Seen`."""
+
+    own_step: bool = False
+    """Whether its player takes a step for it alone, after that for the rest of the objective.
+
+    It sees there the images and labels of the turn, and new latents.
+    """
 
     def __init__(self, weight: float, every: int = 1) -> None:
         super().__init__()
@@ -77,7 +84,7 @@ class Regularizer(Described, nn.Module):
 class _AtSamples(Regularizer):
     """A penalty on the gradients at samples: each must be judged by itself."""
 
-    needs: ClassVar = ("real", "fake")
+    needs: ClassVar[tuple[str, ...]] = ("real", "fake")
 
     def check(self, model: Any) -> None:
         """Refuse batch normalisation."""
@@ -101,6 +108,7 @@ class R1(_AtSamples):
     """
 
     name = "r1"
+    needs: ClassVar = ("real",)
 
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)
@@ -124,6 +132,7 @@ class R2(_AtSamples):
     """
 
     name = "r2"
+    needs: ClassVar = ("fake",)
 
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
         super().__init__(weight, every)

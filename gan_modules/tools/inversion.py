@@ -1,8 +1,8 @@
-"""Latents of images that a model did not make, or whose latents are lost, by optimisation."""
+"""Latents, or styles, of images that a model did not make, or whose own are lost."""
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,19 +11,20 @@ from torch.optim import Adam
 
 from gan_modules.errors import require
 from gan_modules.families.latent_model import LatentModel
+from gan_modules.families.spaces import Space
 from gan_modules.seeding import derive_seed
 
-__all__ = ["Inversion", "invert", "noise_at", "rate_at"]
+__all__ = ["Inversion", "SpaceName", "invert", "noise_at", "rate_at"]
 
-LATENTS = 10_000
-"""Random latents whose mean and spread are taken, as in the paper."""
+SpaceName = Literal["z", "w", "w+"]
 
 
 class Inversion(NamedTuple):
     """What was found for ``N`` images.
 
     Args:
-        latents: shape ``(N, latent_dim)``.
+        latents: shape ``(N, latent_dim)``; or styles, ``(N, style_dim)`` or ``(N, layers,
+            style_dim)``.
         images: what the model makes of them, in [-1, 1], shape ``(N, C, H, W)``.
         errors: mean squared difference of each from the image wanted, pixels or features,
             shape ``(N,)``.
@@ -56,6 +57,7 @@ def invert(
     images: Tensor,
     labels: Tensor | Sequence[int | str] | None = None,
     *,
+    space: SpaceName = "z",
     steps: int = 1000,
     restarts: int = 1,
     features: nn.Module | None = None,
@@ -68,26 +70,30 @@ def invert(
 ) -> Inversion:
     """Find latents whose images are most like given ones (Karras et al. 2019, arXiv:1912.04958).
 
-    Appendix D of that paper: Adam moves each latent, from the mean of all, down the squared
-    difference between images; noise on the latents, less and less of it, looks around at first, and
-    the rate rises and falls. Uniform latents are kept in their cube, those of a sphere on it.
+    Appendix D of that paper: Adam moves each point, from the mean of all, down the squared
+    difference between images; noise on the points, less and less of it, looks around at first, and
+    the rate rises and falls. With the space ``"w"`` points are styles, as there; by default they
+    are latents, which all models have: uniform ones are kept in their cube, those of a sphere on
+    it. In ``"w+"`` (Abdal et al. 2019, arXiv:1904.03189) every layer has a style of its own, with
+    which images are met more closely than any sample is.
 
-    Deviations: latents are those that the model samples from, where StyleGAN has a space between;
-    the difference is of pixels unless ``features`` are given, there of LPIPS; there are no noise
-    maps to optimise. One latent moves independently of the others.
+    Deviations: the difference is of pixels unless ``features`` are given, there of LPIPS; noise
+    maps are each layer's own, and not optimised. The mean of styles is that of the image's class.
+    One point moves independently of the others.
 
     Args:
         model: its averaged generator is used, in evaluation mode; it is left as it is.
         images: float in [-1, 1], shape ``(N, C, H, W)``.
         labels: their classes, for a conditional model, by number or by the data's name.
+        space: of the points, ``"z"``, or of models with styles ``"w"`` or ``"w+"``.
         steps: of Adam, for each attempt.
         restarts: attempts, the best of which counts for each image: the first from the mean of all
-            latents, all others from random latents.
+            points, all others from random ones.
         features: maps images to what is compared, each by itself; used in evaluation mode.
         learning_rate: the highest; see :func:`rate_at`.
-        noise: the deviation at first, over that of latents; see :func:`noise_at`.
+        noise: the deviation at first, over that of points; see :func:`noise_at`.
         start: where the first attempt begins in place of the mean, such as codes of an encoder,
-            shape ``(N, latent_dim)``.
+            shape ``(N, latent_dim)``, or styles, as :class:`Inversion` has them.
         batch_size: images at a time.
         seed: of the noise and of random starts; the global random state is left alone.
         progress: show a bar.
@@ -96,9 +102,10 @@ def invert(
         Latents, images and errors, on the model's device.
 
     Raises:
-        ValueError: if an option is out of its range, images or starts have the wrong shape, or
-            labels are missing or not wanted.
+        ValueError: if an option is out of its range, the model has no such space, images or starts
+            have the wrong shape, or labels are missing or not wanted.
     """
+    there = model.space(space)
     for name, value in (("steps", steps), ("restarts", restarts), ("batch_size", batch_size)):
         require(value >= 1, name, value, "at least 1")
     require(0 < learning_rate < math.inf, "learning_rate", learning_rate, "positive and finite")
@@ -111,17 +118,15 @@ def invert(
     classes = model.sample_labels(n, labels)
     dtype = cast(torch.dtype, model.dtype)
     images = images.to(model.device, dtype)
-    sample = model.latents(LATENTS, derive_seed(seed, "mean"))
-    mean = sample.mean(0)
-    spread = (sample - mean).square().sum(1).mean().sqrt().item()
-    if start is None:
-        start = mean.expand(n, -1)
-    wanted = (n, model.latent_dim)
+    mean, spread = _middles(there, n, classes, derive_seed(seed, "mean"))
+    start = mean if start is None else start
+    wanted = (n, *there.shape)
     require(tuple(start.shape) == wanted, "start", tuple(start.shape), f"of shape {wanted}")
     starts = [start.to(images)]
-    starts += [model.latents(n, derive_seed(seed, "start", i)) for i in range(1, restarts)]
+    for attempt in range(1, restarts):
+        starts.append(there.points(model.latents(n, derive_seed(seed, "start", attempt)), classes))
     network = nn.Identity() if features is None else features
-    search = _Search(model, network.to(model.device), steps, learning_rate, noise * spread)
+    search = _Search(there, network.to(model.device), steps, learning_rate)
     columns = TextColumn("inverting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     parts = list(torch.arange(n, device=images.device).split(batch_size))
     training = network.training
@@ -135,14 +140,27 @@ def invert(
                 for attempt, begin in enumerate(starts):
                     generator = torch.Generator()
                     generator.manual_seed(derive_seed(seed, "noise", number, attempt))
-                    z = search.run(
-                        begin[places], images[places], chosen, generator, lambda: bar.advance(task)
-                    )
-                    attempts.append(search.judged(z, images[places], chosen))
+                    sigma = noise * spread[places]
+                    points = search.run(
+                        begin[places], sigma, images[places], chosen, generator,
+                        lambda: bar.advance(task),
+                    )  # fmt: skip
+                    attempts.append(search.judged(points, images[places], chosen))
                 found.append(_best(attempts))
     finally:
         network.train(training)
     return Inversion(*(torch.cat(part) for part in zip(*found, strict=True)))
+
+
+def _middles(space: Space, n: int, classes: Tensor | None, seed: int) -> tuple[Tensor, Tensor]:
+    """The mean of points for each of so many images, and their spread, see :meth:`Space.middle`."""
+    if classes is None:
+        mean, spread = space.middle(None, seed)
+        return mean.expand(n, *mean.shape[1:]), spread.expand(n, *spread.shape[1:])
+    known, which = classes.unique(return_inverse=True)
+    found = [space.middle(label, seed) for label in known[:, None]]
+    means, spreads = (torch.cat(part) for part in zip(*found, strict=True))
+    return means[which], spreads[which]
 
 
 def _best(attempts: Sequence[Inversion]) -> Inversion:
@@ -156,46 +174,47 @@ def _best(attempts: Sequence[Inversion]) -> Inversion:
 class _Search:
     """One attempt after another, of a batch at a time."""
 
-    def __init__(
-        self, model: LatentModel, features: nn.Module, steps: int, rate: float, sigma: float
-    ) -> None:
-        self.model, self.features = model, features.eval()
-        self.steps, self.rate, self.sigma = steps, rate, sigma
+    def __init__(self, space: Space, features: nn.Module, steps: int, rate: float) -> None:
+        self.space, self.features = space, features.eval()
+        self.steps, self.rate = steps, rate
 
-    def errors(self, z: Tensor, wanted: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Images of latents, and of each the mean squared difference from what is wanted."""
-        images = self.model(z) if labels is None else self.model(z, labels)
+    def errors(
+        self, points: Tensor, wanted: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Images of points, and of each the mean squared difference from what is wanted."""
+        images = self.space.images(points, labels)
         found: Tensor = self.features(images)
         return images, (found - wanted).flatten(1).square().mean(1)
 
     @torch.no_grad()
-    def judged(self, z: Tensor, images: Tensor, labels: Tensor | None) -> Inversion:
+    def judged(self, points: Tensor, images: Tensor, labels: Tensor | None) -> Inversion:
         """What has been found."""
-        made, errors = self.errors(z, self.features(images), labels)
-        return Inversion(z, made, errors)
+        made, errors = self.errors(points, self.features(images), labels)
+        return Inversion(points, made, errors)
 
     def run(
         self,
         start: Tensor,
+        sigma: Tensor,
         images: Tensor,
         labels: Tensor | None,
         generator: torch.Generator,
         after_step: Callable[[], None],
     ) -> Tensor:
-        """Where latents end."""
+        """Where points end; sigma is the deviation of the noise at first."""
         with torch.no_grad():
             wanted = self.features(images)
-        z = self.model.latent.within(start.detach().clone())
-        optimizer = Adam([z], lr=self.rate)
+        points = self.space.within(start.detach().clone())
+        optimizer = Adam([points], lr=self.rate)
         for step in range(self.steps):
             t = step / self.steps
             optimizer.param_groups[0]["lr"] = rate_at(t, self.rate)
-            shaken = torch.randn(z.shape, generator=generator).to(z) * noise_at(t, self.sigma)
+            drawn = torch.randn(points.shape, generator=generator).to(points)
             with torch.enable_grad():
-                moved = (z + shaken).requires_grad_()
+                moved = (points + drawn * noise_at(t, 1.0) * sigma).requires_grad_()
                 _, errors = self.errors(moved, wanted, labels)
-                (z.grad,) = torch.autograd.grad(errors.sum(), moved)
+                (points.grad,) = torch.autograd.grad(errors.sum(), moved)
             optimizer.step()
-            z.copy_(self.model.latent.within(z))
+            points.copy_(self.space.within(points))
             after_step()
-        return z
+        return points

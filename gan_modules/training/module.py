@@ -1,6 +1,6 @@
 """The training loop, written once for every model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from gan_modules.training.players import PlayerOptions, first_of_two, frozen
 from gan_modules.training.range_watch import RangeWatch
 from gan_modules.training.ranks import average_over_ranks
 from gan_modules.training.recording import Recorder
-from gan_modules.training.reporting import Reporting, logging_is_due, named, with_sum
+from gan_modules.training.reporting import Reporting, logging_is_due, named, together, with_sum
 from gan_modules.training.rules import Rules
 from gan_modules.training.seeding import seed_iteration
 from gan_modules.training.steppers import choose_stepper
@@ -29,6 +29,8 @@ from gan_modules.training.trainer_checks import check_any_batch
 from gan_modules.training.untrained import UntrainedNetworks
 
 __all__ = ["GenerativeModule"]
+
+Objective = Callable[[Batch], dict[str, Tensor]]
 
 
 class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNetworks, Rules):
@@ -113,6 +115,10 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         terms: dict[str, Tensor] = self.compiled(f"{player}_losses")(batch)
         return terms
 
+    def objectives(self, player: str) -> Sequence[Objective]:
+        """What a player minimises in its turn, by one step each; by default all by one step."""
+        return [partial(self.terms_of, player)]
+
     def compiled(self, name: str) -> Callable[..., Any]:
         """A method of :attr:`compilable`, compiled if ``compile`` is set and this is training."""
         found = self._compiled.get(name) if self.training else None
@@ -194,7 +200,12 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         """
         turns = dict(self.turns([batch]))
         parts = turns | {player: batch for player in self.players if player not in turns}
-        return named({p: with_sum(p, self.terms_of(p, part)) for p, part in parts.items()})
+        return named(
+            {
+                player: together(with_sum(player, of(part)) for of in self.objectives(player))
+                for player, part in parts.items()
+            }
+        )
 
     def _names_of_terms(self, batch: Batch) -> list[str]:
         """Names of all that is logged in training; random numbers are drawn."""
@@ -232,27 +243,35 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         return terms
 
     def _update(self, player: str, batch: Batch, counted: bool) -> dict[str, Tensor]:
-        """Minimise one player's losses by one step; return their terms, without graph."""
-        pieces = self._options[player].accumulate_grad_batches
+        """One player's turn; return its terms, without graph."""
         others = [p for name, own in self._parameters_of.items() if name != player for p in own]
-        total: dict[str, Tensor] = {}
         self._turn = player
         try:
             with frozen(others):
-                for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
-                    terms = with_sum(player, self.terms_of(player, piece))
-                    loss = terms["loss"] / pieces if pieces > 1 else terms["loss"]
-                    self._stepper.backward(self, loss)
-                    for name, term in terms.items():
-                        share = term.detach() if pieces == 1 else term.detach() / pieces
-                        total[name] = total[name] + share if name in total else share
-                further = self._to_average if counted else []
-                average_over_ranks(self.trainer, self._parameters_of[player], further)
-                optimizer = self._optimizers[player]
-                self._stepper.step(self, optimizer, counted)
-                optimizer.zero_grad()
+                *earlier, last = self.objectives(player)
+                steps = [self._step(player, batch, objective, False) for objective in earlier]
+                return together([*steps, self._step(player, batch, last, counted)])
         finally:
             self._turn = None
+
+    def _step(
+        self, player: str, batch: Batch, objective: Objective, counted: bool
+    ) -> dict[str, Tensor]:
+        """Minimise an objective by one step; return its terms, without graph."""
+        pieces = self._options[player].accumulate_grad_batches
+        total: dict[str, Tensor] = {}
+        for piece in split_batch(batch, pieces, f"{player}_accumulate_grad_batches"):
+            terms = with_sum(player, objective(piece))
+            loss = terms["loss"] / pieces if pieces > 1 else terms["loss"]
+            self._stepper.backward(self, loss)
+            for name, term in terms.items():
+                share = term.detach() if pieces == 1 else term.detach() / pieces
+                total[name] = total[name] + share if name in total else share
+        further = self._to_average if counted else []
+        average_over_ranks(self.trainer, self._parameters_of[player], further)
+        optimizer = self._optimizers[player]
+        self._stepper.step(self, optimizer, counted)
+        optimizer.zero_grad()
         return total
 
     def _seed_noise(self) -> None:

@@ -1,6 +1,6 @@
 """What loggers, the progress bar and callbacks are told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import add
 from typing import Any, cast
@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-__all__ = ["Reporting", "logging_is_due", "named", "with_sum"]
+__all__ = ["Reporting", "logging_is_due", "named", "together", "with_sum"]
 
 PREFIXES = {"discriminator": "d", "generator": "g"}
 
@@ -34,6 +34,14 @@ def with_sum(player: str, terms: dict[str, Tensor]) -> dict[str, Tensor]:
                 "'loss', which is that of the sum"
             )
     return {**terms, "loss": reduce(add, terms.values())}
+
+
+def together(steps: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Terms of several steps as those of one, with one sum."""
+    first, *others = steps
+    for terms in others:
+        first = {**first, **terms, "loss": first["loss"] + terms["loss"]}
+    return first
 
 
 def named(terms: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ from gan_modules.callbacks import (
     Reconstructions,
     SampleGrid,
     SampleTable,
+    StyleMixing,
     TruncationGrid,
 )
 from gan_modules.callbacks.nearest import nearest
@@ -58,7 +59,7 @@ def names(folder: str) -> list[str]:
 
 def test_every_picture_is_tested() -> None:
     # those of one kind of model are tested with it
-    elsewhere = {CodeTraversal, RealInterpolation, Reconstructions}
+    elsewhere = {CodeTraversal, RealInterpolation, Reconstructions, StyleMixing}
     assert set(Picture.__subclasses__()) == {*PICTURES, *elsewhere}
 
 

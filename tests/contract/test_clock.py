@@ -16,12 +16,14 @@ from torch.optim.lr_scheduler import LambdaLR
 from variants import (
     MODELS,
     VARIANTS,
-    all_turns,
+    all_steps,
     batches,
+    corrected,
     critics,
     for_each_player,
     player_of,
     small,
+    steps_in,
     turns_of,
 )
 
@@ -36,7 +38,7 @@ SHORT = {"generator": "g", "discriminator": "d"}
 
 
 def updates_of(variant: Any, steps: int) -> list[str]:
-    return all_turns(variant, N_CRITIC, steps)
+    return all_steps(variant, N_CRITIC, steps)
 
 
 @pytest.fixture(params=MODELS, ids=lambda variant: variant.__name__)
@@ -165,13 +167,16 @@ def test_schedulers(trained: Any) -> None:
     for number, (player, schedule) in enumerate(zip(variant.players, SCHEDULES, strict=False)):
         rates = [rate for name, rate in turns if name == player]
         # iterations of other phases do not count
-        counts = [turns_of(variant, N_CRITIC, step).count(player) for step in range(10)]
+        turns_at = [turns_of(variant, N_CRITIC, step) for step in range(10)]
+        steps = [steps_in(variant, found, step) for step, found in enumerate(turns_at)]
+        counts = [made.count(player) for made in steps]
         played = [count for count in counts if count]
-        expected = [1e-3 * schedule(t) for t, count in enumerate(played) for _ in range(count)]
+        start = corrected(variant, player, 1e-3)
+        expected = [start * schedule(t) for t, count in enumerate(played) for _ in range(count)]
         assert rates == pytest.approx(expected)
         # and the next one's is ready
         rate = trainer.optimizers[number].param_groups[0]["lr"]
-        assert rate == pytest.approx(1e-3 * schedule(len(played)))
+        assert rate == pytest.approx(start * schedule(len(played)))
 
 
 # ---- what ends a training --------------------------------------------------------------------

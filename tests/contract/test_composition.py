@@ -66,7 +66,8 @@ def own_terms(variant: Any) -> set[str]:
     model = small(variant, image_shape=(1, 8, 8))
     images, labels = next(iter(batches(model, BATCH, 100)))
     batch = images[:BATCH], labels[:BATCH]
-    return {name for player in model.players for name in model.terms_of(player, batch)}
+    objectives = [o for player in model.players for o in model.objectives(player)]
+    return {name for objective in objectives for name in objective(batch)}
 
 
 def fit(steps: int, ckpt_path: str | None, *arguments: Any, **options: Any) -> tuple[Any, Any]:

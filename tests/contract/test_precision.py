@@ -24,7 +24,7 @@ from variants import (
 )
 
 import gan_modules
-from gan_modules import WGANGP
+from gan_modules import WGANGP, StyleGAN2
 from gan_modules.checkpoints.rebuilding import _defaults
 from gan_modules.networks import MLPDiscriminator
 from gan_modules.objectives.penalties import gradient_penalty
@@ -52,6 +52,10 @@ def relative(ours: Tensor, theirs: Tensor, scale: Tensor | None = None) -> float
 
 
 PLAYERS = ("generator", "discriminator")
+
+
+# one step a turn
+DENSE = {"gamma_every": 1, "path_every": 1}
 
 
 class Updates(Callback):
@@ -105,6 +109,7 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
         options: dict[str, Any] = {"num_classes": 3} if noise else {}
         options |= {"image_shape": (1, side, side), "n_critic": 1, **narrower(variant)}
         options |= in_phase_of(variant, "generator")
+        options |= DENSE if variant is StyleGAN2 else {}
         # nobody moves: who plays later would see what rounding made of earlier steps
         model = variant(**for_each_player(variant, "optimizer", sgd(1e-30)), **options)
         updates = Updates()
@@ -167,6 +172,7 @@ def train(
     # with narrower bounds clipping is all that moves a WGAN's critic
     wide = {"clip_value": 1.0} if "clip_value" in inspect.signature(variant).parameters else {}
     phase = in_phase_of(variant, "generator")
+    phase |= DENSE if variant is StyleGAN2 else {}
     arguments = {"n_critic": 2, "ema_decay": 0.0, **both(1e-4), **phase, **wide, **options}
     model = small(variant, image_shape=(1, 16, 16), **arguments)
     for parameter in model.discriminator.parameters():

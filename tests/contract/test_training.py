@@ -15,7 +15,7 @@ from variants import (
     MODELS,
     NOISE_VARIANTS,
     VARIANTS,
-    all_turns,
+    all_steps,
     batches,
     in_phase_of,
     narrower,
@@ -73,7 +73,7 @@ def test_turns_are_counted_and_losses_finite(variant: Any, make_trainer: Any) ->
 
     trainer = make_trainer(max_steps=2, log_every_n_steps=1, callbacks=[Noting()])
     trainer.fit(model, two_batches(model))
-    assert steps == all_turns(variant, getattr(model, "n_critic", 1), 2)
+    assert steps == all_steps(variant, getattr(model, "n_critic", 1), 2)
     assert trainer.global_step == 2
     assert all(value.isfinite() for value in trainer.callback_metrics.values())
     assert losses(model) <= set(trainer.callback_metrics)

@@ -1,18 +1,20 @@
 """The page's real images, names, points and checkpoints to choose from, without a browser."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from PIL import Image
+from small_networks import StyledMLP
 from torch import Tensor
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from gan_modules import CGAN, CycleGAN, GANModule, GenerativeModule
+from gan_modules import CGAN, CycleGAN, GANModule, GenerativeModule, StyleGAN2
 from gan_modules.callbacks import RealExamples
 from gan_modules.callbacks.examples import real_examples
 from gan_modules.callbacks.pictures import picture
@@ -100,6 +102,19 @@ def test_real_images_are_beside(make_model: Any) -> None:
 
 def test_the_animation_has_a_caption(make_model: Any) -> None:
     assert "There and back" in build(make_model(), 1, "a")[2]
+
+
+def test_models_with_styles_can_mix_them(make_model: Any) -> None:
+    model = StyleGAN2(
+        image_shape=(1, 4, 4), latent_dim=3, generator=StyledMLP,
+        discriminator=partial(MLPDiscriminator, hidden=(4,)),
+    )  # fmt: skip
+    functions, parts, _ = build(model, 1, "a")
+    drawn = functions["mix"](3, 1, 0.5)
+    expected = picture(model.mix(6, 6, 3, last=1, psi=0.5), 640)
+    assert drawn.tobytes() == expected.tobytes()
+    assert parts["mixing-crossover"].maximum == 2
+    assert "mixing-crossover" not in build(make_model(), 1, "a")[1]
 
 
 def test_translation_begins_with_an_example() -> None:

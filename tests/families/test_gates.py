@@ -54,7 +54,7 @@ def test_a_regularizer_that_would_be_passed_over_is_refused() -> None:
 
     batch = (torch.zeros(2, 1, 2, 2), None)
     options: dict[str, Any] = {"image_shape": (1, 2, 2), "regularizers": [R1()]}
-    with pytest.raises(ValueError, match=r"=R1 cannot add .* Apart.* real and fake must be noted"):
+    with pytest.raises(ValueError, match=r"=R1 cannot add .* Apart.* real must be noted"):
         Apart(**options).terms_of("discriminator", batch)
     # nor may one take the place of a term that there is
     with pytest.raises(ValueError, match=r"the term 'r1' to R3GAN.discriminator_losses: it is th"):

@@ -1,5 +1,6 @@
 """GenerativeMetrics in fit, validate and test, on models whose figures are known."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,18 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import DigitsDataModule, ToyDataModule, UnpairedDigitsDataModule
-from gan_modules import GAN, CycleGAN, GANModule, NoiseGAN
+from gan_modules import GAN, CycleGAN, GANModule, NoiseGAN, StyleGAN2
 from gan_modules.callbacks import BestCheckpoint, GenerativeMetrics, StepCheckpoint
-from gan_modules.metrics import ClassifierFeatures, InceptionFeatures, ModuleFeatures
+from gan_modules.metrics import (
+    ClassifierFeatures,
+    InceptionFeatures,
+    ModuleFeatures,
+    perceptual_path_length,
+)
 from gan_modules.metrics.cache import TensorCache
 from gan_modules.metrics.data import RealData
+from gan_modules.networks import StyledGenerator
+from gan_modules.seeding import derive_seed
 
 ALL = ("fid", "kid", "is", "precision", "recall", "density", "coverage")
 
@@ -782,3 +790,115 @@ def test_a_classifier_can_be_trained_while_validating(validate: Any) -> None:
     found = validate(GAN(image_shape=(1, 8, 8), latent_dim=2), Digits8(), metrics)
     names = {"fid_digits8_classifier_20", "kid_digits8_classifier_20"}
     assert set(found) == {*names, "accuracy_digits8_classifier"}
+
+
+# ---- path lengths ------------------------------------------------------------------------------
+
+
+class Flat(nn.Module):
+    """Features are pixels."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+
+class LinearStyles(StyledGenerator):
+    """A style is twice the latent; an image is a linear map of the styles of two layers."""
+
+    def __init__(self, image_shape: Any, latent_dim: int) -> None:
+        super().__init__(latent_dim, 2)
+        self.synthesis = nn.Sequential(nn.Flatten(), nn.Linear(2 * latent_dim, 64))
+        self.synthesis.append(nn.Unflatten(1, (1, 8, 8)))
+
+    def mapping(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return 2 * z
+
+
+def lengths(model: Any, names: Any, validate: Any, **options: Any) -> list[float]:
+    options = {"features": ModuleFeatures(Flat()), "n": 90, "batch_size": 40, **options}
+    found = validate(model, Digits8(), GenerativeMetrics(names=names, **options))
+    assert set(found) == {f"{name}_flat_90" for name in names}
+    return [found[f"{name}_flat_90"] for name in names]
+
+
+def test_path_length_of_a_linear_generator(validate: Any) -> None:
+    model = StyleGAN2(image_shape=(1, 8, 8), latent_dim=3, generator=LinearStyles)
+    names = ["ppl_zfull", "ppl_wfull", "ppl_zend", "ppl_wend"]
+    z_full, w_full, z_end, w_end = lengths(model, names, validate)
+    synthesis: Any = model.averaged_generator.synthesis  # type: ignore[union-attr]
+    per_layer = synthesis[1].weight.double().unflatten(1, (2, 3))
+    # of the latent: both layers have one style, which is twice it
+    slope = 2 * per_layer.sum(1)
+    seeds = [(n, derive_seed(0, "ways", start)) for n, start in ((40, 0), (40, 40), (10, 80))]
+    pairs = [model.latents(2 * n, seed).double().chunk(2) for n, seed in seeds]
+    a, b = (torch.cat(ends) for ends in zip(*pairs, strict=True))
+
+    def mean_of(steps: Tensor) -> float:
+        squared = (steps @ slope.T).square().sum(1).sort().values
+        # the 1st and the 99th percentile of 90 are the first and the last
+        return float(squared.mean())
+
+    # a straight way goes at one speed
+    assert w_end == pytest.approx(mean_of(b - a), rel=1e-3)
+    assert w_full == pytest.approx(w_end, rel=2e-3)
+    # an arc begins at a right angle to its radius, which grows or shrinks
+    sizes = a.norm(dim=1, keepdim=True), b.norm(dim=1, keepdim=True)
+    cosine = (a * b).sum(1, keepdim=True) / (sizes[0] * sizes[1])
+    across = b / sizes[1] - cosine * a / sizes[0]
+    across = across / across.norm(dim=1, keepdim=True)
+    start = (sizes[1] - sizes[0]) * a / sizes[0] + sizes[0] * cosine.acos() * across
+    assert z_end == pytest.approx(mean_of(start), rel=1e-3)
+    # elsewhere it goes another way
+    assert z_full == pytest.approx(z_end, rel=0.3)
+    assert abs(z_full / z_end - 1) > 1e-3
+
+
+def test_the_mean_path_length_leaves_the_ends_out() -> None:
+    values = torch.arange(101.0)
+    values[-1] = 1e6
+    # 1 to 99, over a quarter
+    assert perceptual_path_length(values.flip(0), epsilon=0.5) == pytest.approx(200.0)
+    # of two hundred, from the second to the last but one
+    values = torch.cat([torch.tensor([0.0]), torch.ones(198), torch.tensor([7.0])])
+    assert perceptual_path_length(values, epsilon=1.0) == 1.0
+    # of three, none is below the 1st percentile or above the 99th
+    assert perceptual_path_length(torch.tensor([8.0, 0.0, 1.0]), epsilon=1.0) == 3.0
+    assert math.isnan(perceptual_path_length(torch.tensor([1.0, math.nan, 2.0])))
+
+
+def test_a_way_has_one_class(validate: Any) -> None:
+    class Classes(nn.Module):
+        def __init__(self, **_: Any) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+            seen.append(labels)
+            return labels.reshape(-1, 1, 1, 1).expand(-1, 1, 8, 8) / 3 + 0 * self.weight
+
+    seen: list[Tensor] = []
+    model = GAN(
+        image_shape=(1, 8, 8), latent_dim=4, num_classes=3, conditional=True, generator=Classes()
+    )
+    seen.clear()
+    assert lengths(model, ["ppl_zfull"], validate) == [0.0]
+    counts = torch.cat(seen[-3:]).bincount()
+    # in the proportions of the data, both ends of each of 90 ways
+    assert counts.tolist() == [108, 54, 18]
+
+
+def test_what_has_no_ways_is_said(validate: Any) -> None:
+    model = GAN(image_shape=(1, 8, 8), latent_dim=4)
+    with pytest.raises(ValueError, match=r"names=ppl_wend must be left out: .* has z only"):
+        lengths(model, ["ppl_wend"], validate)
+
+    class Rounded(ModuleFeatures):
+        rounds = True
+
+    with pytest.raises(ValueError, match="names=ppl_zend must be left out with features=flat"):
+        lengths(model, ["ppl_zend"], validate, features=Rounded(Flat()))
+    cyclegan = CycleGAN(image_shape=(1, 16, 16))
+    data = UnpairedDigitsDataModule(batch_size=4)
+    with pytest.raises(ValueError, match=r"names=ppl_zend must be left out: .* has none"):
+        validate(cyclegan, data, projected(names=["ppl_zend"]))
+    assert InceptionFeatures.rounds

@@ -1,19 +1,26 @@
 """StyleGAN2: its objective, its regularisers and its styles."""
 
 import math
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from small_networks import StyledMLP
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
+from torchvision.transforms.v2.functional import pil_to_tensor
 from variants import batches
 
 from gan_modules import GAN, R1, AdaptiveAugment, StyleGAN2
+from gan_modules.callbacks import LatentInterpolation, StyleMixing, TruncationGrid
+from gan_modules.callbacks.pictures import grid, picture
+from gan_modules.demo.pictures import SamplePictures
 from gan_modules.families.gates import Seen
+from gan_modules.families.latents import slerp
 from gan_modules.models.stylegan2 import PathLength, path_lengths
 from gan_modules.networks import (
     MLPDiscriminator,
@@ -22,6 +29,7 @@ from gan_modules.networks import (
     StyleGAN2Discriminator,
     StyleGAN2Generator,
 )
+from gan_modules.training.seeding import seed_iteration
 
 
 class Plain(StyledGenerator):
@@ -102,11 +110,12 @@ def test_path_length_is_compared_with_the_mean_before(double: None) -> None:
     model = plain(mixing=0.0)
     term = PathLength(weight=2.0, every=4, decay=0.25)
     term.mean.fill_(0.5)
+    z = torch.randn(6, 3)
+    torch.manual_seed(2)
+    value = term(model, Seen(z=z))
     torch.manual_seed(2)
     # half as many latents as there were
-    value = term(model, Seen(z=torch.zeros(6, 3)))
-    torch.manual_seed(2)
-    ws = torch.randn(3, 3)[:, None].expand(-1, 2, -1).requires_grad_()
+    ws = z[:3, None].expand(-1, 2, -1).requires_grad_()
     norms = path_lengths(model.generator.synthesis, ws)
     assert_close(value, (norms - 0.5).square().mean())
     assert_close(term.mean, (0.5 + 0.25 * (norms.mean() - 0.5)).detach())
@@ -122,7 +131,8 @@ def test_lazy_terms_are_the_dense_ones_on_average(double: None) -> None:
         with pytest.MonkeyPatch.context() as patch:
             for step in range(steps):
                 patch.setattr(type(model), "global_step", step)
-                found = found + model.terms_of("discriminator", batch).get("r1", 0)
+                for objective in model.objectives("discriminator"):
+                    found = found + objective(batch).get("r1", 0)
         return found
 
     batch = (torch.randn(4, 1, 2, 3), None)
@@ -141,6 +151,90 @@ def test_lazy_terms_are_the_dense_ones_on_average(double: None) -> None:
     ]
     assert_close(gradients[0], gradients[1])
     assert gradients[0][0].abs().max() > 0
+
+
+def test_rates_by_hand() -> None:
+    model = plain(gamma_every=16, path_every=4)
+    generator, discriminator = (
+        found["optimizer"].param_groups[0]
+        for found in model.configure_optimizers()  # type: ignore[union-attr]
+    )
+    # 0.002 times 16 / 17, and 0.99 to its power
+    assert_close(discriminator["lr"], 0.0018823529411764706)
+    assert_close([*discriminator["betas"]], [0.0, 0.9905854573])
+    assert_close(generator["lr"], 0.0016)
+    assert_close([*generator["betas"]], [0.0, 0.9919919678])
+
+    def sgd(parameters: Any) -> Any:
+        return torch.optim.SGD(parameters, lr=0.5)
+
+    # those given, too, of whatever kind; what is not lazy, or not there, changes nothing
+    options = {"generator_optimizer": sgd, "discriminator_optimizer": sgd}
+    for every, weight, rate in ((3, 1.0, 0.375), (1, 1.0, 0.5), (3, 0.0, 0.5)):
+        model = plain(
+            gamma=weight, gamma_every=every, path_weight=weight, path_every=every, **options
+        )
+        for found in model.configure_optimizers():  # type: ignore[union-attr]
+            assert_close(found["optimizer"].param_groups[0]["lr"], rate)
+    with pytest.raises(ValueError, match="discriminator_optimizer=SGD object must be a class or"):
+        plain(discriminator_optimizer=sgd([nn.Parameter(torch.zeros(1))]))
+
+
+def test_an_iteration_with_lazy_steps_by_hand(double: None, make_trainer: Any) -> None:
+    """The adversarial step first, then that of the lazy term, from where the first has led to."""
+    images = torch.randn(4, 1, 2, 3).clamp(-1, 1)
+    model = plain(
+        mixing=0.0, gamma=0.7, gamma_every=3, path_weight=2.0, path_every=4,
+        generator_optimizer=partial(torch.optim.SGD, lr=0.1),
+        discriminator_optimizer=partial(torch.optim.SGD, lr=0.1),
+    ).double()  # fmt: skip
+    hand = deepcopy(model)
+    trainer = make_trainer(max_steps=1, log_every_n_steps=1, precision="64-true")
+    trainer.fit(model, torch.utils.data.DataLoader(images, 4))  # type: ignore[arg-type]
+    seed_iteration(model.noise_seed, 0, 0, torch.device("cpu"))  # type: ignore[arg-type]
+    judge, generator = hand.discriminator, hand.generator
+
+    def step(network: nn.Module, loss: Tensor, rate: float) -> float:
+        parameters = [*network.parameters()]
+        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= rate * gradient
+        return loss.item()
+
+    fakes = generator(hand.sample_noise(4)).detach()
+    loss = F.softplus(-judge(images)).mean() + F.softplus(judge(fakes)).mean()
+    d = step(judge, loss, 0.1 * 3 / 4)
+    hand.sample_noise(4)
+    points = images.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(judge(points).sum(), points, create_graph=True)
+    r1 = 3 * 0.7 * slopes.flatten(1).square().sum(1).mean() / 2
+    d += step(judge, r1, 0.1 * 3 / 4)
+    step(generator, F.softplus(-judge(generator(hand.sample_noise(4)))).mean(), 0.1 * 4 / 5)
+    ws = generator.mapping(hand.sample_noise(4)[:2])[:, None].expand(-1, 2, -1)
+    norms = path_lengths(generator.synthesis, ws)
+    step(generator, 4 * 2.0 * norms.square().mean(), 0.1 * 4 / 5)
+    assert_close(dict(model.discriminator.named_parameters()), dict(judge.named_parameters()))
+    assert_close(dict(model.generator.named_parameters()), dict(generator.named_parameters()))
+    # one sum of both steps
+    terms = trainer.callback_metrics
+    assert_close(terms["d/r1"].item(), r1.item(), rtol=1e-6, atol=0)
+    assert_close(terms["d/loss"].item(), d, rtol=1e-6, atol=0)
+    assert trainer.global_step == 1
+
+
+def test_lazy_steps_are_those_that_are_due(make_trainer: Any) -> None:
+    model = plain(gamma_every=4, path_every=3, path_decay=1.0)
+    trainer = make_trainer(max_steps=6, log_every_n_steps=1)
+    trainer.fit(model, batches(model, 4, 24))
+    assert trainer.global_step == 6
+    steps = [
+        {int(state["step"]) for state in optimizer.state.values()}
+        for optimizer in trainer.optimizers
+    ]
+    # after 0 and 3 iterations; after 0 and 4, where the last bias has no gradient
+    assert steps == [{8}, {6, 8}]
+    assert model.eval().objectives("discriminator")[1:] == []
 
 
 def test_mixing_by_hand() -> None:
@@ -204,6 +298,94 @@ def test_mixed_samples_have_styles_of_both() -> None:
     assert_close(first[2, 3], synthesis(torch.stack([w[4], w[1]])[None])[0])
     with pytest.raises(ValueError, match=r"first=2 must be .*below last=2"):
         model.mix(1, 1, first=2, last=2)
+
+
+def test_ways_between_styles_are_straight(double: None) -> None:
+    torch.manual_seed(4)
+    model = StyleGAN2(
+        image_shape=(1, 4, 4), latent_dim=3, generator=StyledMLP,
+        discriminator=partial(MLPDiscriminator, hidden=(4,)),
+    )  # fmt: skip
+    z = model.latents(4, 6)
+    w = model.styles(z)
+    for name in ("w", "w+"):
+        walks = model.interpolate(2, 5, seed=6, space=name)
+        assert walks.shape == (2, 5, 1, 4, 4)
+        expected = model.images_of_styles(torch.stack([w[0], 0.75 * w[0] + 0.25 * w[1], w[1]]))
+        assert_close(walks[0, [0, 1, 4]], expected)
+        assert_close(walks[1, 2], model.images_of_styles((w[2:3] + w[3:]) / 2)[0])
+    # another way than that between the latents, with the same ends
+    arcs = model.interpolate(2, 5, seed=6)
+    assert_close(arcs[:, 2], model(slerp(z[::2], z[1::2], 0.5)))
+    assert_close(arcs[:, [0, 4]], walks[:, [0, 4]])
+    assert (arcs[:, 2] - walks[:, 2]).abs().max() > 1e-4
+    picture_of = LatentInterpolation(n=2, steps=5, seed=6, space="w")
+    assert_close(picture_of.draw(model, (torch.zeros(0), None)), walks)
+    with pytest.raises(ValueError, match="space='w' must be z for GAN"):
+        GAN(image_shape=(1, 4, 4)).interpolate(1, 2, space="w")
+    with pytest.raises(ValueError, match=r"space='y' must be z or w or w\+ for StyleGAN2"):
+        model.space("y")
+
+
+def test_the_middle_of_spaces_by_hand() -> None:
+    model = plain()
+    z = model.latents(10_000, 9)
+    mean, spread = model.space("w").middle(None, 9)
+    assert_close(mean, z.mean(0, keepdim=True))
+    assert_close(spread, (z - z.mean(0)).square().sum(1).mean().sqrt().reshape(1, 1))
+    means, spreads = model.space("w+").middle(None, 9)
+    assert_close(means, mean[:, None].expand(1, 2, 3))
+    assert_close(spreads, spread[:, None].expand(1, 2, 1))
+
+
+def test_the_picture_of_mixtures(make_trainer: Any) -> None:
+    generator = StyledMLP((1, 4, 4), 3)
+    model = StyleGAN2(
+        image_shape=(1, 4, 4), latent_dim=3, generator=generator,
+        discriminator=partial(MLPDiscriminator, hidden=(4,)),
+    )  # fmt: skip
+    callback = StyleMixing(n=2, crossover=1, psi=0.5, seed=5, width=60)
+    trainer = make_trainer(max_steps=1, callbacks=[callback])
+    trainer.fit(model, batches(model, 4, 8))
+    images = callback.draw(model, (torch.zeros(0), None))
+    w = model.styles(model.latents(4, 5), psi=0.5)
+    # the second sample of the column, with the first layer's style of the first one of the row
+    expected = model.images_of_styles(torch.stack([w[2], w[1]])[None])[0]
+    assert_close(images[2, 1], expected)
+    with Image.open("mixing/step_000001.png") as file:
+        page = pil_to_tensor(file.convert("RGB"))
+    plain_page = grid(images, 60).mul(255).add(0.5).clamp(0, 255).byte()
+    # one line below the first row and one right of the first column
+    assert (page[:, :, 22:24] == 255).all()
+    assert (page[:, 22:24] == 255).all()
+    assert_close(page[:, 24:, 24:], plain_page[:, 24:, 24:])
+    for options, line in (
+        ({"crossover": 2}, "crossover=2 must be from 1 to 1, of 2 layers"),
+        ({"psi": 2.0}, r"psi=2\.0 must be in \[-1, 1\]"),
+    ):
+        with pytest.raises(ValueError, match=line):
+            make_trainer(max_steps=2, callbacks=[StyleMixing(**options)]).fit(
+                model, batches(model, 4, 8)
+            )
+    with pytest.raises(ValueError, match="StyleMixing draws from a model with the method mix"):
+        StyleMixing().setup(make_trainer(), GAN(image_shape=(1, 4, 4)), "fit")
+
+
+def test_truncation_of_styles_is_psi() -> None:
+    model = plain()
+    rows = TruncationGrid(n=3, thresholds=[0.5, 0.0], seed=2).draw(model, (torch.zeros(0), None))
+    assert_close(rows[1], model.sample(3, seed=2, psi=0.5))
+    assert_close(rows[2], model.sample(3, seed=2, psi=0.0))
+    with pytest.raises(ValueError, match=r"psi=1\.5 must be in \[-1, 1\]"):
+        model.check_threshold(1.5)
+    pictures = SamplePictures(model)
+    assert pictures.most_truncation == 1.0
+    below = picture(model.sample(4, seed=2, psi=0.5).unflatten(0, (2, 2)), 640)
+    assert pictures.samples(2, 4, None, 0.5).tobytes() == below.tobytes()
+    for crossover, last in ((0, 1), (1, 1), (7, 2)):
+        mixed = picture(model.mix(6, 6, 2, last=last, psi=0.5), 640)
+        assert pictures.mixtures(2, crossover, 0.5).tobytes() == mixed.tobytes()
+    assert SamplePictures(GAN(image_shape=(1, 4, 4))).layers == 0
 
 
 def test_the_mean_style_goes_with_the_average(make_trainer: Any) -> None:

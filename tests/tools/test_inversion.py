@@ -13,14 +13,20 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import cli
-from gan_modules import AEGAN, GAN
+from gan_modules import AEGAN, GAN, StyleGAN2
 from gan_modules.families.latents import (
     CodedLatents,
     NormalLatents,
     SphereLatents,
     UniformLatents,
 )
-from gan_modules.networks import AEGANGenerator, MLPGenerator
+from gan_modules.networks import (
+    AEGANGenerator,
+    MLPGenerator,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
+from gan_modules.seeding import derive_seed
 from gan_modules.tools.image_files import read_image, write_image
 from gan_modules.tools.inversion import invert, noise_at, rate_at
 
@@ -83,6 +89,59 @@ def test_latents_are_the_generators_own_where_there_are_codes() -> None:
     # from the mean to 3 away takes more steps for one of them
     assert found.errors.max() < 1e-3
     assert found.errors.min() < 1e-7
+
+
+def styled(**options: Any) -> Any:
+    torch.manual_seed(0)
+    model = StyleGAN2(
+        image_shape=(1, 8, 8), latent_dim=4,
+        generator=partial(StyleGAN2Generator, style_dim=4, mapping_layers=2, channel_base=64),
+        discriminator=partial(StyleGAN2Discriminator, channel_base=16), **options,
+    )  # fmt: skip
+    # within [-1, 1], where images are not cut off
+    for layer in model.averaged_generator.synthesis.to_image:  # type: ignore[union-attr]
+        layer.conv.weight.data.mul_(0.1)
+    return model
+
+
+@pytest.mark.parametrize(("space", "shape"), [("z", (4,)), ("w", (4,)), ("w+", (4, 4))])
+def test_images_are_found_again_in_every_space(space: Any, shape: tuple[int, ...]) -> None:
+    model = styled()
+    images = model.sample(3, seed=1)
+    # the first step's rate is 0: this is where the search begins
+    before = invert(model, images, space=space, steps=1, noise=0.0)
+    if space != "z":
+        mean = model.styles(model.latents(10_000, derive_seed(0, "mean"))).mean(0, keepdim=True)
+        assert_close(before.images, model.images_of_styles(mean).expand(3, -1, -1, -1))
+    found = invert(model, images, space=space, steps=200)
+    assert found.latents.shape == (3, *shape)
+    assert before.errors.min() > 3e-4
+    assert (found.errors < before.errors / 4).all()
+    # latents reach these images only by way of the mapping network
+    assert found.errors.max() < (1e-3 if space == "z" else 1e-6)
+    if space == "z":
+        assert_close(model(found.latents), found.images)
+    else:
+        assert_close(model.images_of_styles(found.latents), found.images)
+
+
+def test_only_a_style_for_each_layer_meets_a_mixture() -> None:
+    model = styled()
+    images = model.mix(2, 2, seed=3)[1:, 1:].flatten(0, 1)
+    errors = {name: invert(model, images, space=name, steps=200).errors for name in ("w", "w+")}
+    assert errors["w+"].max() < 1e-6
+    assert errors["w"].max() > 100 * errors["w+"].max()
+
+
+def test_the_search_begins_at_the_mean_style_of_the_class() -> None:
+    model = styled(num_classes=3, conditional=True)
+    labels = torch.tensor([2, 0, 2])
+    images = model.sample(3, labels, seed=1)
+    still = invert(model, images, labels, space="w", steps=1, noise=0.0)
+    z = model.latents(10_000, derive_seed(0, "mean"))
+    for number, label in enumerate(labels):
+        expected = model.styles(z, label.expand(len(z))).mean(0)
+        assert_close(still.latents[number], expected)
 
 
 class Bump(nn.Module):
@@ -154,6 +213,7 @@ def test_latents_stay_where_they_may_be_drawn() -> None:
         ({"learning_rate": 0.0}, r"learning_rate=0\.0 must be positive and finite"),
         ({"noise": -1.0}, r"noise=-1\.0 must be at least 0 and finite"),
         ({"start": torch.zeros(1, 4)}, r"start=\(1, 4\) must be of shape \(2, 4\)"),
+        ({"space": "w"}, "space='w' must be z for GAN"),
         ({"labels": [0, 0]}, "GAN is not conditional: it takes no labels"),
     ],
 )
@@ -204,6 +264,7 @@ def test_the_command_writes_what_it_finds(saved: Any, capsys: Any) -> None:
     [
         ("--images nowhere", "images='nowhere' must be a folder of images; there is none"),
         ("--images photos --labels 1", "GAN is not conditional: it takes no labels"),
+        ("--images photos --space w+", "space='w+' must be z for GAN"),
         ("--images photos --steps 0", "steps=0 must be at least 1"),
         ("", "--images is missing"),
     ],
@@ -214,6 +275,23 @@ def test_wrong_commands_end_in_one_line(saved: Any, words: str, message: str, ca
     assert caught.value.code in (1, 2)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {message}")
+    assert not Path("run/inversions").exists()
+
+
+def test_the_command_finds_styles(make_trainer: Any, make_loader: Any) -> None:
+    model = styled()
+    trainer = make_trainer(max_steps=1)
+    trainer.fit(model, make_loader(4))
+    trainer.save_checkpoint("run/checkpoints/a.ckpt")
+    for number, image in enumerate(model.sample(2, seed=1)):
+        write_image(image, Path("photos") / f"{number}.png")
+    command = ["invert", "--ckpt_path", "run/checkpoints/a.ckpt", "--images", "photos"]
+    cli.main([*command, "--space", "w+", "--steps", "20"])
+    styles = torch.from_numpy(np.load("run/inversions/step_000001/latents.npy"))
+    assert styles.shape == (2, 4, 4)
+    for number, image in enumerate(model.images_of_styles(styles)):
+        written = read_image(Path(f"run/inversions/step_000001/images/{number}.png.png"), 1)
+        assert_close(written, image, rtol=0, atol=1.01 / 127.5)
 
 
 def test_models_without_latents_are_refused(
