@@ -45,7 +45,8 @@ class Prediction:
         seed: of the latents; by default 0. The samples are those of ``model.sample``.
         labels: one class per sample, or one for all, by number or by the name that the data has
             for it; by default 0, 1, 2, ... in turn.
-        truncation: largest magnitude of a latent's components; by default there is none.
+        truncation: largest magnitude of a latent's components or, of a model with styles such as
+            StyleGAN2, psi: how far from the mean style samples stay; by default there is none.
         input: folder of images to translate, at any depth; their paths are kept.
         direction: a_to_b, or b_to_a where the model has both; by default a_to_b.
         size: side of the square, or height and width, to which input images are cut and resized; by
@@ -156,8 +157,11 @@ class Prediction:
             rows = rows_of_each(each, model.num_classes)
             self.columns = math.ceil(each / rows)
             labels = torch.arange(n) // (self.columns * rows)
-        latents = model.latents(n, self.seed or 0, self.truncation)
-        dataset = _Latents(latents, model.sample_labels(n, labels), self.format)
+        if self.truncation is not None:
+            model.check_threshold(self.truncation)
+        latents = model.latents(n, self.seed or 0)
+        chosen = model.sample_labels(n, labels)
+        dataset = _Latents(latents, chosen, self.truncation, self.format)
         return dataset, list(torch.arange(n).split(self.batch_size or 64))
 
     def _translations(self, model: TranslationModel) -> tuple[Dataset[Any], list[Any]]:
@@ -199,19 +203,22 @@ class Prediction:
 
 
 class _Latents(Dataset[Any]):
-    """Latents, labels and names of files, indexed by a batch of places."""
+    """Latents, labels, a threshold and names of files, indexed by a batch of places."""
 
-    def __init__(self, latents: Tensor, labels: Tensor | None, ending: str) -> None:
+    def __init__(
+        self, latents: Tensor, labels: Tensor | None, threshold: float | None, ending: str
+    ) -> None:
         self.latents, self.labels, self.ending = latents, labels, ending
+        self.threshold = None if threshold is None else float(threshold)
 
     def __len__(self) -> int:
         return len(self.latents)
 
-    def __getitem__(self, places: Tensor) -> tuple[Tensor, Tensor | None, list[str]]:
+    def __getitem__(self, places: Tensor) -> tuple[Tensor, Tensor | None, float | None, list[str]]:
         labels = None if self.labels is None else self.labels[places]
         classes = [""] * len(places) if labels is None else [f"_class_{c}" for c in labels.tolist()]
         names = [f"{p:06d}{c}.{self.ending}" for p, c in zip(places.tolist(), classes, strict=True)]
-        return self.latents[places], labels, names
+        return self.latents[places], labels, self.threshold, names
 
 
 class _Files(Dataset[Any]):

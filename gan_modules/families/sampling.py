@@ -74,8 +74,23 @@ class Sampling(GenerativeModule):
         return images
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Images of a batch of latents ``(N, latent_dim)``, or of a pair of latents and labels."""
-        images: Tensor = self(*as_batch(batch))
+        """Images of a batch of latents ``(N, latent_dim)``, or of a pair of latents and labels.
+
+        A threshold may follow these, for :meth:`images_truncated`.
+        """
+        z, labels = as_batch(batch)
+        threshold = None if isinstance(batch, Tensor) or len(batch) < 3 else batch[2]
+        if isinstance(threshold, float):
+            return self.images_truncated(z, labels, threshold)
+        images: Tensor = self(z, labels)
+        return images
+
+    def images_truncated(self, z: Tensor, labels: Tensor | None, threshold: float) -> Tensor:
+        """Images of latents ``(N, latent_dim)``, truncated as is usual for the model.
+
+        By default its latents are: none of their components is beyond the threshold.
+        """
+        images: Tensor = self(self.latent.truncate(z, threshold), labels)
         return images
 
     def latents(self, n: int, seed: int | None = None, truncation: float | None = None) -> Tensor:
@@ -140,7 +155,7 @@ class Sampling(GenerativeModule):
         labels: Tensor | Sequence[int | str] | None = None,
         seed: int | None = None,
     ) -> Tensor:
-        """As :meth:`sample`, truncated as is usual for the model: by default its latents."""
+        """As :meth:`sample`, of :meth:`images_truncated`."""
         return self.sample(n, labels, seed, threshold)
 
     def check_threshold(self, threshold: float) -> None:

@@ -126,7 +126,7 @@ class StyledGAN(NoiseGAN):
         Raises:
             ValueError: if an option is out of its range, or labels as in :meth:`Sampling.sample`.
         """
-        self.check_threshold(psi)
+        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
         z = self.latents(n, seed, truncation)
         return self.images_of_styles(self.styles(z, self.sample_labels(n, labels), psi))
 
@@ -140,9 +140,13 @@ class StyledGAN(NoiseGAN):
         """As :meth:`sample`, with the threshold as ``psi``."""
         return self.sample(n, labels, seed, psi=threshold)
 
+    def images_truncated(self, z: Tensor, labels: Tensor | None, threshold: float) -> Tensor:
+        """Images of latents, whose styles are drawn in towards their mean by ``threshold``, psi."""
+        return self.images_of_styles(self.styles(z, labels, threshold))
+
     def check_threshold(self, threshold: float) -> None:
         """Raise ``ValueError`` for a ``psi`` outside [-1, 1]."""
-        require(-1 <= threshold <= 1, "psi", threshold, "in [-1, 1]")
+        require(-1 <= threshold <= 1, "truncation", threshold, "psi, in [-1, 1]")
 
     @property
     def least_truncation(self) -> float:
@@ -179,7 +183,7 @@ class StyledGAN(NoiseGAN):
         last = (layers + 1) // 2 if last is None else last
         for name, number in (("rows", rows), ("columns", columns)):
             require(number >= 1, name, number, "at least 1")
-        self.check_threshold(psi)
+        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
         require(
             0 <= first < last <= layers, "first", first, f"below last={last}, of {layers} layers"
         )

@@ -18,6 +18,7 @@ from variants import batches
 from gan_modules import GAN, R1, AdaptiveAugment, StyleGAN2
 from gan_modules.callbacks import LatentInterpolation, StyleMixing, TruncationGrid
 from gan_modules.callbacks.pictures import grid, picture
+from gan_modules.command_line.prediction import Prediction
 from gan_modules.demo.pictures import SamplePictures
 from gan_modules.families.gates import Seen
 from gan_modules.families.latents import slerp
@@ -376,8 +377,12 @@ def test_truncation_of_styles_is_psi() -> None:
     rows = TruncationGrid(n=3, thresholds=[0.5, 0.0], seed=2).draw(model, (torch.zeros(0), None))
     assert_close(rows[1], model.sample(3, seed=2, psi=0.5))
     assert_close(rows[2], model.sample(3, seed=2, psi=0.0))
-    with pytest.raises(ValueError, match=r"psi=1\.5 must be in \[-1, 1\]"):
-        model.check_threshold(1.5)
+    images = model.predict_step((model.latents(3, 2), None, 0.5, ["a", "b", "c"]), 0)
+    assert_close(images, rows[1])
+    with pytest.raises(ValueError, match=r"truncation=1\.5 must be psi, in \[-1, 1\]"):
+        Prediction(truncation=1.5, format="npy").loader(model)
+    (batch,) = Prediction(truncation=0.5, n=3, seed=2, format="npy").loader(model)
+    assert_close(model.predict_step(batch, 0), rows[1])
     pictures = SamplePictures(model)
     assert pictures.most_truncation == 1.0
     below = picture(model.sample(4, seed=2, psi=0.5).unflatten(0, (2, 2)), 640)
