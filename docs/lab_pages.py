@@ -1,7 +1,7 @@
 """Writes the pages of the laboratory, ``docs/lab/*.md``.
 
-They come from the experiments' docstrings, from ``lab.yaml`` and from ``lab_results.json``, which
-``benchmarks/laboratory.py`` makes.
+They come from the experiments' docstrings, from ``lab.yaml``, and from ``lab_results.json`` and
+``lab_modes.json``, which ``benchmarks/laboratory.py`` and ``benchmarks/collapse.py`` make.
 """
 
 import inspect
@@ -118,10 +118,34 @@ def _page(name: str, text: dict[str, str], runs: list[dict[str, Any]]) -> str:
         f"Seeds: {', '.join(str(run['seed']) for run in runs)}. "
         f"{mean(run['cpu_seconds'] for run in runs):.0f} CPU seconds each; "
         "the picture is of seed 0.",
+        *([_modes()] if name == "mode_collapse" else []),
         f"## Change it\n\nIn `{module.__name__.replace('.', '/')}.py`: {text['change']}.",
         *([f"Options of the command:\n\n{options}"] if options else []),
     ]
     return "\n\n".join(parts)
+
+
+def _modes() -> str:
+    """A table of mode collapse on all toys."""
+    runs = json.loads((DOCS / "lab_modes.json").read_text("utf-8")).values()
+    models = [*next(iter(runs))["models"]]
+    kinds = dict.fromkeys((run["toy"], run["batch_norm"]) for run in runs)
+    rows = [f"| | {' | '.join(models)} |", f"| --- |{' --- |' * len(models)}"]
+    for toy, batch_norm in kinds:
+        own = [run for run in runs if (run["toy"], run["batch_norm"]) == (toy, batch_norm)]
+        cells = []
+        for model in models:
+            found = [run["models"][model] for run in own]
+            values = [row.get("kl", row["covered"]) for row in found]
+            cells.append(f"{mean(values):.2f} ± {stdev(values):.2f}")
+        what = f"{toy.replace('_', ' ')}{', batch normalisation' if batch_norm else ''}"
+        rows.append(f"| {what} ({len(own)} seeds) | {' | '.join(cells)} |")
+    table = "\n".join(rows)
+    return (
+        "On other data, and with batch normalisation in the generators "
+        "(`python benchmarks/collapse.py`): KL to the uniform over modes in nats, 0 at best, "
+        f"or, of the Swiss roll, the share of the data that is covered.\n\n{table}"
+    )
 
 
 def _prose_and_options(docstring: str) -> tuple[str, str]:
