@@ -8,7 +8,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
-from gan_modules.callbacks.monitors import wait_for_measurements
 from gan_modules.callbacks.paths import check_writable, is_trial
 from gan_modules.errors import require
 from gan_modules.metrics.cache import TensorCache
@@ -20,6 +19,7 @@ from gan_modules.metrics.inception import InceptionFeatures
 from gan_modules.metrics.randomness import without_trace
 from gan_modules.metrics.scores import HIGHER_IS_BETTER, METRICS, NEEDS_KEPT, MetricName
 from gan_modules.training.module import GenerativeModule
+from gan_modules.training.monitors import wait_for_measurements
 
 __all__ = ["GenerativeMetrics"]
 

@@ -38,7 +38,7 @@ from gan_modules.command_line.runs import (
 )
 from gan_modules.command_line.trainer_parts import CALLBACKS, switched_off, with_own_callbacks
 from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
-from gan_modules.command_line.words import configs_first, with_null, with_switches
+from gan_modules.command_line.words import configs_first, files_first, with_null, with_switches
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["GANCLI"]
@@ -122,7 +122,7 @@ class GANCLI(PredictCommand):
         if (classes := list_of_classes(typed)) is not None:
             print(classes)
             raise SystemExit(0)
-        words = configs_first(with_model_for_help(with_switches(with_null(typed))))
+        words = files_first(configs_first(with_model_for_help(with_switches(with_null(typed)))))
         words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = [
     "AheadOfItsClass",
     "ahead_of_their_classes",
     "configs_first",
+    "files_first",
     "named_classes",
     "typed_value",
     "with_null",
@@ -15,6 +17,7 @@ __all__ = [
     "without",
 ]
 
+FILES = (".yaml", ".yml", ".json")
 SWITCHED_OFF = ("--diagnostics null", "--diagnostics=null ")
 
 
@@ -114,3 +117,39 @@ def configs_first(words: Sequence[str]) -> list[str]:
         else:
             configs += [word, *([value] if (value := next(rest, None)) is not None else [])]
     return [*others[:1], *configs, *others[1:]] if others[:1] and others[0][0] != "-" else [*words]
+
+
+def files_first(words: Sequence[str]) -> list[str]:
+    """A command line with files of a group, as in ``--data F.yaml``, ahead of what else it has.
+
+    As with :func:`configs_first`, what is typed of a group ahead of its file would be lost to it.
+    """
+    items: list[list[str]] = [[]]
+    for word in words:
+        if word.startswith("--"):
+            items.append([])
+        items[-1].append(word)
+    for item in [item for item in items if _file_of(item)]:
+        key = _file_of(item)
+        place = items.index(item)
+        typed = (
+            n
+            for n, other in enumerate(items)
+            if _option(other) == key or _option(other).startswith(f"{key}.")
+            if _file_of(other) != key
+        )
+        if (first := next(typed, place)) < place:
+            items.insert(first, items.pop(place))
+    return [word for item in items for word in item]
+
+
+def _option(item: Sequence[str]) -> str:
+    return item[0].partition("=")[0] if item else ""
+
+
+def _file_of(item: Sequence[str]) -> str | None:
+    """The group that words such as ``--data F.yaml`` give a file of, if they do."""
+    option, equals, value = (item[0] if item else "").partition("=")
+    values = [value, *item[1:]] if equals else item[1:]
+    is_file = len(values) == 1 and values[0].endswith(FILES) and Path(values[0]).is_file()
+    return option if is_file and option.startswith("--") and option != "--config" else None

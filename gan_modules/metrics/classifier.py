@@ -165,13 +165,21 @@ class ClassifierFeatures(FeatureNetwork):
         return {} if math.isnan(self.accuracy) else {f"accuracy_{self.name}": self.accuracy}
 
     def load(self, data: RealData) -> None:
-        """See that there are images with labels."""
+        """See that there are images with labels, of two classes at least where the data say so."""
         images, labels = data.first("train")
+        right = (
+            "choose InceptionFeatures, TorchvisionFeatures or ModuleFeatures, or metrics.names=[] "
+            "to measure nothing"
+        )
         if images.ndim != 4 or labels is None or labels.ndim != 1 or labels.is_floating_point():
             raise ValueError(
-                "features=ClassifierFeatures needs batches of images and their labels: choose "
-                "InceptionFeatures, TorchvisionFeatures or ModuleFeatures, or metrics.names=[] to "
-                "measure nothing"
+                f"features=ClassifierFeatures needs batches of images and their labels: {right}"
+            )
+        classes = getattr(getattr(data.trainer, "datamodule", None), "num_classes", None)
+        if isinstance(classes, int) and classes < 2:
+            raise ValueError(
+                f"features=ClassifierFeatures needs images of two classes at least, {data.name} "
+                f"has num_classes={classes}: {right}"
             )
         self._name = snake_case(f"{data.name}Classifier")
 

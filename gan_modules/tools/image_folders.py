@@ -59,7 +59,8 @@ def find_images(root: Path, part: str = "", skip: Collection[str] = ()) -> Found
     """The images in a folder, at any depth.
 
     Links are followed, to folders, too: large data are often linked to where they are needed. Each
-    folder is read once, where it lies rather than through a link, and none that holds the root.
+    folder and each file is read once, where it lies rather than through a link, and no folder that
+    holds the root.
 
     Args:
         root: folder from which paths are counted.
@@ -75,6 +76,7 @@ def find_images(root: Path, part: str = "", skip: Collection[str] = ()) -> Found
     above = {*start.absolute().parents, *start.resolve().parents}
     seen = {_identity(str(folder)) for folder in above}
     folders, links = deque([f"{part}/" if part else ""]), deque[str]()
+    linked_images: list[str] = []
     while folders or links:
         linked = not folders
         prefix = links.popleft() if linked else folders.popleft()
@@ -99,13 +101,24 @@ def find_images(root: Path, part: str = "", skip: Collection[str] = ()) -> Found
                     reason = HIDDEN if is_image else ""
                 elif is_link and not os.path.exists(entry.path):  # noqa: PTH110
                     reason = MISSING
+                elif is_image and is_link:
+                    linked_images.append(name)
+                    continue
                 elif is_image:
                     found.names.append(name)
+                    # as _identity gives it, without another look at the disk
+                    seen.add((identity[0], entry.inode()))
                     continue
                 else:
                     reason = FOREIGN
                 if reason:
                     found.left_out.setdefault(reason, []).append(name)
+    for name in linked_images:
+        if (identity := _identity(f"{root}/{name}")) in seen:
+            found.left_out.setdefault(READ, []).append(name)
+        else:
+            seen.add(identity)
+            found.names.append(name)
     found.names.sort()
     return found
 

@@ -1,6 +1,6 @@
 """What a batch is: images, and what a family pairs them with."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,9 +13,9 @@ from gan_modules.errors import raised_by
 __all__ = [
     "Batch",
     "as_batch",
+    "check_batches",
     "check_images",
     "check_labels",
-    "check_last_batch",
     "is_shape",
     "join_batches",
     "split_batch",
@@ -64,29 +64,44 @@ def check_images(images: Tensor) -> None:
         )
     if 0 <= low < high and images.ndim == 4:
         rank_zero_warn(
-            f"the DataLoader gives images in [{low:g}, {high:g}], without a value below 0: black "
-            "is -1 here; if theirs is 0, as after ToTensor, add "
-            "torchvision.transforms.v2.Normalize([0.5], [0.5])"
+            # without their range: that of other images would be another warning
+            "the DataLoader gives images without a value below 0: black is -1 here; if theirs is "
+            "0, as after ToTensor, add torchvision.transforms.v2.Normalize([0.5], [0.5])"
         )
 
 
-def check_last_batch(
-    loader: Any, batches: float, parts: int, name: str, networks: nn.Module
+def check_batches(
+    loader: Any,
+    batches: float,
+    parts: int,
+    name: str,
+    networks: nn.Module,
+    pieces: Mapping[str, int],
 ) -> None:
     """Raise ``ValueError`` if the last, shorter batch of an epoch cannot be trained on.
+
+    Nor can any with one image for a gradient where there is batch normalisation.
 
     Otherwise a whole epoch would be trained before :func:`split_batch` says so.
 
     Args:
         loader: for training; other things than a ``DataLoader`` of batches are let pass.
-        batches: of it that an epoch takes.
+        batches: of it that are taken of an epoch.
         parts: into which every batch is cut.
         name: of the option that asks for them.
         networks: to be trained.
+        pieces: into which parts are cut, by the names of the options.
     """
-    if not isinstance(loader, DataLoader) or not loader.batch_size or loader.drop_last:
+    if not isinstance(loader, DataLoader) or not loader.batch_size:
         return
-    if isinstance(loader.dataset, IterableDataset) or batches < len(loader):
+    normalised = any(isinstance(m, nn.BatchNorm1d) for m in networks.modules())
+    most = max(pieces.values())
+    if normalised and loader.batch_size == parts * most:
+        raise ValueError(
+            f"batches of {loader.batch_size} have one image for a gradient, over which batch "
+            "normalisation has no spread: give the DataLoader a larger batch_size"
+        )
+    if loader.drop_last or isinstance(loader.dataset, IterableDataset) or batches < len(loader):
         return
     rest = len(loader.sampler) % loader.batch_size  # type: ignore[arg-type]
     if rest % parts:
@@ -94,6 +109,13 @@ def check_last_batch(
             f"the last batch of an epoch has {rest} images, which cannot be cut into {name}="
             f"{parts} equal parts: give the DataLoader drop_last=True"
         )
+    for option, number in pieces.items():
+        if rest // parts % number:
+            raise ValueError(
+                f"the last batch of an epoch has {rest // parts} images for an update, which "
+                f"cannot be cut into {option}={number} equal parts: give the DataLoader "
+                "drop_last=True"
+            )
     if rest:
         for layer in networks.modules():
             # of layers that compare images: whole groups, whole packs
@@ -101,10 +123,9 @@ def check_last_batch(
             if check_size is not None:
                 with raised_by("the last batch of an epoch: give the DataLoader drop_last=True"):
                     check_size(rest // parts)
-    normalised = any(isinstance(m, nn.BatchNorm1d) for m in networks.modules())
-    if rest == parts and normalised:
+    if rest and rest == parts * most and normalised:
         raise ValueError(
-            "the last batch of an epoch has one image for an update, over which batch "
+            "the last batch of an epoch has one image for a gradient, over which batch "
             "normalisation has no spread: give the DataLoader drop_last=True"
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan_modules.checkpoints.data_names import ModuleWithNames
 from gan_modules.training.averaging import Forgetting
-from gan_modules.training.batches import Batch, as_batch, check_last_batch, split_batch
+from gan_modules.training.batches import Batch, as_batch, check_batches, split_batch
 from gan_modules.training.compiling import check_compiler, compile_methods, run_without_effect
 from gan_modules.training.fitting import tried
 from gan_modules.training.monitors import check_monitors
@@ -108,6 +108,10 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._turn: str | None = None
         self._shared_now: Any = None
 
+    def bfloat16(self) -> Self:
+        """As ``half``; by torch's own, Lightning would not notice."""
+        return self.to(torch.bfloat16)
+
     # ---- for families and papers ---------------------------------------------------------------
 
     def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
@@ -151,9 +155,15 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._averages = self.averages_by_player(self.players)
         self._recorder = Recorder(self) if self._records else None
         trainer = self.trainer
-        if trainer.max_steps == -1 or trainer.max_steps >= trainer.num_training_batches:
-            batches, parts = trainer.num_training_batches, self.parts_per_iteration
-            check_last_batch(trainer.train_dataloader, batches, parts, "n_critic", self)
+        batches = trainer.num_training_batches
+        if -1 < trainer.max_steps < batches:
+            batches = trainer.max_steps
+        pieces = {
+            f"{player}_accumulate_grad_batches": options.accumulate_grad_batches
+            for player, options in self._options.items()
+        }
+        parts = self.parts_per_iteration
+        check_batches(trainer.train_dataloader, batches, parts, "n_critic", self, pieces)
 
     def on_train_end(self) -> None:
         """Look at the iterations since the last time, and let go of what was recorded of them."""
@@ -179,7 +189,8 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
                     # a compiled call cannot say in one line what is wrong with a network
                     losses = [getattr(self, f"{player}_losses") for player in self.players]
                     run_without_effect(self, losses, part)
-        with tried(self.checks(whole[0]) if is_first and not self._compiled else {}):
+        checks = self.checks(whole[0]) if is_first and not self._compiled else {}
+        with self._ranges.explaining(), tried(checks):
             terms = self._take_turns(whole, images := len(whole[0]) * self.trainer.world_size)
         # averages and schedules advance where their own player stepped
         for player in terms.keys() & self._averages.keys():
@@ -298,6 +309,12 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
 
     on_test_epoch_start = on_validation_epoch_start
 
+    def on_validation_epoch_end(self) -> None:
+        """Raise ``ValueError`` if a batch has left its range."""
+        self._ranges.check(self.trainer)
+
+    on_test_epoch_end = on_validation_epoch_end
+
     def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Evaluate the objectives on held-out images, as ``val/d/...`` and ``val/g/...``."""
         self._evaluate("val/", batch)
@@ -309,7 +326,8 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
     def _evaluate(self, prefix: str, batch: Any) -> None:
         is_first = not self._batch_is_checked
         received = self._receive(batch)
-        with tried(self.checks(received[0]) if is_first else {}):
+        self._ranges.note(self.ranges(received))
+        with self._ranges.explaining(), tried(self.checks(received[0]) if is_first else {}):
             terms = self._terms_of_all(received)
         self.report_evaluation(prefix, terms, len(received[0]))
 

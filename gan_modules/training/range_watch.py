@@ -1,5 +1,7 @@
 """Batches whose values leave their range after the first, which alone is looked at at once."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -50,11 +52,32 @@ class RangeWatch:
         found = torch.stack([values for _, values in extremes.values()])
         if trainer.world_size > 1:
             found = trainer.strategy.all_gather(found).amax(0)
-        for (watched, _), (below, high) in zip(extremes.values(), found.tolist(), strict=True):
-            low = -below
-            if not watched.low <= low <= high <= watched.high:
-                raise ValueError(
-                    f"the DataLoader has given {watched.name} in [{low:g}, {high:g}] since the "
-                    f"last look: they must be in [{round(watched.low)}, {round(watched.high)}] in "
-                    "every batch, as in the first"
-                )
+        _require_within([watched for watched, _ in extremes.values()], found)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Where something goes wrong, look at what this process has noted, whatever others do.
+
+        A class that there is not ends in an error where it is looked up.
+
+        Raises:
+            ValueError: in place of that error, if a batch of this process has left its range.
+        """
+        try:
+            yield
+        except (RuntimeError, IndexError):
+            if self._extremes:
+                watched, extremes = zip(*self._extremes.values(), strict=True)
+                _require_within(watched, torch.stack(extremes))
+            raise
+
+
+def _require_within(ranges: Sequence[Range], extremes: Tensor) -> None:
+    for watched, (below, high) in zip(ranges, extremes.tolist(), strict=True):
+        low = -below
+        if not watched.low <= low <= high <= watched.high:
+            raise ValueError(
+                f"the DataLoader has given {watched.name} in [{low:g}, {high:g}] since the "
+                f"last look: they must be in [{round(watched.low)}, {round(watched.high)}] in "
+                "every batch, as in the first"
+            )

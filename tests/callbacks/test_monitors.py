@@ -65,6 +65,21 @@ def test_patience_counts_measurements(make_trainer: Any, make_loader: Any) -> No
     assert stop.best_score == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*many workers")
+def test_terms_that_are_logged_less_often_than_validated(
+    make_trainer: Any, make_loader: Any
+) -> None:
+    stop = EarlyStopping("d/loss", patience=100)
+    keeper = ModelCheckpoint("kept", "{step}", monitor="g/loss", save_top_k=-1)
+    trainer = fit(make_trainer, make_loader, stop, keeper, log_every_n_steps=4, steps=6)
+    assert trainer.global_step == 6
+    assert float(stop.best_score) < float("inf")
+    # what was logged after 4 updates is there at the next validations
+    assert sorted(path.name for path in Path("kept").iterdir()) == [
+        "step=4.ckpt", "step=5.ckpt", "step=6.ckpt"
+    ]  # fmt: skip
+
+
 WRONG = [
     (
         ModelCheckpoint(monitor="fid"),

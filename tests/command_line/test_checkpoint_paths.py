@@ -10,7 +10,7 @@ import yaml
 import cli
 from gan_modules import GANModule
 from gan_modules.checkpoints.newest import find_checkpoint
-from gan_modules.command_line.words import configs_first
+from gan_modules.command_line.words import configs_first, files_first
 
 CONFIG = """
 trainer: {max_steps: 2, limit_val_batches: 1, accelerator: cpu, logger: false,
@@ -61,6 +61,46 @@ def test_what_is_typed_wins_wherever_it_stands(runs: Path) -> None:
 )
 def test_configs_come_first(typed: str, expected: str) -> None:
     assert configs_first(typed.split()) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("fit --data.seed 1 --data d.yaml", "fit --data d.yaml --data.seed 1"),
+        ("fit --data=d.yaml --data.seed 1", "fit --data=d.yaml --data.seed 1"),
+        (
+            "fit --config x --data Digits --n 1 --data.seed=1 --data=d.yaml --a 2",
+            "fit --config x --data=d.yaml --data Digits --n 1 --data.seed=1 --a 2",
+        ),
+        # each ahead of its own group, two of one group as they were
+        (
+            "fit --m.g.w 1 2 --data.seed -1 --m.g d.yaml --data d.yaml --data e.yml",
+            "fit --m.g d.yaml --m.g.w 1 2 --data d.yaml --data e.yml --data.seed -1",
+        ),
+        ("fit --database.seed 1 --data d.yaml", "fit --database.seed 1 --data d.yaml"),
+        ("fit --data.seed 1 --data none.yaml", "fit --data.seed 1 --data none.yaml"),
+        ("--help", "--help"),
+        ("", ""),
+    ],
+)
+def test_files_of_a_group_come_first(typed: str, expected: str) -> None:
+    for name in ("d.yaml", "e.yml"):
+        Path(name).touch()
+    assert files_first(typed.split()) == expected.split()
+
+
+def test_what_is_typed_wins_over_files_of_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("t.yaml").write_text("max_steps: 3")
+    Path("d.yaml").write_text("{class_path: DigitsDataModule, init_args: {batch_size: 64}}")
+    Path("m.yaml").write_text("{class_path: GAN, init_args: {latent_dim: 9}}")
+    typed = "--trainer.max_steps 2 --data.batch_size 16 --model.latent_dim 7"
+    files = "--trainer t.yaml --data d.yaml --model m.yaml"
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(f"fit --config gan.yaml {typed} {files} --print_config".split())
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["trainer"]["max_steps"] == 2
+    assert config["data"]["init_args"]["batch_size"] == 16
+    assert config["model"]["init_args"]["latent_dim"] == 7
 
 
 def test_the_paths_of_a_checkpoint(runs: Path) -> None:

@@ -117,6 +117,7 @@ def test_the_first_of_many_are_the_first_of_few(latent_distribution: str, make_m
     for dtype in (torch.bfloat16, torch.float16):
         drawn = model.to(dtype).latents(70, seed=5)
         assert torch.equal(drawn, in_double.to(dtype))
+    assert model.float().bfloat16().sample(2, seed=5).dtype == torch.bfloat16
 
 
 def test_memory_of_a_sample_does_not_grow_with_it(make_model: Any) -> None:

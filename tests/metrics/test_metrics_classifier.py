@@ -56,6 +56,17 @@ def test_the_accuracy_stands_beside_the_metric(make_trainer: Any, recwarn: Any) 
     assert not [w for w in recwarn if "learnt nothing" in str(w.message)]
 
 
+def test_data_without_classes_are_refused_before_training(make_trainer: Any) -> None:
+    data = Labelled(torch.zeros(12, dtype=torch.long))
+    data.num_classes = 0  # type: ignore[attr-defined]
+    metrics = GenerativeMetrics(["fid"], n=20, features=ClassifierFeatures(), cache_dir="cache")
+    trainer = make_trainer(callbacks=[metrics], max_steps=3, limit_val_batches=1.0)
+    line = "needs images of two classes at least, Labelled has num_classes=0: choose InceptionFeat"
+    with pytest.raises(ValueError, match=line):
+        trainer.fit(GAN(image_shape=(1, 8, 8), latent_dim=4), data)
+    assert trainer.global_step == 0
+
+
 @pytest.mark.parametrize(
     ("labels", "line"),
     [

@@ -45,6 +45,20 @@ def test_a_link_to_what_is_read_already(place: str, target: str) -> None:
     assert find_images(Path("root")).names == data._store.names
 
 
+def test_links_to_files_are_followed_once() -> None:
+    classes("root", 10)
+    paint("elsewhere/x.png")
+    names = find_images(Path("root")).names
+    for name in names[:3]:
+        link(f"root/a/link_{Path(name).name}", f"root/{name}")
+    link("root/a/x.png", "elsewhere/x.png")
+    link("root/b/y.png", "elsewhere/x.png")
+    found = find_images(Path("root"))
+    assert found.names == sorted([*names, "a/x.png"])
+    (left_out,) = found.left_out.values()
+    assert left_out == [*(f"a/link_{Path(name).name}" for name in names[:3]), "b/y.png"]
+
+
 def test_a_split_does_not_take_in_another() -> None:
     classes("root/train", 10)
     classes("root/val", 4)

@@ -25,7 +25,7 @@ from gan_modules.networks import (
     ResNetDiscriminator,
     ResNetGenerator,
 )
-from gan_modules.training.batches import check_last_batch
+from gan_modules.training.batches import check_batches
 from gan_modules.training.fitting import check_fakes, check_logits, tried, try_network
 from gan_modules.training.optimizers import check_optimizer
 
@@ -210,7 +210,7 @@ def test_a_network_of_another_kind_is_named() -> None:
     assert caught.value.__notes__ == ["in discriminator, which is built with image_shape"]
 
 
-@pytest.mark.parametrize("shape", [None, 8, "16x16", (8, 8), (1, 8.0, 8), (1, 0, 8), (), [True]])
+@pytest.mark.parametrize("shape", [None, 8, "16x16", (8, 0), (1, 8.0, 8), (1, 0, 8), (), [True]])
 @pytest.mark.parametrize("variant", [WGANGP, CycleGAN])
 def test_shapes_that_are_none(variant: Any, shape: Any) -> None:
     if shape == [True]:
@@ -305,8 +305,8 @@ class Stream(IterableDataset[Tensor]):
 
 
 def test_what_is_no_loader_of_batches_has_no_last_one() -> None:
-    for loader in ([1, 2], DataLoader(Stream(), 2), DataLoader(list("abc"), None)):  # type: ignore[arg-type]
-        check_last_batch(loader, 2, 2, "n_critic", nn.BatchNorm1d(3))
+    for loader in ([1, 2], DataLoader(Stream(), 4), DataLoader(list("abc"), None)):  # type: ignore[arg-type]
+        check_batches(loader, 2, 2, "n_critic", nn.BatchNorm1d(3), {"pieces": 1})
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_several_validation_loaders(make_trainer: Any) -> None:
 
 def test_a_last_batch_of_one_image_is_told_at_once(make_trainer: Any) -> None:
     normalised = partial(MLPGenerator, hidden=(8,), batch_norm=True)
-    line = "the last batch of an epoch has one image for an update"
+    line = "the last batch of an epoch has one image for a gradient"
     trainer = make_trainer(max_epochs=1, max_steps=-1)
     with pytest.raises(ValueError, match=line):
         trainer.fit(model(generator=normalised), loader(IMAGES[:9]))
@@ -140,11 +140,31 @@ def test_a_last_batch_of_one_image_is_told_at_once(make_trainer: Any) -> None:
     make_trainer(max_epochs=1, max_steps=-1).fit(model(), loader(IMAGES[:9]))
 
 
+@pytest.mark.parametrize(
+    ("images", "batch_size", "pieces", "line"),
+    [
+        (9, 8, 2, "has 1 images for an update, which cannot be cut into generator_accumulate_grad"),
+        (10, 8, 2, "the last batch of an epoch has one image for a gradient"),
+        (8, 2, 2, "batches of 2 have one image for a gradient, .* a larger batch_size"),
+        (8, 1, 1, "batches of 1 have one image for a gradient, .* a larger batch_size"),
+    ],
+)
+def test_batches_of_one_image_for_a_gradient(
+    images: int, batch_size: int, pieces: int, line: str, make_trainer: Any
+) -> None:
+    normalised = partial(MLPGenerator, hidden=(8,), batch_norm=True)
+    gan = model(generator=normalised, generator_accumulate_grad_batches=pieces)
+    trainer = make_trainer(max_epochs=1, max_steps=-1)
+    with pytest.raises(ValueError, match=line):
+        trainer.fit(gan, DataLoader(TensorDataset(IMAGES[:images]), batch_size))
+    assert trainer.global_step == 0
+
+
 # ---- values ----------------------------------------------------------------------------------
 
 
 def test_images_without_a_value_below_zero_are_told(make_trainer: Any) -> None:
-    with pytest.warns(UserWarning, match=r"images in \[0, 1\], without a value below 0"):
+    with pytest.warns(UserWarning, match="images without a value below 0: black is -1 here"):
         make_trainer(max_steps=1).fit(model(), loader((IMAGES + 1) / 2))
 
 
@@ -166,6 +186,28 @@ def test_labels_that_leave_their_range_later(make_trainer: Any) -> None:
     conditional.generator, conditional.discriminator = _Blind(), _Blind()
     with pytest.raises(ValueError, match=r"has given labels in \[-1, 0\] .* must be in \[0, 2\]"):
         make_trainer(max_steps=4, log_every_n_steps=4).fit(conditional, batches)
+
+
+def test_labels_that_leave_their_range_where_they_are_looked_up(
+    make_trainer: Any,
+) -> None:
+    conditional = model(num_classes=3, conditional=True)
+    labels = torch.zeros(len(IMAGES), dtype=torch.long)
+    labels[-1] = 7
+    batches = DataLoader(TensorDataset(IMAGES, labels), 8)
+    line = r"has given labels in \[0, 7\] .* must be in \[0, 2\]"
+    with pytest.raises(ValueError, match=line):
+        make_trainer(max_steps=4, log_every_n_steps=4).fit(conditional, batches)
+
+
+def test_held_out_images_that_leave_their_range_later(make_trainer: Any) -> None:
+    images = IMAGES.clone()
+    images[-1, 0, 0, 0] = 5
+    model = GAN(image_shape=(1, 8, 8), **NETWORKS)
+    trainer = make_trainer(limit_val_batches=1.0)
+    for evaluate in (trainer.validate, trainer.test):
+        with pytest.raises(ValueError, match=r"has given images in \[-?[\d.]+, 5\] since"):
+            evaluate(model, loader(images))
 
 
 class _Blind(nn.Module):
