@@ -203,7 +203,7 @@ def test_sampling_by_label_follows_the_label() -> None:
             lambda: GAN(image_shape=(1, 8, 8), latent_distribution="cauchy"),  # type: ignore[arg-type]
             "latent_distribution='cauchy' must be normal, uniform or sphere",
         ),
-        (lambda: GAN(image_shape=(8, 8)), r"image_shape=\(8, 8\) must be \(C, H, W\), or \(D,\)"),
+        (lambda: GAN(image_shape=(8, 0)), r"image_shape=\(8, 0\) must be \(C, H, W\), "),
     ],
 )
 def test_wrong_options(make: Any, line: str) -> None:

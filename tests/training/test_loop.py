@@ -366,7 +366,7 @@ def test_validation_inside_fit_leaves_training_alone(
         ({"n_critic": 0}, "n_critic=0 must be at least 1"),
         ({"ema_decay": 1.0}, r"ema_decay=1.0 must be in \[0, 1\)"),
         ({"latent_dim": 0}, "latent_dim=0 must be at least 1"),
-        ({"image_shape": (8, 8)}, r"image_shape=\(8, 8\) must be \(C, H, W\)"),
+        ({"image_shape": (8, 0)}, r"image_shape=\(8, 0\) must be \(C, H, W\)"),
         ({"gp_weight": -1.0}, "gp_weight=-1.0 must be"),
         ({"conditional": True}, "num_classes=0 must be at least 2 if conditional"),
         ({"generator_gradient_clip_val": 0.0}, "generator_gradient_clip_val=0.0 must be positive"),
