@@ -76,7 +76,7 @@ def suggestion(word: str, choices: Iterable[str]) -> str:
     """``"; nearest: ..."`` where something is near, else all of a short list, else nothing."""
     names = sorted(set(choices))
     lowered = {name.lower(): name for name in names}
-    near = [lowered[match] for match in get_close_matches(word.lower(), lowered, 3, 0.5)]
+    near = [lowered[match] for match in get_close_matches(word.lower(), lowered, MOST, 0.52)]
     if near:
         return f"; nearest: {', '.join(near)}"
     return f"; choose from: {', '.join(names)}" if 0 < len(names) <= 12 else ""

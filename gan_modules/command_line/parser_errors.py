@@ -8,9 +8,9 @@ from typing import Any
 
 from gan_modules.command_line.hints import chosen_classes, hint, suggestion
 from gan_modules.command_line.option_classes import base_of, class_names
-from gan_modules.command_line.words import ahead_of_their_classes
+from gan_modules.command_line.words import ahead_of_their_classes, typed_value
 
-__all__ = ["explain_parser_error", "shortened"]
+__all__ = ["explain_parser_error", "shortened", "without_middle"]
 
 COMMANDS = "fit, validate, test, predict, demo, compare, invert, arithmetic, lab"
 # what is right, for each type that may be expected
@@ -33,6 +33,15 @@ def shortened(text: str, length: int = 300) -> str:
     """The text on one line, of no more than about that many characters."""
     words = " ".join(text.split())
     return words if len(words) <= length else f"{words[:length].rsplit(' ', 1)[0]} ..."
+
+
+def without_middle(text: str, length: int = 500) -> str:
+    """The text on one line: of a long one the beginning, what is wrong, and the end, what to do."""
+    words = " ".join(text.split())
+    if len(words) <= length:
+        return words
+    half = length // 2
+    return f"{words[:half].rsplit(' ', 1)[0]} ... {words[-half:].split(' ', 1)[-1]}"
 
 
 def explain_parser_error(
@@ -63,6 +72,8 @@ def explain_parser_error(
     if "subcommand" in message and "was not provided" in message:
         # all of them: jsonargparse names the first five only
         return f"a command is missing; choose from: {COMMANDS}"
+    if line := _explain_help(message, arguments):
+        return line
     key, body = _innermost(message)
     if "is not accepted" in body or "NestedArg" in body:
         for ahead in ahead_of_their_classes([*arguments]):
@@ -90,6 +101,23 @@ def _innermost(message: str) -> tuple[str, str]:
         column, start = len(found[1]), found.end()
         names += re.findall(r'Parser key "([\w.]+)":', found[2])
     return ".".join(dict.fromkeys(names)), message[start:]
+
+
+def _explain_help(message: str, arguments: Sequence[str]) -> str:
+    """Help that is asked for a class that an option does not take."""
+    found = re.search(r"--([\w.]+)\.help: (.*)", message)
+    if not found:
+        return ""
+    # the parser names the end only
+    typed = (re.fullmatch(r"--([\w.]+)\.help", word.split("=")[0]) for word in arguments)
+    key = next((t[1] for t in typed if t and f".{t[1]}".endswith(f".{found[1]}")), found[1])
+    base, name = base_of(key), typed_value(arguments, f"--{key}.help") or ""
+    if base is None:
+        return ""
+    if "is not a subclass" in found[2]:
+        choices = shortened(", ".join(class_names(key)), 200)
+        return f"{key}={name} must be a subclass of {base.__name__}; choose from: {choices}"
+    return _explain_class(key, base, f"{found[2]}\nGiven value: {name}")
 
 
 def _as_typed(word: str, arguments: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from jsonargparse import Namespace
 import cli
 from gan_modules.command_line.hints import suggestion
 from gan_modules.command_line.messages import with_full_name
-from gan_modules.command_line.parser_errors import shortened
+from gan_modules.command_line.parser_errors import shortened, without_middle
 from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
 
 SMALL = "fit --config small.yaml"
@@ -427,6 +427,9 @@ def test_suggestions() -> None:
 def test_lines_are_short() -> None:
     assert shortened("a\n  b") == "a b"
     assert shortened("ab cd ef", 6) == "ab cd ..."
+    assert without_middle("a\n  b") == "a b"
+    # what to do is at the end
+    assert without_middle("ab cd ef gh ij kl", 12) == "ab cd ... ij kl"
 
 
 def test_full_names() -> None:
