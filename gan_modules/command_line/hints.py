@@ -1,15 +1,17 @@
 """Where an option lies that was typed under another name."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import SequenceMatcher, get_close_matches
 from inspect import Parameter, isabstract, signature
 from typing import Any, NamedTuple, get_args
 
+import yaml
 from torch import nn
 
 from gan_modules.checkpoints.class_paths import resolve, subclasses
 from gan_modules.command_line.option_classes import base_of, classes_of
-from gan_modules.command_line.words import named_classes
+from gan_modules.command_line.words import named_classes, typed_value
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["chosen_classes", "hint", "model_with", "parameters_of", "suggestion"]
@@ -68,8 +70,9 @@ class Place(NamedTuple):
         return parameters_of(cls) - self.linked
 
     def with_option(self, leaf: str) -> list[str]:
-        """Names of the classes that have an option."""
-        return [*dict.fromkeys(c.__name__ for c in self.classes if leaf in self.options_of(c))]
+        """Names of the classes that have an option, this project's if any of them has."""
+        having = [c for c in self.classes if leaf in self.options_of(c)]
+        return [*dict.fromkeys(c.__name__ for c in [*filter(_is_ours, having)] or having)]
 
 
 def suggestion(word: str, choices: Iterable[str]) -> str:
@@ -144,8 +147,17 @@ def chosen_classes(arguments: Sequence[str], configs: Iterable[Any]) -> dict[str
         for key, name in _named_in(config, ""):
             _choose(found, key, name)
     for key, name in named_classes(arguments):
+        key = key.removesuffix(".class_path").replace(".init_args.", ".")
         if base_of(key):
             _choose(found, key, name)
+    for word in arguments:
+        # a class and its options in one word
+        option = word.partition("=")[0]
+        value = typed_value(arguments, option) or ""
+        if option.startswith("--") and value.startswith("{"):
+            with suppress(yaml.YAMLError):
+                for key, name in _named_in(yaml.safe_load(value), option[2:]):
+                    _choose(found, key, name)
     return found
 
 
@@ -199,7 +211,8 @@ def _at(
     for name, parameter in _parameters(cls).items() if cls else ():
         built_with = _built_with(parameter)
         if built_with is not None:
-            yield from _at(f"{key}.{name}", nn.Module, LINKED | built_with, chosen)
+            linked = LINKED | built_with | {"latent_dim"}
+            yield from _at(f"{key}.{name}", nn.Module, linked, chosen)
         elif name.endswith(("optimizer", "scheduler")) and name not in HIDDEN:
             yield from _at(f"{key}.{name}", base_of(name), LINKED, chosen)
 
@@ -283,8 +296,12 @@ def _some(names: Sequence[str]) -> str:
 def _concrete(base: type[Any]) -> Iterator[type[Any]]:
     """Subclasses of this project that can be made."""
     for cls in subclasses(base):
-        if cls.__module__.startswith(("gan_modules", "datamodules")) and not isabstract(cls):
+        if _is_ours(cls) and not isabstract(cls):
             yield cls
+
+
+def _is_ours(cls: type[Any]) -> bool:
+    return cls.__module__.startswith(("gan_modules", "datamodules"))
 
 
 def _parameters(cls: type[Any]) -> dict[str, Parameter]:

@@ -31,6 +31,12 @@ HINTS = {
     "GAN --model.generator DCGANGenerator --width 8": (
         "there is no option --width; it is --model.generator.width"
     ),
+    "GAN --model.generator '{class_path: DCGANGenerator}' --width 8": (
+        "there is no option --width; it is --model.generator.width"
+    ),
+    "GAN --model.generator.class_path DCGANGenerator --width 8": (
+        "there is no option --width; it is --model.generator.width"
+    ),
     "GAN --every_n_train_steps 8": (
         "there is no option --every_n_train_steps; it is --checkpoint.every_n_train_steps"
     ),
@@ -42,6 +48,14 @@ HINTS = {
     ),
     "GAN --model.generator.frob.width 64": (
         f"there is no option --model.generator.frob.width; {WIDTHS}"
+    ),
+    "fit --config cut.yaml --latent_dim 8": (
+        "there is no option --latent_dim; --model.latent_dim is an option of ACGAN, AEGAN, BiGAN, "
+        "..., not of CUT"
+    ),
+    "fit --config edm.yaml --lr 1e-3": (
+        "there is no option --lr; it is --model.denoiser_optimizer.lr, after its class, as in "
+        "--model.denoiser_optimizer Adam"
     ),
     "GAN --data.n 5": ("DigitsDataModule has no option --data.n; it is an option of ToyDataModule"),
     "fit --model DCGAN --data DigitsDataModule --lr 1e-3": (
