@@ -35,7 +35,7 @@ def shortened(text: str, length: int = 300) -> str:
     return words if len(words) <= length else f"{words[:length].rsplit(' ', 1)[0]} ..."
 
 
-def without_middle(text: str, length: int = 500) -> str:
+def without_middle(text: str, length: int = 380) -> str:
     """The text on one line: of a long one the beginning, what is wrong, and the end, what to do."""
     words = " ".join(text.split())
     if len(words) <= length:
