@@ -201,6 +201,10 @@ def read_checkpoint(path: str | Path, weights_only: bool = True) -> dict[str, An
     except (FileNotFoundError, MemoryError):
         raise
     except Exception as error:  # a damaged file can make the unpickler raise nearly anything
+        if Path(path).is_dir():
+            raise ValueError(
+                f"{path} is a folder, not a checkpoint file: from_run takes the folder of a run"
+            ) from error
         raise ValueError(
             f"{path} is not a readable checkpoint: it is cut off or damaged, another kind of file, "
             "or holds more than tensors and plain values, which is never loaded"

@@ -268,7 +268,11 @@ class GANCLI(PredictCommand):
         if not trainer.is_global_zero:
             return
         command, metrics = str(self.subcommand), trainer.callback_metrics
-        require_measured(command, metrics)
+        if command == "test":
+            batches, limit = trainer.num_test_batches, trainer.limit_test_batches
+        else:
+            batches, limit = trainer.num_val_batches, trainer.limit_val_batches
+        require_measured(command, metrics, int(sum(batches)), limit)
         Console().print(results_table(command, metrics))
         if not is_trial(trainer):
             step = read_checkpoint(path)["global_step"]

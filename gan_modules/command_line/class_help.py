@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from gan_modules.command_line.hints import model_with
-from gan_modules.command_line.parser_errors import class_names
+from gan_modules.command_line.option_classes import class_names
 
 __all__ = ["list_of_classes", "with_model_for_help"]
 

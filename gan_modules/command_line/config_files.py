@@ -33,9 +33,10 @@ class ConfigFile(ActionConfigFile):
             parser.error(wrong)
         name = path if _is_file(path) else "--config"
         leave_out_other_model(cfg, _class_of_model(content), "the configs before")
+        # ahead of what may be wrong in it: hints go by the classes that it names
+        parser.contents[name] = content
         super().__call__(parser, cfg, path, option_string)  # type: ignore[no-untyped-call]
         leave_out_other_model(cfg, typed_value(parser.arguments, "--model"), name)
-        parser.contents[name] = content
 
     @classmethod
     def valid(cls, parser: LightningArgumentParser, name: str) -> str:

@@ -2,13 +2,13 @@
 
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from jsonargparse import Namespace
 
 import gan_modules
-from gan_modules.command_line.parser_errors import shortened
+from gan_modules.command_line.parser_errors import shortened, without_middle
 
 __all__ = ["explain_exception", "with_full_name"]
 
@@ -30,11 +30,11 @@ def explain_exception(error: BaseException) -> str | None:
     own = (ValueError, OSError, FloatingPointError)
     for link in chain:
         if isinstance(link, own) and _raised_in(link, _own_folders()):
-            return _one_line(link)
+            return _one_line(link, without_middle)
     kinds = (ValueError, TypeError, OSError, ImportError)
     misconfigured = type(cause).__name__ == "MisconfigurationException"
     if (isinstance(cause, kinds) or misconfigured) and _raised_in_library(cause):
-        return _one_line(cause)
+        return _one_line(cause, shortened)
     return None
 
 
@@ -99,8 +99,8 @@ def _file_of(error: BaseException) -> Path | None:
     return Path(frames[-1].filename) if frames else None
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException, short: Callable[[str], str]) -> str:
     """The first paragraph of an error, and what was noted about it."""
     text = str(error).strip().split("\n\n")[0] or type(error).__name__
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", []))
-    return shortened(text) + notes
+    return short(text) + notes

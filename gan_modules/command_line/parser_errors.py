@@ -3,37 +3,16 @@
 import re
 import sys
 from ast import literal_eval
-from collections.abc import Collection, Iterable
-from inspect import isabstract
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from lightning.pytorch import Callback, LightningDataModule
-from lightning.pytorch.loggers import Logger
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from gan_modules.command_line.hints import chosen_classes, hint, suggestion
+from gan_modules.command_line.option_classes import base_of, class_names
+from gan_modules.command_line.words import ahead_of_their_classes, typed_value
 
-from gan_modules.checkpoints.class_paths import subclasses
-from gan_modules.command_line.hints import elsewhere, parameters_of, suggestion
-from gan_modules.command_line.words import ahead_of_their_classes
-from gan_modules.metrics import FeatureNetwork
-from gan_modules.training.module import GenerativeModule
-
-__all__ = ["class_names", "explain_parser_error", "shortened"]
+__all__ = ["explain_parser_error", "shortened", "without_middle"]
 
 COMMANDS = "fit, validate, test, predict, demo, compare, invert, arithmetic, lab"
-# which classes an option takes, by the end of its name
-CLASSES: dict[str, type[Any]] = {
-    "model": GenerativeModule,
-    "data": LightningDataModule,
-    "logger": Logger,
-    "callbacks": Callback,
-    "optimizer": Optimizer,
-    "scheduler": LRScheduler,
-    "features": FeatureNetwork,
-    "generator": nn.Module,
-    "discriminator": nn.Module,
-}
 # what is right, for each type that may be expected
 TYPES = {
     "int": ["an integer"],
@@ -56,20 +35,36 @@ def shortened(text: str, length: int = 300) -> str:
     return words if len(words) <= length else f"{words[:length].rsplit(' ', 1)[0]} ..."
 
 
-def explain_parser_error(message: str, options: Iterable[str], arguments: Iterable[str]) -> str:
+def without_middle(text: str, length: int = 380) -> str:
+    """The text on one line: of a long one the beginning, what is wrong, and the end, what to do."""
+    words = " ".join(text.split())
+    if len(words) <= length:
+        return words
+    half = length // 2
+    return f"{words[:half].rsplit(' ', 1)[0]} ... {words[-half:].split(' ', 1)[-1]}"
+
+
+def explain_parser_error(
+    message: str,
+    options: Iterable[str],
+    arguments: Sequence[str],
+    configs: Iterable[Any] = (),
+) -> str:
     """Say in one line what a message of the argument parser means.
 
     Args:
         message: what jsonargparse or argparse reports, often over many lines.
-        options: every ``--option`` that exists.
+        options: every ``--option`` of the command.
         arguments: the command line, to name an option as the user wrote it.
+        configs: contents of the config files, to know which classes are chosen.
     """
-    if found := re.search(r"unrecognized arguments: (\S+)", message):
-        word = found[1].split("=")[0] or found[1]
-        return f"there is no option {word}{elsewhere(word) or suggestion(word, options)}"
+    options, chosen = {*options}, chosen_classes(arguments, configs)
+    if found := re.search(r"(?:unrecognized arguments|ambiguous option): (\S+)", message):
+        word = _as_typed(found[1].split("=")[0] or found[1], arguments)
+        return f"there is no option {word}{hint(word, options, chosen)}"
     if found := re.search(r"does not accept option '([\w.]+)'", message):
         word = re.split(r"\.(class_path|init_args)", found[1])[0]
-        return f"there is no option {word!r}{suggestion(f'--{word}', options)}"
+        return f"there is no option {word!r}{hint(f'--{word}', options, chosen)}"
     if found := re.search(r"argument ([\w./-]+): expected one argument", message):
         return f"{found[1].split('/')[-1]} must be followed by its value"
     if found := re.search(r"invalid choice: '(\S+)' \(choose from (.+?)\)", message):
@@ -77,16 +72,18 @@ def explain_parser_error(message: str, options: Iterable[str], arguments: Iterab
     if "subcommand" in message and "was not provided" in message:
         # all of them: jsonargparse names the first five only
         return f"a command is missing; choose from: {COMMANDS}"
+    if line := _explain_help(message, arguments):
+        return line
     key, body = _innermost(message)
     if "is not accepted" in body or "NestedArg" in body:
         for ahead in ahead_of_their_classes([*arguments]):
             if re.search(rf"'{ahead.first_part}\b", body):
                 return str(ahead)
     if "is not accepted" in body:
-        return _explain_unknown(key, body, message, arguments)
+        return _explain_unknown(key, body, message, arguments, options, chosen)
     if found := re.search(r"arguments are required: ([\w.,= ]+)", body):
-        return _explain_missing(key, found[1].split(", "), {*options})
-    base = _base(key)
+        return _explain_missing(key, found[1].split(", "), options)
+    base = base_of(key)
     line = _explain_class(key, base, body) if base else ""
     return line or _explain_value(key, body) or shortened(message)
 
@@ -106,7 +103,38 @@ def _innermost(message: str) -> tuple[str, str]:
     return ".".join(dict.fromkeys(names)), message[start:]
 
 
-def _explain_unknown(key: str, body: str, message: str, arguments: Iterable[str]) -> str:
+def _explain_help(message: str, arguments: Sequence[str]) -> str:
+    """Help that is asked for a class that an option does not take."""
+    found = re.search(r"--([\w.]+)\.help: (.*)", message)
+    if not found:
+        return ""
+    # the parser names the end only
+    typed = (re.fullmatch(r"--([\w.]+)\.help", word.split("=")[0]) for word in arguments)
+    key = next((t[1] for t in typed if t and f".{t[1]}".endswith(f".{found[1]}")), found[1])
+    base, name = base_of(key), typed_value(arguments, f"--{key}.help") or ""
+    if base is None:
+        return ""
+    if "is not a subclass" in found[2]:
+        choices = shortened(", ".join(class_names(key)), 200)
+        return f"{key}={name} must be a subclass of {base.__name__}; choose from: {choices}"
+    return _explain_class(key, base, f"{found[2]}\nGiven value: {name}")
+
+
+def _as_typed(word: str, arguments: Iterable[str]) -> str:
+    """The whole word of the command line, of which the parser names the end only."""
+    words = [argument.split("=")[0] for argument in arguments]
+    end = f".{word.lstrip('-')}"
+    return word if word in words else next((w for w in words if w.endswith(end)), word)
+
+
+def _explain_unknown(
+    key: str,
+    body: str,
+    message: str,
+    arguments: Iterable[str],
+    options: Collection[str],
+    chosen: dict[str, str],
+) -> str:
     """An option that a class has not, or that belongs to a class not named yet."""
     path = r"'([\w.]+)'"
     refused = rf"Option {path} is not accepted(?:\. Got value: \w+\(class_path={path})?"
@@ -119,10 +147,13 @@ def _explain_unknown(key: str, body: str, message: str, arguments: Iterable[str]
     cls = _imported(found[2] or (problems[-1] if problems else ""))
     if cls is None:
         return f"there is no option {name}"
-    if cls is _base(key):
+    if cls is base_of(key):
         return f"there is no option {name} yet: name the class first, as in --{key} CLASS"
-    near = suggestion(found[1], parameters_of(cls))
-    return f"{cls.__name__} has no option {name}{near or elsewhere(name.strip(chr(39)))}"
+    place = key.replace(".init_args", "")
+    here = hint(
+        f"--{place}.{found[1]}", options, {**chosen, place: f"{cls.__module__}.{cls.__name__}"}
+    )
+    return f"{cls.__name__} has no option {name}{here}"
 
 
 def _explain_missing(key: str, names: Iterable[str], options: Collection[str]) -> str:
@@ -214,27 +245,6 @@ def _as_mapping(value: str) -> dict[str, Any]:
     except (ValueError, SyntaxError):
         return {}
     return read if isinstance(read, dict) else {}
-
-
-def _base(key: str) -> type[Any] | None:
-    """The class of which an option takes subclasses."""
-    last = key.rsplit(".", 1)[-1]
-    return next((base for end, base in CLASSES.items() if last.endswith(end)), None)
-
-
-def class_names(key: str) -> list[str]:
-    """Names of the classes an option takes: this project's first of all."""
-    base = _base(key)
-    if base is None:
-        return []
-    found = [c for c in subclasses(base) if not isabstract(c) and not c.__name__.startswith("_")]
-    if base is nn.Module:
-        # among the thousands of modules there are, those that are called so
-        found = [c for c in found if c.__name__.lower().endswith(key.rsplit(".", 1)[-1])]
-        found = [c for c in found if not c.__module__.startswith("torchvision.")]
-    if base is LightningDataModule:
-        found = [c for c in found if not c.__module__.startswith("lightning.")]
-    return sorted({c.__name__ for c in found})
 
 
 def _imported(path: str) -> type[Any] | None:

@@ -24,8 +24,10 @@ class GANArgumentParser(LightningArgumentParser):
         """Print one line; raise instead where a caller asked for that."""
         if not self.exit_on_error:
             super().error(message, ex)
-        options = {option for parser in with_subparsers(self) for option in _options(parser)}
-        print(f"error: {explain_parser_error(message, options, self.arguments)}", file=sys.stderr)
+        parser = _of_command(self)
+        configs = [content for p in with_subparsers(self) for content in p.contents.values()]
+        line = explain_parser_error(message, _options(parser), self.arguments, configs)
+        print(f"error: {line}", file=sys.stderr)
         raise SystemExit(2)
 
 
@@ -36,6 +38,14 @@ def with_subparsers(parser: Any) -> list[Any]:
         if isinstance(action.choices, dict):
             found += [sub for sub in action.choices.values() if hasattr(sub, "_actions")]
     return found
+
+
+def _of_command(parser: GANArgumentParser) -> Any:
+    """The parser of the command that was typed."""
+    for action in parser._actions:
+        if isinstance(action.choices, dict) and parser.arguments:
+            return action.choices.get(parser.arguments[0], parser)
+    return parser
 
 
 def _options(parser: Any) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_modules.callbacks.paths import unused
 from gan_modules.tools.files import whole_file
 
-__all__ = ["results_table", "run_folder_of", "write_results"]
+__all__ = ["require_measured", "results_table", "run_folder_of", "write_results"]
 
 
 def run_folder_of(checkpoint: str | Path) -> Path:
@@ -49,14 +49,24 @@ def write_results(
     return path
 
 
-def require_measured(command: str, metrics: Mapping[str, Tensor]) -> None:
-    """Raise ``ValueError`` if a command has nothing to show."""
-    if not metrics:
-        batches = "limit_test_batches" if command == "test" else "limit_val_batches"
-        raise ValueError(
-            f"{command} has measured nothing: trainer.{batches} must leave a batch, or "
-            "metrics.names name a metric"
-        )
+def require_measured(
+    command: str, metrics: Mapping[str, Tensor], batches: int, limit: float
+) -> None:
+    """Raise ``ValueError`` if a command has nothing to show.
+
+    Args:
+        command: what was done.
+        metrics: what it found.
+        batches: how many it went through.
+        limit: the option of the trainer's that bounds them.
+    """
+    if metrics:
+        return
+    option = "limit_test_batches" if command == "test" else "limit_val_batches"
+    right = "metrics.names must name a metric"
+    if not batches:
+        right = f"trainer.{option}={limit} must leave a batch"
+    raise ValueError(f"{command} has measured nothing: {right}")
 
 
 def results_table(command: str, metrics: Mapping[str, Tensor]) -> Table:

@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.checkpoints.class_paths import exported_path, resolve
 from gan_modules.checkpoints.newest import checkpoint_in, find_checkpoint
+from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.config_files import config_folders
 from gan_modules.command_line.words import typed_value, without
 
@@ -106,7 +107,7 @@ def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[st
         find: the path of a config that may be named in short.
 
     Raises:
-        ValueError: if there is no such checkpoint.
+        ValueError: if there is no such checkpoint, or it is none.
     """
     given, config = typed_value(typed, "--ckpt_path"), typed_value(typed, "--config", "-c")
     if given is None or given == "null":
@@ -116,11 +117,12 @@ def with_checkpoint(typed: Sequence[str], find: Callable[[str], str]) -> list[st
         name = run_name(config) if config else typed_value(typed, "--model")
         run = find_last_run(root_of(typed, config), name, given)
     else:
-        # a file that is not there is for the command to refuse
-        is_run = Path(given).is_dir() or Path(given).name in ("last", "best")
-        path = checkpoint_of(given) if is_run else Path(given)
+        # what is none is said here: the parser would ask for a model and data first
+        path = checkpoint_of(given)
         run = LastRun(path.parent.parent / "config.yaml", path)
         is_alone = config is None and typed_value(typed, "--model") is None
+        if is_alone and not run.config.is_file():
+            read_checkpoint(path)
         if typed[0] == "predict" or not is_alone or not run.config.is_file():
             return [*without(typed, "--ckpt_path"), "--ckpt_path", str(path)]
     rank_zero_info(f"Going on from {run.checkpoint}, with the options in {run.config}")

@@ -23,6 +23,9 @@ def class_numbers(
     Raises:
         ValueError: if they are not ``n``, or one is no class.
     """
+    if isinstance(labels, (str, int)):
+        raise ValueError(f"labels={labels!r} must be a list of {n} classes: [{labels!r}] * {n}")
+    typed = labels.tolist() if isinstance(labels, Tensor) else [*labels]
     if not isinstance(labels, Tensor):
         labels = [_number(label, num_classes, names) for label in labels]
     chosen = torch.as_tensor(labels)
@@ -30,7 +33,7 @@ def class_numbers(
     if chosen.shape != (n,) or chosen.is_floating_point() or not in_range:
         # one for all is said once
         alike = chosen.shape == (n,) and bool((chosen == chosen[0]).all())
-        given = chosen[0].item() if alike else chosen.tolist()
+        given = typed[0] if alike else typed
         right = "an integer" if alike else f"{n} integers"
         raise ValueError(
             f"labels={given} must be {right} in [0, {num_classes - 1}]"

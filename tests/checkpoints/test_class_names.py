@@ -1,5 +1,6 @@
 """Names of classes: from folders and data sets into checkpoints, pictures and predictions."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def test_predict_takes_names(animals: Path, capsys: Any) -> None:
     capsys.readouterr()
     for labels, line in (
         ("[cow,cow]", "labels='cow' must be one of horse, zebra, or an integer in [0, 1]"),
+        ("[zebra]", "labels=['zebra'] must be 2 integers in [0, 1], or names of horse, zebra"),
         ("[12,0]", "labels=[12, 0] must be 2 integers in [0, 1], or names of horse, zebra"),
     ):
         with pytest.raises(SystemExit):
@@ -155,10 +157,15 @@ def test_labels_by_hand() -> None:
     names = ("a", "b", "c")
     assert class_numbers(["c", 0, "b"], 3, 3, names).tolist() == [2, 0, 1]
     assert class_numbers(torch.tensor([2, 1]), 2, 3).tolist() == [2, 1]
-    with pytest.raises(
-        ValueError, match=r"labels=\[0\] must be 2 integers in \[0, 2\], or names of"
+    for labels, line in (
+        (["a"], "labels=['a'] must be 2 integers in [0, 2], or names of a, b, c"),
+        ([0, 3], "labels=[0, 3] must be 2 integers in [0, 2], or names of a, b, c"),
+        # one for all is a list, too
+        ("abc", "labels='abc' must be a list of 2 classes: ['abc'] * 2"),
+        (1, "labels=1 must be a list of 2 classes: [1] * 2"),
     ):
-        class_numbers(["a"], 2, 3, names)
+        with pytest.raises(ValueError, match=f"^{re.escape(line)}$"):
+            class_numbers(labels, 2, 3, names)  # type: ignore[arg-type]
     # a class whose name is a number goes by its name where it is written as one
     assert class_numbers(["1"], 1, 2, ("1", "0")).tolist() == [0]
 

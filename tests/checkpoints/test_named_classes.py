@@ -61,10 +61,15 @@ def test_nothing_else_is_built(checkpoint: dict[str, Any], capsys: Any) -> None:
         Path("bad/config.json").write_text(json.dumps({**config, "hyper_parameters": inner}))
         with pytest.raises(ValueError, match="which is no network"):
             GANModule.from_pretrained("bad")
+    # a long path makes the line a long one, of which the advice at the end is to be kept
+    path = Path("runs/a_name_of_a_run_that_says_what_it_is/0/checkpoints/hostile.ckpt")
+    path.parent.mkdir(parents=True)
+    Path("hostile.ckpt").rename(path)
     with pytest.raises(SystemExit):
-        cli.main(["predict", "--ckpt_path", "hostile.ckpt", "--n", "1"])
+        cli.main(["predict", "--ckpt_path", str(path), "--n", "1"])
     (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
     assert "which is no network, optimizer or scheduler that is imported" in line
+    assert line.endswith("with the run's --config, and demo with --model my_project.MyClass")
     assert not Path("harm").exists()
     assert "harmful" not in sys.modules
 

@@ -17,7 +17,7 @@ from jsonargparse import Namespace
 import cli
 from gan_modules.command_line.hints import suggestion
 from gan_modules.command_line.messages import with_full_name
-from gan_modules.command_line.parser_errors import shortened
+from gan_modules.command_line.parser_errors import shortened, without_middle
 from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
 
 SMALL = "fit --config small.yaml"
@@ -46,12 +46,16 @@ COMMANDS = {
     ),
     "SMALL extra words": "there is no option extra",
     "NAMED --trainer.max_stepz=3": (
-        "there is no option --trainer.max_stepz; nearest: --trainer.max_steps,"
+        "there is no option --trainer.max_stepz; nearest: --trainer.max_steps"
     ),
-    "NAMED --model.latent_dimm 3": "WGANGP has no option --model.latent_dimm; nearest: latent_dim,",
-    "SMALL --data.root here": "DigitsDataModule has no option --data.root; choose from:",
+    "NAMED --model.latent_dimm 3": (
+        "WGANGP has no option --model.latent_dimm; nearest: --model.latent_dim"
+    ),
+    "SMALL --data.root here": (
+        "DigitsDataModule has no option --data.root; it is an option of ArrayFolderDataModule, "
+    ),
     "OPTIMIZER SGD --model.generator_optimizer.betas '[0.5, 0.9]'": (
-        "SGD has no option --model.generator_optimizer.betas; choose from: dampening,"
+        "SGD has no option --model.generator_optimizer.betas; it is an option of Adam"
     ),
     "NAMED --model.generator_optimizer.lr 1": (
         "there is no option --model.generator_optimizer.lr yet: name the class first, as in"
@@ -271,7 +275,9 @@ MORE = {
     "fit --data DigitsDataModule --model.generator.width 3": (
         "the class of model is missing: name it first, as in --model CLASS"
     ),
-    "NAMED --data.n 5": "DigitsDataModule has no option --data.n; choose from: batch_size, flip,",
+    "NAMED --data.n 5": (
+        "DigitsDataModule has no option --data.n; it is an option of ToyDataModule"
+    ),
     "fit --config cyclegan.yaml --model.pool_size -1": "model.pool_size=-1 must be at least 0",
     "fit --config cyclegan.yaml --model.cycle_weight -1": (
         "model.cycle_weight=-1.0 must be at least 0 and finite"
@@ -320,7 +326,7 @@ CONFIGS: dict[str | bytes, str] = {
     "modle: {class_path: WGANGP}": "there is no option 'modle'; nearest: --model",
     "trainer: {max_stepz: 3}": "there is no option 'trainer.max_stepz'; nearest: --trainer.max_st",
     "model: {class_path: WGANGP, init_args: {latent_dimm: 3}}": (
-        "WGANGP has no option 'latent_dimm'; nearest: latent_dim"
+        "WGANGP has no option 'latent_dimm'; nearest: --model.latent_dim"
     ),
     "model: {class_path: WGANGP, init_args: {n_critic: many}}": (
         "model.n_critic=many must be an integer"
@@ -421,6 +427,9 @@ def test_suggestions() -> None:
 def test_lines_are_short() -> None:
     assert shortened("a\n  b") == "a b"
     assert shortened("ab cd ef", 6) == "ab cd ..."
+    assert without_middle("a\n  b") == "a b"
+    # what to do is at the end
+    assert without_middle("ab cd ef gh ij kl", 12) == "ab cd ... ij kl"
 
 
 def test_full_names() -> None:

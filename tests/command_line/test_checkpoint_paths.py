@@ -8,8 +8,9 @@ import torch
 import yaml
 
 import cli
-from gan_modules import GANModule
+from gan_modules import GAN, GANModule
 from gan_modules.checkpoints.newest import find_checkpoint
+from gan_modules.command_line.results import require_measured
 from gan_modules.command_line.words import configs_first, files_first
 
 CONFIG = """
@@ -146,20 +147,66 @@ def test_every_command_takes_a_run(runs: Path, capsys: pytest.CaptureFixture[str
     assert find_checkpoint(runs / "2").name == "step_000004.ckpt"
 
 
-@pytest.mark.parametrize("path", ["runs/none", "runs/none/best"])
-def test_no_checkpoint_is_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["predict --n 1", "validate", "test", "fit"])
+@pytest.mark.parametrize(
+    ("path", "folder", "which"),
+    [
+        ("nothing.ckpt", "nothing.ckpt", "last"),
+        ("runs/none", "runs/none", "last"),
+        ("runs/none/best", "runs/none", "best"),
+        ("runs/none/beste", "runs/none/beste", "last"),
+        ("nothing.png", "nothing.png", "last"),
+    ],
+)
+def test_no_checkpoint_is_one_line(
+    command: str, path: str, folder: str, which: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["predict", "--ckpt_path", path, "--n", "1"])
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "error: " in error
-    assert "runs/none" in error
+        cli.main([*command.split(), "--ckpt_path", path])
+    assert capsys.readouterr().err == (
+        f"error: ckpt_path={path} must be a checkpoint file or a run: {folder} has no readable "
+        f"checkpoint for which={which!r}; it has none\n"
+    )
 
 
-def test_nothing_measured_is_an_error(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["predict", "validate", "test", "fit"])
+def test_a_file_that_is_no_checkpoint_is_one_line(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("picture.png").write_bytes(b"\x89PNG")
+    with pytest.raises(SystemExit):
+        cli.main([command, "--ckpt_path", "picture.png"])
+    assert capsys.readouterr().err == (
+        "error: picture.png is not a readable checkpoint: it is cut off or damaged, another kind "
+        "of file, or holds more than tensors and plain values, which is never loaded\n"
+    )
+
+
+def test_a_folder_in_place_of_a_file_is_one_line() -> None:
+    Path("runs/gan/0").mkdir(parents=True)
+    line = "runs/gan/0 is a folder, not a checkpoint file: from_run takes the folder of a run"
+    for cls in (GANModule, GAN):
+        with pytest.raises(ValueError, match=f"^{line}$"):
+            cls.load_from_checkpoint("runs/gan/0")
+
+
+@pytest.mark.parametrize("names", [[], ["--metrics.names", "[kid]"]])
+@pytest.mark.parametrize(
+    ("command", "option"), [("validate", "limit_val_batches"), ("test", "limit_test_batches")]
+)
+def test_nothing_measured_is_an_error(
+    command: str, option: str, names: list[str], runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as done:
-        cli.main(["validate", "--ckpt_path", str(runs), "--trainer.limit_val_batches", "0"])
+        cli.main([command, "--ckpt_path", str(runs), f"--trainer.{option}", "0", *names])
     assert done.value.code == 1
-    line = "error: validate has measured nothing: trainer.limit_val_batches must leave a batch"
-    assert capsys.readouterr().err.splitlines()[-1].startswith(line)
+    line = f"error: {command} has measured nothing: trainer.{option}=0 must leave a batch"
+    assert capsys.readouterr().err.splitlines()[-1] == line
     assert not results(runs / "1")
+
+
+def test_a_model_that_measures_nothing_needs_a_metric() -> None:
+    require_measured("validate", {"d/loss": torch.tensor(1.0)}, 1, 1.0)
+    line = "^validate has measured nothing: metrics.names must name a metric$"
+    with pytest.raises(ValueError, match=line):
+        require_measured("validate", {}, 3, 1.0)

@@ -4,6 +4,8 @@ import pytest
 
 import cli
 from gan_modules.command_line.class_help import list_of_classes, with_model_for_help
+from gan_modules.command_line.option_classes import class_names
+from gan_modules.command_line.parser_errors import shortened
 
 
 def printed(command: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -45,3 +47,57 @@ def test_lists_of_classes() -> None:
     assert list_of_classes(["fit", "--model.help", "GAN"]) is None
     assert list_of_classes(["fit", "--trainer.help"]) is None
     assert "WGANGP" in (list_of_classes(["fit", "--model.help", "--data", "X"]) or "")
+
+
+GENERATORS = ", ".join(class_names("model.generator"))
+# what is typed after fit, and all that is said
+WRONG = {
+    "--config gan.yaml --model.generator.help Nonsense": (
+        "model.generator has no class 'Nonsense'; it takes a subclass of Module"
+    ),
+    "--model.generator.help=Nonsense": (
+        "model.generator has no class 'Nonsense'; it takes a subclass of Module"
+    ),
+    "--config gan.yaml --model.generator.help MLPGen": (
+        "model.generator has no class 'MLPGen'; nearest: MLPGenerator"
+    ),
+    "--config gan.yaml --model.generator.help nosuch.Net": (
+        "model.generator=nosuch.Net cannot be imported: there is no module 'nosuch'"
+    ),
+    "--model.generator.help torch.optim.Adam": (
+        "model.generator=torch.optim.Adam must be a subclass of Module; choose from: "
+        f"{shortened(GENERATORS, 200)}"
+    ),
+    "--config gan.yaml --model.discriminator_optimizer.help xyz": (
+        "model.discriminator_optimizer has no class 'xyz'; it takes a subclass of Optimizer"
+    ),
+    "--data.help Digits": "data has no class 'Digits'; nearest: DigitsDataModule",
+    "--model.help xyz": "model has no class 'xyz'; it takes a subclass of GenerativeModule",
+    "--config gan.yaml --metrics.features.help Classifier": (
+        "metrics.features has no class 'Classifier'; nearest: ClassifierFeatures"
+    ),
+}
+
+
+@pytest.mark.parametrize("typed", WRONG)
+def test_help_on_no_class_names_the_option(
+    typed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # LightningCLI warns if the process has arguments of its own
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+    with pytest.raises(SystemExit):
+        cli.main(["fit", *typed.split()])
+    assert capsys.readouterr().err == f"error: {WRONG[typed]}\n"
+
+
+def test_help_on_no_data_module_lists_those_there_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["cli.py"])
+    with pytest.raises(SystemExit):
+        cli.main(["fit", "--data.help", "gan_modules.GAN"])
+    choices = shortened(", ".join(class_names("data")), 200)
+    assert capsys.readouterr().err == (
+        "error: data=gan_modules.GAN must be a subclass of LightningDataModule; choose from: "
+        f"{choices}\n"
+    )

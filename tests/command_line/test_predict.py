@@ -367,7 +367,7 @@ def test_other_models_and_other_images_are_refused() -> None:
 def test_every_process_gets_a_batch_or_a_line_says_why() -> None:
     model = tiny_cgan()
     loader = Prediction(n=5).loader(model, 2)
-    assert [names for _, _, names in loader] == [[f"00000{i}_class_{i % 3}.png"] for i in range(5)]
+    assert [names for *_, names in loader] == [[f"00000{i}_class_{i % 3}.png"] for i in range(5)]
     with pytest.raises(ValueError, match=r"8 processes cannot share 5 images: lower trainer"):
         Prediction(n=5).loader(model, 8)
     with pytest.raises(ValueError, match="grid=True must be false with several processes"):
