@@ -19,7 +19,7 @@ from datamodules.files import (
 )
 from datamodules.images import AugmentedDataModule, checked_images
 from datamodules.mapped import MappedDataset
-from datamodules.resizing import Size
+from datamodules.resizing import Enlarged, Size, enlarged
 from datamodules.store import ImageStore
 from datamodules.stored import StoredDataModule
 from gan_modules.tools.image_folders import FoundImages, find_images, grouped
@@ -109,7 +109,8 @@ class PairedFolderDataModule(StoredDataModule, PairDataModule):
         image_size: side of the images that the model sees, or their height and width.
         load_size: size to which images are resized before they are cropped to ``image_size``, of a
             rectangle the longer side will do; at random in training, both of a pair at the same
-            place; None for no crop.
+            place; ``"enlarged"`` for 286 / 256 of
+            it, as CycleGAN's official code has it, None for no crop.
         flip: mirror half of the training pairs left to right.
         channels: 3 for colour, 1 for grey, whatever the files hold.
         side_by_side: each file holds both images of a pair.
@@ -139,7 +140,7 @@ class PairedFolderDataModule(StoredDataModule, PairDataModule):
         *,
         root: str,
         image_size: Size = 256,
-        load_size: Size | None = 286,
+        load_size: Size | Enlarged | None = "enlarged",
         flip: bool = True,
         channels: int = 3,
         side_by_side: bool = False,
@@ -155,7 +156,8 @@ class PairedFolderDataModule(StoredDataModule, PairDataModule):
         check_fraction("val_fraction", val_fraction)
         check_fraction("test_fraction", test_fraction)
         check_value_range(value_range)
-        super().__init__(image_size=image_size, load_size=load_size, flip=flip, **kwargs)
+        loaded = enlarged(load_size, image_size)
+        super().__init__(image_size=image_size, load_size=loaded, flip=flip, **kwargs)
         self.channels = channels
         self.swap = swap
         self.fractions: dict[Split, float] = {"val": val_fraction, "test": test_fraction}

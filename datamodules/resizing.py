@@ -6,10 +6,24 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import resize as resize_image
 
-__all__ = ["Resize", "Size", "as_pair", "check_size", "fitting", "resized", "scaled", "window"]
+__all__ = [
+    "Enlarged",
+    "Resize",
+    "Size",
+    "as_pair",
+    "check_size",
+    "enlarged",
+    "fitting",
+    "resized",
+    "scaled",
+    "window",
+]
 
 Size = int | tuple[int, int]
 """Side of a square, or height and width."""
+
+Enlarged = Literal["enlarged"]
+"""An eighth larger than what the model sees: 286 for 256 pixels."""
 
 Resize = Literal["crop", "fit", "stretch"]
 """What becomes of images of another shape: ``"crop"`` cuts off what is too much in the middle,
@@ -30,6 +44,16 @@ def check_size(name: str, size: Size) -> None:
     if min(sides, default=0) < 1 or (len(sides) != 2 and not isinstance(size, int)):
         right = "an integer, or height and width, each at least 1"
         raise ValueError(f"{name}={size} must be {right}")
+
+
+def enlarged(load_size: Size | Enlarged | None, image_size: Size) -> Size | None:
+    """A ``load_size`` as a number: ``"enlarged"`` is 286 / 256 of the size of the images."""
+    if load_size != "enlarged":
+        return load_size
+    if isinstance(image_size, int):
+        return round(image_size * 286 / 256)
+    height, width = (round(side * 286 / 256) for side in image_size)
+    return height, width
 
 
 def scaled(side: Size, shape: Size) -> Size:

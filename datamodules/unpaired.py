@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from datamodules.base import ImageTensorDataset, Split
 from datamodules.files import check_channels, check_fraction, check_root, hold_out
 from datamodules.images import AugmentedDataModule, checked_images
-from datamodules.resizing import Size
+from datamodules.resizing import Enlarged, Size, enlarged
 from datamodules.sampling import JoinedSampler
 from datamodules.store import ImageStore
 from datamodules.stored import StoredDataModule
@@ -140,7 +140,8 @@ class UnpairedFolderDataModule(StoredDataModule, TwoDomainDataModule):
         root: the folder that holds the four.
         image_size: side of the images that the model sees, or their height and width.
         load_size: size to which images are resized before they are cropped to ``image_size``, of a
-            rectangle the longer side will do; at random in training; None for no crop.
+            rectangle the longer side will do; at random in training; ``"enlarged"`` for 286 / 256
+            of it, as CycleGAN's official code has it, None for no crop.
         flip: mirror half of the training images left to right.
         channels: 3 for colour, 1 for grey, whatever the files hold.
         test_fraction: part of the training images that is held out where there is no test folder;
@@ -169,7 +170,7 @@ class UnpairedFolderDataModule(StoredDataModule, TwoDomainDataModule):
         *,
         root: str,
         image_size: Size = 256,
-        load_size: Size | None = 286,
+        load_size: Size | Enlarged | None = "enlarged",
         flip: bool = True,
         channels: int = 3,
         test_fraction: float = 0.05,
@@ -181,7 +182,8 @@ class UnpairedFolderDataModule(StoredDataModule, TwoDomainDataModule):
         check_channels(channels)
         check_fraction("test_fraction", test_fraction)
         check_value_range(value_range)
-        super().__init__(image_size=image_size, load_size=load_size, flip=flip, **kwargs)
+        loaded = enlarged(load_size, image_size)
+        super().__init__(image_size=image_size, load_size=loaded, flip=flip, **kwargs)
         self.channels = channels
         self.test_fraction = test_fraction
         folder = check_root(root)

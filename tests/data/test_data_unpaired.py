@@ -253,6 +253,8 @@ def test_defaults_are_cycle_gans(monkeypatch: pytest.MonkeyPatch) -> None:
     paint("root/trainB", [2])
     data = UnpairedFolderDataModule(root="root")
     assert (data.image_size, data.load_size, data.flip) == (256, 286, True)
+    for size, loaded in ((16, 18), (512, 572), ((64, 48), (72, 54))):
+        assert UnpairedFolderDataModule(root="root", image_size=size).load_size == loaded
     assert (folder(load_size=None).load_size, folder(channels=1).image_shape) == (4, (1, 4, 4))
 
 
