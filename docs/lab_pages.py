@@ -137,14 +137,17 @@ def _modes() -> str:
         for model in models:
             found = [run["models"][model] for run in own]
             values = [row.get("kl", row["covered"]) for row in found]
-            cells.append(f"{mean(values):.2f} ± {stdev(values):.2f}")
-        what = f"{toy.replace('_', ' ')}{', batch normalisation' if batch_norm else ''}"
+            spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+            cells.append(f"{mean(values):.2f}{spread}")
+        measure = "KL" if "kl" in own[0]["models"][models[0]] else "covered"
+        what = f"{toy.replace('_', ' ')}{', batch normalisation' if batch_norm else ''}: {measure}"
         rows.append(f"| {what} ({len(own)} seeds) | {' | '.join(cells)} |")
     table = "\n".join(rows)
     return (
         "On other data, and with batch normalisation in the generators "
         "(`python benchmarks/collapse.py`): KL to the uniform over modes in nats, 0 at best, "
-        f"or, of the Swiss roll, the share of the data that is covered.\n\n{table}"
+        "or, of data without modes, the share of it that has a sample near. Mean ± standard "
+        f"deviation over seeds.\n\n{table}"
     )
 
 
