@@ -72,10 +72,10 @@ def penalty_places(lab: Lab, updates: int = 400) -> Findings:
     At real points, noisy as in DRAGAN (Kodali et al. 2017, arXiv:1705.07215, which promises no
     distance) or not, or at fakes, the gradient is tamed where it is looked at, and the critic is
     free to rise more steeply on the way. Two-sided it may come close, where the critic is as good
-    as linear; with other seeds it is twice the distance. One-sided it was beyond 1.3 with four seeds
-    and 1.12 to 1.23 with the fifth. Between, two sides and one (Petzka et al.
-    2018, arXiv:1709.08894) agree, as do activations: slopes settle at ``1 + W / (2 lambda)``, where
-    a steeper one costs what it gains.
+    as linear; with other seeds it is twice the distance. One-sided it was beyond 1.3 with four
+    seeds, and 1.12 to 1.23 with a fifth. Between, two sides and one (Petzka et al. 2018,
+    arXiv:1709.08894) agree, as do activations: slopes settle at ``1 + W / (2 lambda)``, where a
+    steeper one costs what it gains.
     """
     distance = (REAL.mean - FAKE.mean).norm().item()
     points, fakes = draw(REAL, 5000), draw(FAKE, 5000)
