@@ -249,7 +249,8 @@ def fails(small_config: None, capsys: pytest.CaptureFixture[str]) -> Callable[[s
         lines = [line for line in err.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1
         assert "Traceback" not in err
-        assert len(lines[0]) < 400
+        # classes of data that other tests define are in some of them
+        assert len(lines[0]) < 450
         assert not Path("runs").exists()
         return lines[0].removeprefix("error: ")
 

@@ -225,7 +225,7 @@ class StyleMixing(Picture):
         """Check that crossover and psi suit the model."""
         super().setup(trainer, pl_module, stage)
         assert isinstance(pl_module, StyledGAN)
-        pl_module.check_threshold(self.psi)
+        require(-1 <= self.psi <= 1, "psi", self.psi, "in [-1, 1]")
         layers = pl_module.generator.num_layers
         within = self.crossover is None or 0 < self.crossover < layers
         require(within, "crossover", self.crossover, f"from 1 to {layers - 1}, of {layers} layers")

@@ -123,7 +123,8 @@ class GANCLI(PredictCommand):
             print(classes)
             raise SystemExit(0)
         words = files_first(configs_first(with_model_for_help(with_switches(with_null(typed)))))
-        words = with_checkpoint(words, partial(ConfigFile.find, parser))
+        if words and (words[0] in COMMANDS or words[0].startswith("-")):
+            words = with_checkpoint(words, partial(ConfigFile.find, parser))
         if words == [*typed]:
             super().parse_arguments(parser, args)
         else:

@@ -301,7 +301,9 @@ def _concrete(base: type[Any]) -> Iterator[type[Any]]:
 
 
 def _is_ours(cls: type[Any]) -> bool:
-    return cls.__module__.startswith(("gan_modules", "datamodules"))
+    # the laboratory's are for its experiments
+    own = cls.__module__.startswith(("gan_modules", "datamodules"))
+    return own and not cls.__module__.startswith("gan_modules.lab")
 
 
 def _parameters(cls: type[Any]) -> dict[str, Parameter]:

@@ -3,11 +3,24 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cli
+from gan_modules.checkpoints.class_paths import subclasses
+from gan_modules.command_line import option_classes
 from gan_modules.command_line.hints import chosen_classes
+
+
+@pytest.fixture(autouse=True)
+def _no_classes_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    def imported(base: type[Any]) -> list[type[Any]]:
+        of_tests = ("test_", "tests", "conftest", "gpu_", "recipes", "throughput", "example_")
+        return [c for c in subclasses(base) if not c.__module__.startswith(of_tests)]
+
+    monkeypatch.setattr(option_classes, "subclasses", imported)
+
 
 RATES = "--model.generator_optimizer.lr or --model.discriminator_optimizer.lr"
 WIDTHS = (
