@@ -61,7 +61,7 @@ def _part_1(options: argparse.Namespace) -> None:
         said = ", ".join(
             f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}"
             for k, v in row.items()
-            if k not in ("recipe", "way", "trace")
+            if k not in ("recipe", "way")
         )
         print(f"{row['recipe']:<20} {row['way']:<12} {said}"[:400], flush=True)
         if options.output:

@@ -234,7 +234,8 @@ def measure_speed(
                     else:
                         seconds = measure_ours(bench, name, rounds, steps)
             except Exception as error:
-                found["errors"][name] = f"{type(error).__name__}: {error}"
+                first, *_ = str(error).splitlines() or [""]
+                found["errors"][name] = f"{type(error).__name__}: {first}"
                 print(f"{name:<26}{found['errors'][name][:300]}", flush=True)
                 continue
             found["seconds_per_iteration"][name] = seconds

@@ -151,7 +151,8 @@ def check(recipe: str, way: str, device: str, steps: int, keep: Path) -> dict[st
                 found["samples"] = compare_samples(half, device)
     except Exception as error:
         found["error"] = f"{type(error).__name__}: {error}"
-        found["trace"] = traceback.format_exc()
+        # not into the results, which are kept: it names folders of the machine
+        traceback.print_exc()
     found["seconds"] = time.perf_counter() - begun
     return found
 
