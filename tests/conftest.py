@@ -20,7 +20,8 @@ from torchvision.datasets import CIFAR10, CelebA
 import cli
 from datamodules.celeba import ATTRIBUTES
 from gan_modules import WGANGP
-from gan_modules.command_line import app
+from gan_modules.checkpoints.class_paths import subclasses
+from gan_modules.command_line import app, option_classes
 from gan_modules.command_line.app import COMMANDS
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 
@@ -255,3 +256,14 @@ def fails(small_config: None, capsys: pytest.CaptureFixture[str]) -> Callable[[s
         return lines[0].removeprefix("error: ")
 
     return run
+
+
+@pytest.fixture
+def project_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options take the project's classes and its libraries', none that other tests define."""
+
+    def imported(base: type[Any]) -> list[type[Any]]:
+        known = ("gan_modules", "datamodules", "torch.", "lightning")
+        return [c for c in subclasses(base) if c.__module__.startswith(known)]
+
+    monkeypatch.setattr(option_classes, "subclasses", imported)

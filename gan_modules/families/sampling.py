@@ -90,8 +90,7 @@ class Sampling(GenerativeModule):
 
         By default its latents are: none of their components is beyond the threshold.
         """
-        images: Tensor = self(self.latent.truncate(z, threshold), labels)
-        return images
+        return self.images_of(self.latent.truncate(z, threshold), labels)
 
     def latents(self, n: int, seed: int | None = None, truncation: float | None = None) -> Tensor:
         """The latents that :meth:`sample` turns into images, shape ``(n, latent_dim)``.
@@ -148,6 +147,7 @@ class Sampling(GenerativeModule):
         z = self.latents(n, seed, truncation)
         return self.images_of(z, self.sample_labels(n, labels))
 
+    @torch.no_grad()
     def truncated(
         self,
         n: int,
@@ -156,7 +156,9 @@ class Sampling(GenerativeModule):
         seed: int | None = None,
     ) -> Tensor:
         """As :meth:`sample`, of :meth:`images_truncated`."""
-        return self.sample(n, labels, seed, threshold)
+        self.check_threshold(threshold)
+        z = self.latents(n, seed)
+        return self.images_truncated(z, self.sample_labels(n, labels), threshold)
 
     def check_threshold(self, threshold: float) -> None:
         """Raise ``ValueError`` if :meth:`truncated` cannot have this threshold."""

@@ -130,16 +130,6 @@ class StyledGAN(NoiseGAN):
         z = self.latents(n, seed, truncation)
         return self.images_of_styles(self.styles(z, self.sample_labels(n, labels), psi))
 
-    def truncated(
-        self,
-        n: int,
-        threshold: float,
-        labels: Tensor | Sequence[int | str] | None = None,
-        seed: int | None = None,
-    ) -> Tensor:
-        """As :meth:`sample`, with the threshold as ``psi``."""
-        return self.sample(n, labels, seed, psi=threshold)
-
     def images_truncated(self, z: Tensor, labels: Tensor | None, threshold: float) -> Tensor:
         """Images of latents, whose styles are drawn in towards their mean by ``threshold``, psi."""
         return self.images_of_styles(self.styles(z, labels, threshold))

@@ -1,24 +1,13 @@
 """Help on classes works as ``fit --help`` recommends it, in any order and without a class."""
 
-from typing import Any
-
 import pytest
 
 import cli
-from gan_modules.checkpoints.class_paths import subclasses
-from gan_modules.command_line import option_classes
 from gan_modules.command_line.class_help import list_of_classes, with_model_for_help
 from gan_modules.command_line.option_classes import class_names
 from gan_modules.command_line.parser_errors import shortened
 
-
-@pytest.fixture(autouse=True)
-def _no_classes_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    def imported(base: type[Any]) -> list[type[Any]]:
-        known = ("gan_modules", "datamodules", "torch.", "lightning")
-        return [c for c in subclasses(base) if c.__module__.startswith(known)]
-
-    monkeypatch.setattr(option_classes, "subclasses", imported)
+pytestmark = pytest.mark.usefixtures("project_classes")
 
 
 def printed(command: str, capsys: pytest.CaptureFixture[str]) -> str:

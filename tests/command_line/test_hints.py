@@ -3,23 +3,13 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import cli
-from gan_modules.checkpoints.class_paths import subclasses
-from gan_modules.command_line import option_classes
 from gan_modules.command_line.hints import chosen_classes
 
-
-@pytest.fixture(autouse=True)
-def _no_classes_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    def imported(base: type[Any]) -> list[type[Any]]:
-        known = ("gan_modules", "datamodules", "torch.", "lightning")
-        return [c for c in subclasses(base) if c.__module__.startswith(known)]
-
-    monkeypatch.setattr(option_classes, "subclasses", imported)
+pytestmark = pytest.mark.usefixtures("project_classes")
 
 
 RATES = "--model.generator_optimizer.lr or --model.discriminator_optimizer.lr"
