@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpu_cifar import train_cifar
+from gpu_cifar import SMALL, train_cifar
 from gpu_loops import make_cases
 from gpu_speed import measure_speed
 from gpu_variants import WAYS, all_recipes, check_variants
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=30, help="iterations in a window")
     parser.add_argument("--size", type=int, default=50_000, help="images of data of part 2")
     parser.add_argument("--data", type=Path, help="folder of part 3")
-    parser.add_argument("--seconds", type=float, default=480, help="of training in part 3")
+    parser.add_argument("--seconds", type=float, default=480, help="of each training of part 3")
+    parser.add_argument("--cifar", nargs="+", choices=list(SMALL), default=["sngan"])
     options = parser.parse_args(arguments)
     if options.part == 1:
         _part_1(options)
@@ -48,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif options.data is None or options.output is None:
         parser.error("--part 3 needs --data, a folder of images, and --output, a folder")
     else:
-        train_cifar(options.device, options.data, options.seconds, options.output)
+        for recipe in options.cifar:
+            folder = options.output / recipe
+            train_cifar(options.device, options.data, options.seconds, folder, recipe)
 
 
 def _part_1(options: argparse.Namespace) -> None:

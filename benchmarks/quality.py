@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py                               # every variant on digits
     python benchmarks/quality.py --mnist DIR mnist/dcgan.yaml mnist/wgan_gp.yaml
+    python benchmarks/quality.py --budget 120 wgan_gp.yaml r3gan.yaml dmd2.yaml   # equal seconds
 
 Each recipe is trained through the command line with seeds 0, 1 and 2, every checkpoint is judged,
 and a row says how good the last and the best of them are: mean and standard deviation over seeds.
@@ -9,6 +10,10 @@ The judge is a classifier trained on the real training images; the Frechet dista
 features, between held-out real images and samples, 1,437 for digits and 10,000 for MNIST. The floor
 is the distance of that many real training images. The best checkpoint is chosen by the very
 distance it is reported with. Seconds are CPU time of the training process.
+
+With a budget each trains for so many seconds by the clock, which are CPU seconds where there are
+cores enough, and is judged at its end alone. A student of a diffusion model comes after a teacher,
+which is trained by its recipe and whose CPU seconds are said beside it.
 """
 
 import argparse
@@ -16,9 +21,10 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from statistics import mean, stdev
+from threading import Lock
 from typing import Any
 
 import torch
@@ -34,12 +40,16 @@ from datamodules import (
     UnpairedDigitsDataModule,
 )
 from gan_modules import GenerativeModule, InfoGAN, LatentModel, TranslationModel
+from gan_modules.callbacks import TrainingBudget
+from gan_modules.command_line.trials import NO_OTHER_END
 from gan_modules.families.translation_model import Direction
+from gan_modules.metrics import compute_prdc
 
 A_TO_B: Direction = "a_to_b"
 RECIPES = ["gan", "dragan", "dcgan", "cgan", "wgan", "wgan_gp", "sngan", "acgan", "sagan", "biggan"]
 RECIPES += ["r3gan", "progan", "stylegan2", "infogan", "vae", "bigan", "vae_gan", "ae_gan", "edm"]
 RECIPES += ["cyclegan", "pix2pix", "cut"]
+TEACHERS = {"dmd2.yaml": "edm.yaml", "mnist/dmd2.yaml": "mnist/edm.yaml"}
 
 
 class Digits:
@@ -70,7 +80,7 @@ class Digits:
         assert isinstance(model, LatentModel)
         seeds = torch.arange(self.n).split(1000)
         images = torch.cat([model.sample(len(part), seed=int(part[0])) for part in seeds])
-        scores = self.score_images(images)
+        scores = self.score_images(images) | {"seconds_per_1000": seconds_per_1000(model)}
         if isinstance(model, InfoGAN):
             latents = torch.cat([model.latents(len(part), seed=int(part[0])) for part in seeds])
             codes = model.latent.split(latents)[1][0].argmax(1)
@@ -86,7 +96,15 @@ class Digits:
             "frechet": frechet_distance(self.judge, self.held_out, images),
             "smallest_class": shares.min().item(),
             "largest_class": shares.max().item(),
+            **self.score_neighbours(images[: len(self.held_out)]),
         }
+
+    def score_neighbours(self, images: Tensor) -> dict[str, float]:
+        """Precision and recall, of as many samples as held-out images, 2,000 at most."""
+        with torch.no_grad():
+            pair = [self.judge.features(each[:2000]) for each in (self.held_out, images)]
+        found = compute_prdc(*pair)
+        return {"precision": float(found.precision), "recall": float(found.recall)}
 
     def score_translation(self, model: TranslationModel) -> dict[str, float]:
         """Held-out digits translated, judged in grey."""
@@ -136,6 +154,14 @@ class Digits:
         }
 
 
+def seconds_per_1000(model: LatentModel) -> float:
+    """By the clock, to make images in batches of 100, on one thread."""
+    begun = time.perf_counter()
+    for seed in range(3):
+        model.sample(100, seed=seed)
+    return (time.perf_counter() - begun) / 0.3
+
+
 def sharpness(images: Tensor) -> float:
     """Mean difference of neighbouring pixels."""
     return sum(images.diff(dim=d).abs().mean().item() for d in (-1, -2)) / 2
@@ -160,10 +186,21 @@ def _floats(splits: list[Any]) -> tuple[Tensor, Tensor]:
     return images, torch.cat([split.labels for split in splits])
 
 
-def judge(run: Path, digits: Callable[[int], Digits]) -> list[dict[str, float]]:
-    """Scores of every checkpoint of a run, in order."""
+def ends_of(seconds: float) -> list[str]:
+    """Options with which a training ends after so many seconds, and nothing else takes any."""
+    kind = f"{TrainingBudget.__module__}.{TrainingBudget.__qualname__}"
+    options = [f"--trainer.callbacks+={kind}", f"--trainer.callbacks.seconds={seconds}"]
+    for option in ("--samples.every_n_steps", "--trainer.val_check_interval"):
+        options += [option, str(10**6)]
+    return [*NO_OTHER_END, *options, "--metrics.names", "[]"]
+
+
+def judge(
+    run: Path, digits: Callable[[int], Digits], only_last: bool = False
+) -> list[dict[str, float]]:
+    """Scores of every checkpoint of a run, in order, or of the last."""
     found = []
-    for path in sorted(run.glob("checkpoints/step_*.ckpt")):
+    for path in sorted(run.glob("checkpoints/step_*.ckpt"))[-1 if only_last else 0 :]:
         model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
         assert isinstance(model, (LatentModel, TranslationModel))
         real = digits(model.image_shape[-1])
@@ -210,37 +247,49 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", default=default)
     parser.add_argument("--mnist", help="root of MNIST, for recipes on it")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", type=float, help="seconds of each training")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--runs", type=Path, default=Path("runs", "quality"))
     parser.add_argument("--output", type=Path, help="JSON file of all scores")
     options = parser.parse_args()
     extra = [] if options.mnist is None else ["--data.root", str(Path(options.mnist).resolve())]
+    ends = [] if options.budget is None else ends_of(options.budget)
     torch.set_num_threads(1)
     wanted = [(recipe, seed) for recipe in options.recipes for seed in range(options.seeds)]
-    with ThreadPoolExecutor(options.jobs) as pool:
-        trained = list(pool.map(lambda job: train(job[0], job[1], options.runs, extra), wanted))
     known: dict[int, Digits] = {}
+    lock = Lock()
 
     def digits(image_size: int) -> Digits:
-        if image_size not in known:
-            known[image_size] = Digits(image_size, options.mnist)
+        with lock:
+            if image_size not in known:
+                known[image_size] = Digits(image_size, options.mnist)
         return known[image_size]
 
+    def result_of(job: tuple[str, int]) -> dict[str, Any]:
+        recipe, seed = job
+        result: dict[str, Any] = {"recipe": recipe, "seed": seed}
+        more = [*extra, *ends]
+        if recipe in TEACHERS:
+            teacher, seconds = train(TEACHERS[recipe], seed, options.runs, extra)
+            result["teachers_cpu_seconds"] = seconds
+            more += ["--model.teacher", str(teacher)]
+        run, seconds = train(recipe, seed, options.runs, more)
+        scores = judge(run, digits, only_last=options.budget is not None)
+        return result | {"cpu_seconds": seconds, "run": run.name, "scores": scores}
+
     results = []
-    for (recipe, seed), (run, seconds) in zip(wanted, trained, strict=True):
-        scores = judge(run, digits)
-        results.append(
-            {"recipe": recipe, "seed": seed, "cpu_seconds": seconds, "run": run.name}
-            | {"scores": scores}
-        )
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for done in as_completed([pool.submit(result_of, job) for job in wanted]):
+            results.append(done.result())
+            results.sort(key=lambda result: wanted.index((result["recipe"], result["seed"])))
+            if options.output is not None:
+                judges = {size: [real.floor, real.accuracy] for size, real in known.items()}
+                date = time.strftime("%Y-%m-%d")
+                report = {"date": date, "floor_and_accuracy": judges, "results": results}
+                options.output.write_text(json.dumps(report, indent=1) + "\n")
     for size, real in known.items():
         print(f"{size} px: floor {real.floor:.2f}, judge {real.accuracy:.1%} on held-out images")
     print("\n".join(rows(results)))
-    if options.output is not None:
-        judges = {size: [real.floor, real.accuracy] for size, real in known.items()}
-        date = time.strftime("%Y-%m-%d")
-        report = {"date": date, "floor_and_accuracy": judges, "results": results}
-        options.output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ def test_it_checks_variants(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_trains_on_a_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", ["sngan", "wgan_gp", "sagan", "biggan"])
+def test_it_trains_on_a_folder(recipe: str, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     for split, n in (("train", 40), ("test", 4)):
         for name in "ab":
@@ -71,11 +72,13 @@ def test_it_trains_on_a_folder(tmp_path: Path) -> None:
                 save_image(image, tmp_path / "data" / split / name / f"{i}.png")
     output = tmp_path / "output"
     paths = "--data", str(tmp_path / "data"), "--output", str(output)
-    gpu.main(["--part", "3", "--device", "cpu", *paths])
+    gpu.main(["--part", "3", "--device", "cpu", *paths, "--cifar", recipe])
+    output /= recipe
     result = json.loads((output / "result.json").read_text())
     assert result["steps"] == 4
     assert result["measured"][-1]["step"] == 4
     assert sum("classifier" in name for name in result["measured"][-1]) == 6
+    assert 0 <= result["accuracy_image_folder_classifier"] <= 1
     assert {path.name for path in output.iterdir()} == {
         "result.json", "samples.png", "classes.png", "generator_half.pt"
     }  # fmt: skip
