@@ -120,7 +120,7 @@ def fit(config: dict[str, Any], device: str, folder: Path, *callbacks: Callback)
 
 def seconds_per_iteration(recipe: str, data: Path, device: str, small: bool) -> float:
     """Of a trial without metrics and pictures."""
-    rounds, steps = (1, 1) if small else (4, 50)
+    rounds, steps = (1, 1) if small else (2, 50)
     windows = Windows(device, steps)
     config = make_config(recipe, data, 10 + rounds * steps, small)
     config["metrics"] = {"names": []}
