@@ -11,9 +11,9 @@ features, between held-out real images and samples, 1,437 for digits and 10,000 
 is the distance of that many real training images. The best checkpoint is chosen by the very
 distance it is reported with. Seconds are CPU time of the training process.
 
-With a budget each trains for so many seconds by the clock, which are CPU seconds where there are
-cores enough, and is judged at its end alone. A student of a diffusion model comes after a teacher,
-which is trained by its recipe and whose CPU seconds are said beside it.
+With a budget each trains for so many CPU seconds, beside which it does nothing, and is judged at
+its end alone. A student of a diffusion model comes after a teacher, which is trained by its recipe
+and whose CPU seconds are said beside it.
 """
 
 import argparse
@@ -40,7 +40,6 @@ from datamodules import (
     UnpairedDigitsDataModule,
 )
 from gan_modules import GenerativeModule, InfoGAN, LatentModel, TranslationModel
-from gan_modules.callbacks import TrainingBudget
 from gan_modules.command_line.trials import NO_OTHER_END
 from gan_modules.families.translation_model import Direction
 from gan_modules.metrics import compute_prdc
@@ -187,9 +186,8 @@ def _floats(splits: list[Any]) -> tuple[Tensor, Tensor]:
 
 
 def ends_of(seconds: float) -> list[str]:
-    """Options with which a training ends after so many seconds, and nothing else takes any."""
-    kind = f"{TrainingBudget.__module__}.{TrainingBudget.__qualname__}"
-    options = [f"--trainer.callbacks+={kind}", f"--trainer.callbacks.seconds={seconds}"]
+    """Options with which training ends after so many CPU seconds, and nothing else takes any."""
+    options = ["--trainer.callbacks+=training.CPUSeconds", f"--trainer.callbacks.seconds={seconds}"]
     for option in ("--samples.every_n_steps", "--trainer.val_check_interval"):
         options += [option, str(10**6)]
     return [*NO_OTHER_END, *options, "--metrics.names", "[]"]
@@ -247,7 +245,7 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*", default=default)
     parser.add_argument("--mnist", help="root of MNIST, for recipes on it")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--budget", type=float, help="seconds of each training")
+    parser.add_argument("--budget", type=float, help="CPU seconds of each training")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--runs", type=Path, default=Path("runs", "quality"))
     parser.add_argument("--output", type=Path, help="JSON file of all scores")

@@ -3,12 +3,31 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["train"]
+from lightning.pytorch import Callback, Trainer
+
+__all__ = ["CPUSeconds", "train"]
 
 ROOT = Path(__file__).parents[1]
+
+
+class CPUSeconds(Callback):
+    """Ends a training after so many CPU seconds of its process, whatever else runs beside it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.begun = seconds, 0.0
+
+    def on_train_start(self, *args: Any) -> None:
+        """Start the clock."""
+        self.begun = time.process_time()
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        """Look at the clock."""
+        trainer.should_stop = time.process_time() - self.begun >= self.seconds
 
 
 def train(recipe: str, seed: int, runs: Path, options: Sequence[str] = ()) -> tuple[Path, float]:
@@ -20,7 +39,9 @@ def train(recipe: str, seed: int, runs: Path, options: Sequence[str] = ()) -> tu
     command += ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
     command += ["--trainer.default_root_dir", str(parent), *options]
     log = parent / f"{recipe.replace('/', '_')}.log"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # callbacks of this folder can be named
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     with log.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
