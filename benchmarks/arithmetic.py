@@ -31,7 +31,7 @@ from training import train
 
 from datamodules import DigitsDataModule
 from gan_modules import GenerativeModule, LatentModel
-from gan_modules.command_line.arithmetic import sum_page
+from gan_modules.callbacks.sums import sum_page
 from gan_modules.tools.arithmetic import Operand, Term, images_of, operand_of_images, way_of
 
 RECIPES = ["vae.yaml", "bigan.yaml", "vae_gan.yaml", "cgan.yaml"]

@@ -1,17 +1,15 @@
 """``arithmetic``: ``glasses - none + woman`` in a model's latent space, as a picture."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torchvision.utils import save_image
 
-from gan_modules.callbacks.captions import with_row_names
 from gan_modules.callbacks.paths import check_writable, unused
-from gan_modules.callbacks.pictures import grid, rule
+from gan_modules.callbacks.sums import sum_page
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.hints import suggestion
 from gan_modules.command_line.invert import load_model, read_folder
@@ -33,11 +31,9 @@ from gan_modules.tools.arithmetic import (
 from gan_modules.tools.files import whole_file
 from gan_modules.tools.image_files import write_image
 
-__all__ = ["ARITHMETIC", "arithmetic_parser", "run_arithmetic", "sum_page"]
+__all__ = ["ARITHMETIC", "arithmetic_parser", "run_arithmetic"]
 
 ARITHMETIC = "Add and subtract latents, such as glasses - none + woman, and show what they give."
-SHOWN = 8
-"""Columns of sums on the picture, at most, and examples beside each operand."""
 SAMPLES = 8
 """Latents that classes are shown with."""
 
@@ -218,41 +214,3 @@ def _images(
         operand = operand_of_images(model, images, classes, through=chosen.through, **options)
         operands[name] = operand if name == chosen.each else operand.averaged()
     return operands, found
-
-
-def sum_page(
-    terms: Sequence[Term],
-    operands: Mapping[str, Tensor],
-    result: Tensor,
-    examples: Mapping[str, Tensor],
-) -> Tensor:
-    """A sum as it is written: operands with their signs, a line, the result; examples beside.
-
-    Args:
-        terms: of the expression.
-        operands: images of each name's operand, in [-1, 1], shape ``(N, C, H, W)`` or
-            ``(1, C, H, W)``.
-        result: images of the sum, shape ``(N, C, H, W)``.
-        examples: images that operands were taken of; none for classes.
-
-    Returns:
-        ``(3, height, width)`` in [0, 1].
-    """
-    n = min(SHOWN, len(result))
-    beside = min(SHOWN, max((len(images) for images in examples.values()), default=0))
-    blank = -torch.ones_like(result[:1]).cpu()
-
-    def row(images: Tensor, others: Tensor) -> Tensor:
-        sums = images.cpu().expand(max(n, len(images)), -1, -1, -1)[:n]
-        others = others.cpu()[:beside]
-        return torch.cat([sums, others, blank.expand(beside - len(others), -1, -1, -1)])
-
-    none = blank[:0]
-    rows = [row(operands[term.name], examples.get(term.name, none)) for term in terms]
-    table = torch.stack([*rows, row(result, none)])
-    page = rule(grid(table, 512), table, 0, [len(terms)])
-    if beside:
-        page = rule(page, table, 1, [n])
-    signs = ["+" if term.sign > 0 else "-" for term in terms]
-    names = [f"{sign} {term.name}" for sign, term in zip(signs, terms, strict=True)]
-    return with_row_names(page, [*names, "="])

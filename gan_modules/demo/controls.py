@@ -9,14 +9,16 @@ from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
-from gan_modules.demo.pictures import CLASSES, SamplePictures
+from gan_modules.demo.pictures import CLASSES, REACH, SamplePictures
 from gan_modules.demo.points import PointPictures
 
 __all__ = [
     "LIVE",
     "Choice",
     "caption",
+    "class_field",
     "class_of",
+    "direction_sliders",
     "explained",
     "label_field",
     "picture_field",
@@ -117,6 +119,27 @@ def label_field(pictures: SamplePictures | PointPictures, every: str, name: str)
     names = pictures.names or [*map(str, range(classes))]
     choices = [(every, -1), *((name, k) for k, name in enumerate(names))]
     return gr.Dropdown(choices, value=-1, label="Class", elem_id=name, visible=classes > 0)
+
+
+def class_field(pictures: SamplePictures, label: str, name: str, value: int = 0) -> gr.Dropdown:
+    """One class; not to be seen where there are none."""
+    classes = pictures.model.num_classes
+    names = pictures.names or [*map(str, range(classes))]
+    return gr.Dropdown(
+        [(name, k) for k, name in enumerate(names)], value=value if classes else None,
+        label=label, elem_id=name, visible=classes > 0,
+    )  # fmt: skip
+
+
+def direction_sliders(pictures: SamplePictures, name: str) -> list[gr.Slider]:
+    """Standard deviations to go along each latent direction."""
+    return [
+        gr.Slider(
+            -REACH, REACH, 0, step=0.1, buttons=[],
+            label=f"Direction {i + 1}", elem_id=f"{name}-{i + 1}",
+        )
+        for i in range(pictures.n_directions)
+    ]  # fmt: skip
 
 
 def caption(text: str) -> None:

@@ -9,7 +9,8 @@ import gradio as gr
 from torch import Tensor
 
 from gan_modules.demo.controls import Choice
-from gan_modules.demo.pictures import SamplePictures
+from gan_modules.demo.editing import EditingPictures
+from gan_modules.demo.editing_tabs import editing_tab, sum_tab
 from gan_modules.demo.points import PointPictures
 from gan_modules.demo.tabs import (
     direction_tab,
@@ -116,14 +117,16 @@ def build_page(
                 interpolation_tab(choice)
                 if first.layers > 1:
                     mixing_tab(choice)
+                editing_tab(choice)
+                sum_tab(choice)
     return page
 
 
-def _pictures(model: Any, real: Sequence[Tensor]) -> SamplePictures | PointPictures | Any:
+def _pictures(model: Any, real: Sequence[Tensor]) -> EditingPictures | PointPictures | Any:
     """What makes the pictures of a model."""
     if isinstance(model, TranslationModel):
         return TranslationPictures(model, real)
-    kind = SamplePictures if len(model.image_shape) == 3 else PointPictures
+    kind = EditingPictures if len(model.image_shape) == 3 else PointPictures
     return kind(model, real[0] if len(real) else None)
 
 

@@ -11,6 +11,7 @@ from gan_modules.demo.controls import (
     Choice,
     caption,
     class_of,
+    direction_sliders,
     label_field,
     picture_field,
     seed_field,
@@ -93,13 +94,7 @@ def direction_tab(choice: Choice[SamplePictures]) -> None:
         with gr.Column(scale=2, min_width=300):
             seed = seed_field("Seed", "directions-seed", 0)
             label = label_field(pictures, "The same latent in every class", "directions-label")
-            sliders = [
-                gr.Slider(
-                    -REACH, REACH, 0, step=0.1, buttons=[],
-                    label=f"Direction {i + 1}", elem_id=f"direction-{i + 1}",
-                )
-                for i in range(pictures.n_directions)
-            ]  # fmt: skip
+            sliders = direction_sliders(pictures, "direction")
             reset = gr.Button("All to 0", size="sm", elem_id="directions-reset")
         with gr.Column(scale=5):
             moved = picture_field(

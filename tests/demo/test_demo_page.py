@@ -12,12 +12,14 @@ from small_networks import StyledMLP
 from torch import Tensor
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
-from torchvision.transforms.v2.functional import pil_to_tensor
+from torchvision.transforms.v2.functional import pil_to_tensor, to_pil_image
+from variants import small
 
-from gan_modules import CGAN, CycleGAN, GANModule, GenerativeModule, StyleGAN2
+from gan_modules import CGAN, BiGAN, CycleGAN, GANModule, GenerativeModule, StyleGAN2
 from gan_modules.callbacks import RealExamples
 from gan_modules.callbacks.examples import real_examples
 from gan_modules.callbacks.pictures import picture
+from gan_modules.callbacks.sums import sum_page
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.demo import _beside
 from gan_modules.demo.pictures import SamplePictures
@@ -29,6 +31,8 @@ from gan_modules.networks import (
     MLPGenerator,
     PatchGANDiscriminator,
 )
+from gan_modules.tools.arithmetic import signed_terms
+from gan_modules.tools.inversion import invert
 
 
 class PageCGAN(CGAN):
@@ -115,6 +119,75 @@ def test_models_with_styles_can_mix_them(make_model: Any) -> None:
     assert drawn.tobytes() == expected.tobytes()
     assert parts["mixing-crossover"].maximum == 2
     assert "mixing-crossover" not in build(make_model(), 1, "a")[1]
+
+
+def _files(folder: Path, images: Tensor) -> list[str]:
+    """Images, in [-1, 1] and in 256 steps, as files."""
+    paths = [str(folder / f"{number}.png") for number in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        to_pil_image(((image + 1) * 127.5).round().byte()).save(path)
+    return paths
+
+
+def test_an_image_is_found_and_edited(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = PageCGAN(image_shape=(1, 8, 8), num_classes=3, latent_dim=4)
+    functions, parts, _ = build(model, 1, "a")
+    images = torch.randint(256, (1, 1, 8, 8)) / 127.5 - 1
+    (path,) = _files(tmp_path, images)
+    found, said, shown_as = functions["search"](path, 2, 20)
+    by_hand = invert(model, images, [2], steps=20)
+    assert_close(found.image, images)
+    assert_close(found.latents, by_hand.latents)
+    assert_close(found.error, by_hand.errors.item())
+    assert f"{found.error:.4f}" in said
+    assert shown_as == 2
+    directions = SamplePictures(model).directions.directions
+    moved = model(found.latents + 1.5 * directions[1] / 3**0.5, torch.tensor([1]))
+    plain = model(found.latents, torch.tensor([1]))
+    drawn = functions["edit"](found, 1, 0, 1.5, None, 0)
+    assert torch.equal(pixels(drawn), pixels(picture(torch.cat([images, plain, moved])[None], 640)))
+    # nothing is found yet
+    assert functions["edit"](None, 1, 0, 0, 0, 0) is None
+    with pytest.raises(Exception, match="there is no image yet: choose a file, or paste one"):
+        functions["search"](None, 0, 20)
+    (tmp_path / "0.png").write_text("no image")
+    with pytest.raises(Exception, match="this file cannot be read as an image"):
+        functions["search"](path, 0, 20)
+    assert parts["editing-steps"].visible
+    assert [k for _, k in parts["editing-label"].choices] == [0, 1, 2]
+
+
+def test_encoders_find_images_at_once(tmp_path: Path) -> None:
+    model = small(BiGAN, image_shape=(1, 8, 8))
+    functions, parts, _ = build(model, 1, "a")
+    images = torch.randint(256, (2, 1, 8, 8)) / 127.5 - 1
+    paths = _files(tmp_path, images)
+    found, _, _ = functions["search"](paths[0], None, 300)
+    assert_close(found.latents, model.encode(images[:1]))
+    assert not parts["editing-steps"].visible
+    assert not parts["editing-label"].visible
+    page = functions["add"](paths, paths[:1], paths[1:], 300)
+    codes = model.encode(images)
+    a, b, c = codes.mean(0, keepdim=True), codes[:1], codes[1:]
+    shown = {name: model(z) for name, z in zip("ABC", (a, b, c), strict=True)}
+    beside = {"A": images, "B": images[:1], "C": images[1:]}
+    expected = sum_page(signed_terms("A - B + C"), shown, model(a - b + c), beside)
+    assert torch.equal(pixels(page), pixels(to_pil_image(expected)))
+    with pytest.raises(Exception, match="B has no images: choose one file or more"):
+        functions["add"](paths, None, paths, 300)
+
+
+def test_classes_are_added_up() -> None:
+    model = named(PageCGAN(image_shape=(1, 8, 8), num_classes=3), classes=("x", "y", "z"))
+    functions, parts, _ = build(model, 1, "a")
+    z = model.latents(8, 5)
+    weights = torch.tensor([[2.0, -1, 0]]).expand(8, -1)
+    shown = {name: model(z, torch.full((8,), k)) for k, name in ((0, "x"), (1, "y"))}
+    expected = sum_page(signed_terms("x - y + x"), shown, model.images_of(z, weights), {})
+    assert torch.equal(pixels(functions["add"](5, 0, 1, 0)), pixels(to_pil_image(expected)))
+    assert parts["sum-2"].value == 2
+    assert parts["sum-2"].choices[2] == ("z", 2)
 
 
 def test_translation_begins_with_an_example() -> None:

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 import cli
 from gan_modules import AEGAN, GAN, VAE, BiGAN
-from gan_modules.command_line.arithmetic import sum_page
+from gan_modules.callbacks.sums import sum_page
 from gan_modules.networks import AEGANGenerator, BiGANEncoder, MLPGenerator
 from gan_modules.networks.vae import MLPEncoder
 from gan_modules.tools.arithmetic import (
