@@ -29,7 +29,7 @@ def editing_tab(choice: Choice[EditingPictures]) -> None:
         with gr.Column(scale=2, min_width=300):
             upload = gr.Image(
                 label="Image to be found", type="filepath", image_mode=None, format="png",
-                sources=["upload", "clipboard"], elem_id="editing-upload",
+                sources=["upload", "clipboard"], height=180, elem_id="editing-upload",
             )  # fmt: skip
             label = class_field(pictures, "Its class", "editing-label")
             steps = _steps_field(pictures, "editing-steps")

@@ -23,7 +23,7 @@ from processes import ROOT, free_port
 from torch.utils.data import DataLoader, TensorDataset
 
 from gan_modules import GANModule
-from gan_modules.demo.pictures import SamplePictures
+from gan_modules.demo.editing import EditingPictures
 from gan_modules.demo.translations import TranslationPictures
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -213,7 +213,9 @@ def test_samples_directions_and_interpolation(models: Any, make_trainer: Any) ->
     model = models.TinyCGAN(image_shape=(1, 8, 8), num_classes=3, latent_dim=4)
     train(model, make_trainer, (images, labels), "run/checkpoints/step_000005.ckpt")
     path = "run/checkpoints/step_000005.ckpt"
-    pictures = SamplePictures(models.TinyCGAN.load_from_checkpoint(path))
+    pictures = EditingPictures(models.TinyCGAN.load_from_checkpoint(path))
+    digit = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    Image.fromarray(digit).save("digit.png")
     with (
         served("--ckpt_path", "run", "--model", "own_models.TinyCGAN") as address,
         opened(address) as page,
@@ -261,6 +263,25 @@ def test_samples_directions_and_interpolation(models: Any, make_trainer: Any) ->
         expect(page.locator("#first-seed input")).not_to_have_value("0")
         seed = int(page.locator("#first-seed input").input_value())
         check(page, "strip-picture", pictures.strip(seed, 5, None))
+
+        page.get_by_role("tab", name="Your image").click()
+        page.set_input_files("#editing-upload input[type=file]", "digit.png")
+        choose(page, "editing-label", "1")
+        fill(page, "editing-steps", "50")
+        page.locator("#editing-find").click()
+        found = pictures.find("digit.png", 1, 50)
+        check(page, "editing-picture", pictures.edited(found, 1, [0, 0, 0, 0]))
+        fill(page, "editing-direction-2", "3")
+        check(page, "editing-picture", pictures.edited(found, 1, [0, 3, 0, 0]))
+        choose(page, "editing-shown-as", "2")
+        check(page, "editing-picture", pictures.edited(found, 2, [0, 3, 0, 0]))
+        page.locator("#editing-reset").click()
+        check(page, "editing-picture", pictures.edited(found, 2, [0, 0, 0, 0]))
+
+        page.get_by_role("tab", name="Arithmetic").click()
+        check(page, "sum-picture", pictures.sum_of_classes([0, 1, 2], 0))
+        choose(page, "sum-1", "2")
+        check(page, "sum-picture", pictures.sum_of_classes([0, 2, 2], 0))
 
 
 @pytest.mark.slow
