@@ -1,4 +1,4 @@
-"""Augmentations and regularisers go with every GAN; regularisers of latents with those of latents."""
+"""Augmentations and regularisers go with every GAN, those of latents with models that have some."""
 
 import inspect
 from collections import Counter
