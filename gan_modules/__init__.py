@@ -7,6 +7,7 @@ from gan_modules.families.judging import ImageJudging
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.families.one_way import OneWayTranslationGAN
+from gan_modules.families.regularized import Regularized
 from gan_modules.families.translation import TranslationGAN
 from gan_modules.families.translation_model import TranslationModel
 from gan_modules.models import cgan, cyclegan, dcgan, gan, wgan, wgan_gp  # noqa: F401
@@ -93,6 +94,7 @@ __all__ = [
     "Pix2Pix",
     "ProGAN",
     "RandomShift",
+    "Regularized",
     "StyleGAN2",
     "TranslationGAN",
     "TranslationModel",

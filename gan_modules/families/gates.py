@@ -7,9 +7,7 @@ from torch import Tensor, nn
 
 from gan_modules.networks.judgement import Judgement
 
-__all__ = ["Judgement", "Seen", "apply_to_both", "mixes_samples"]
-
-__all__ = ["Judgement", "Seen", "mixes_samples"]
+__all__ = ["Judgement", "Seen", "apply_to_both", "mixes_samples", "split_judgement"]
 
 
 class Seen(NamedTuple):

@@ -1,7 +1,9 @@
 """What GANs have in common whose discriminator judges images, alone or with something else."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gan_modules.families.adversarial import GANModule
@@ -30,7 +32,7 @@ class ImageJudging(GANModule):
         self.augmentation = augmentation
         if augmentation is not None:
             augmentation.check(self.judged_shape)
-        self._noted: dict[str, Tensor | None] = {}
+        self._noted: dict[str, dict[str, Tensor | None]] = {}
 
     @property
     def judged_shape(self) -> tuple[int, ...]:
@@ -48,12 +50,19 @@ class ImageJudging(GANModule):
         """Whether anybody wants to know what was seen."""
         return self.augmentation is not None
 
-    def note_seen(self, **seen: Tensor | None) -> None:
-        """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation."""
-        if self.is_noting():
-            self._noted.update(seen)
+    def note_seen(self, judge: str = "", **seen: Tensor | None) -> None:
+        """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation.
 
-    def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        Args:
+            judge: which discriminator has seen it, if there are several.
+            **seen: fields of :class:`Seen`.
+        """
+        if self.is_noting():
+            self._noted.setdefault(judge, {}).update(seen)
+
+    def further_terms(
+        self, player: str, seen: Mapping[str, Seen], terms: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """What is added in training to a player's terms; by default nothing."""
         return {}
 
@@ -64,13 +73,14 @@ class ImageJudging(GANModule):
         """
         self._noted.clear()
         terms = super().terms_of(player, batch)
-        seen = Seen(**self._noted)
+        seen = {judge: Seen(**noted) for judge, noted in self._noted.items()}
         self._noted.clear()
         if not self.training:
             return terms
-        observed = seen.real_logits if player == "discriminator" else None
-        if self.augmentation is not None and observed is not None:
-            self.augmentation.observe(observed.detach())
+        if self.augmentation is not None and player == "discriminator":
+            logits = [one.real_logits for one in seen.values() if one.real_logits is not None]
+            if logits:
+                self.augmentation.observe(torch.cat(logits).detach())
         further = self.further_terms(player, seen, terms)
         # without any, the loop says what is wrong with terms that are no mapping
         return {**terms, **further} if further else terms

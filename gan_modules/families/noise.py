@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gan_modules.families.factories import DiscriminatorFactory, build
 from gan_modules.families.gates import Judgement, Seen, mixes_samples, split_judgement
-from gan_modules.families.judging import ImageJudging
 from gan_modules.families.latent_model import LatentModel
-from gan_modules.networks.packed import in_packs, packing_of
+from gan_modules.families.regularized import Regularized
 from gan_modules.objectives.losses import AdversarialLoss
 from gan_modules.objectives.regularizers import Regularizer
 from gan_modules.training.averaging import evaluation_mode
@@ -22,7 +21,7 @@ from gan_modules.training.freezing import freeze_first_layers
 __all__ = ["NoiseGAN"]
 
 
-class NoiseGAN(ImageJudging, LatentModel):
+class NoiseGAN(Regularized, LatentModel):
     """A GAN whose generator maps a random latent vector to an image.
 
     Args:
@@ -34,9 +33,8 @@ class NoiseGAN(ImageJudging, LatentModel):
         freeze_discriminator: first layers of the discriminator, that many, whose weights stay as
             they are, for a training that starts from another one's (Mo et al. 2020,
             arXiv:2002.10964).
-        regularizers: further terms of the objective.
-        **kwargs: options of :class:`ImageJudging`, :class:`LatentModel`, :class:`GANModule` and
-            :class:`GenerativeModule`.
+        **kwargs: options of :class:`Regularized`, :class:`ImageJudging`, :class:`LatentModel`,
+            :class:`GANModule` and :class:`GenerativeModule`.
 
     Raises:
         ValueError: if an option is out of its range or a network does not fit ``image_shape``.
@@ -44,6 +42,7 @@ class NoiseGAN(ImageJudging, LatentModel):
 
     shares_fakes: bool = False
     """What ``share_fakes`` is by default."""
+    takes_own_steps: ClassVar = True
 
     def __init__(
         self,
@@ -51,25 +50,19 @@ class NoiseGAN(ImageJudging, LatentModel):
         discriminator: DiscriminatorFactory | None = None,
         share_fakes: bool | None = None,
         freeze_discriminator: int = 0,
-        regularizers: list[Regularizer] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._given["discriminator"] = discriminator
         self.share_fakes = self.shares_fakes if share_fakes is None else share_fakes
         self.freeze_discriminator = freeze_discriminator
-        self.regularizers = nn.ModuleList(regularizers or ())
 
     def build_networks(self) -> None:
         """Both networks: what was passed, or the paper's; regularisers look at them."""
         self.generator = self.new_generator()
         self.discriminator = self.new_discriminator()
         self._given.clear()
-        for regularizer in self._regularizers():
-            regularizer.check(self)
-
-    def _regularizers(self) -> list[Regularizer]:
-        return cast(list[Regularizer], [*self.regularizers])
+        self.settle_regularizers()
 
     def new_discriminator(self) -> nn.Module:
         """A discriminator: what was passed, what it builds, or the paper's."""
@@ -129,30 +122,6 @@ class NoiseGAN(ImageJudging, LatentModel):
         verdict = self.discriminate(self.augmented(images), labels)
         return verdict if isinstance(verdict, Judgement) else Judgement(verdict)
 
-    @property
-    def packing(self) -> int:
-        """How many images the discriminator gives one logit, more than one if it judges packs."""
-        return packing_of(self.discriminator)
-
-    def packs(self, images: Tensor) -> Tensor:
-        """Images as what gets one logit, ``(N / packing, packing * C, H, W)``.
-
-        It is one sample to a penalty. In evaluation the last pack is filled up with the first
-        images.
-        """
-        return in_packs(images, self.packing, fill=not self.training).flatten(1, 2)
-
-    def judge_packs(self, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
-        """What maps packs of images, whose labels these are, to logits."""
-        given = None
-        if labels is not None:
-            given = in_packs(labels, self.packing, fill=not self.training).flatten(0, 1)
-
-        def judge(packs: Tensor) -> Tensor:
-            return self.judge(packs.reshape(-1, *self.image_shape), given).logits
-
-        return judge
-
     def judge_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
     ) -> tuple[Judgement, Judgement]:
@@ -184,13 +153,6 @@ class NoiseGAN(ImageJudging, LatentModel):
             verdict = self.discriminate(images.repeat_interleave(self.packing, 0), given)
         return self.realness(verdict.logits if isinstance(verdict, Judgement) else verdict)
 
-    def is_noting(self) -> bool:
-        """Whether there are regularisers or an augmentation.
-
-        :meth:`judge_both` and :meth:`generate_with_latents` note what they see.
-        """
-        return super().is_noting() or len(self.regularizers) > 0
-
     def discriminate_both(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
@@ -213,17 +175,6 @@ class NoiseGAN(ImageJudging, LatentModel):
         with torch.no_grad():
             return fake, self.judge(*batch).logits
 
-    def on_iteration(self, step: int, images: int) -> None:
-        """Set what of the augmentation and of regularisers changes with time."""
-        super().on_iteration(step, images)
-        for regularizer in self._regularizers():
-            regularizer.schedule(step, images)
-
-    def to_average(self) -> list[Tensor]:
-        """What the augmentation and regularisers have observed, too."""
-        observed = [t for r in self._regularizers() for t in r.to_average()]
-        return [*super().to_average(), *observed]
-
     def objectives(self, player: str) -> Sequence[Callable[[Batch], dict[str, Tensor]]]:
         """In training also those of its regularisers that have steps of their own, if due."""
         due = [
@@ -233,16 +184,6 @@ class NoiseGAN(ImageJudging, LatentModel):
         ]
         return [*super().objectives(player), *due]
 
-    def further_terms(self, player: str, seen: Seen, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Those of the player's regularisers that have no steps of their own."""
-        apart = self._own_steps(player)
-        found: dict[str, Tensor] = {}
-        for regularizer in self._regularizers():
-            if regularizer.player == player and not regularizer.own_step:
-                taken = {*terms, *found, *(other.name for other in apart)}
-                found |= self._regularized(regularizer, seen, taken)
-        return found
-
     def _own_steps(self, player: str) -> list[Regularizer]:
         """The player's regularisers that have steps of their own."""
         return [r for r in self._regularizers() if r.own_step and r.player == player]
@@ -251,25 +192,7 @@ class NoiseGAN(ImageJudging, LatentModel):
         """The term of a regulariser by itself."""
         images, labels = batch
         seen = Seen(real=images, labels=labels, z=self.sample_noise(len(images)))
-        return self._regularized(regularizer, seen, set())
-
-    def _regularized(
-        self, regularizer: Regularizer, seen: Seen, taken: set[str]
-    ) -> dict[str, Tensor]:
-        """A regulariser's term, if it is due, under a name that is not taken."""
-        name, player = regularizer.name, regularizer.player
-        missing = [need for need in regularizer.needs if getattr(seen, need) is None]
-        if missing or name in taken:
-            noted = f"{' and '.join(missing)} must be noted, as judge_both and generate do"
-            why = noted if missing else "it is there"
-            raise ValueError(
-                f"regularizers={type(regularizer).__name__} cannot add the term {name!r} to "
-                f"{type(self).__name__}.{player}_losses: {why}"
-            )
-        regularizer.observe(seen)
-        if not regularizer.is_due(self.global_step):
-            return {}
-        return {name: regularizer.every * regularizer.weight * regularizer(self, seen)}
+        return self.regularized(regularizer, seen, set())
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """The discriminator judges every image."""

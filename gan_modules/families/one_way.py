@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_modules.families.factories import ImageNetworkFactory, build
-from gan_modules.families.gates import apply_to_both
-from gan_modules.families.judging import ImageJudging
+from gan_modules.families.gates import Judgement, apply_to_both
+from gan_modules.families.regularized import Regularized
 from gan_modules.families.translation_model import Direction, TranslationModel
 from gan_modules.networks.packed import packing_of
 from gan_modules.objectives.losses import AdversarialLoss
@@ -17,7 +17,7 @@ from gan_modules.training.fitting import Check, check_fakes, check_logits
 __all__ = ["OneWayTranslationGAN"]
 
 
-class OneWayTranslationGAN(ImageJudging, TranslationModel):
+class OneWayTranslationGAN(Regularized, TranslationModel):
     """A GAN with one generator, from A to B, and one discriminator.
 
     Both players use the same translations, made once per iteration.
@@ -26,8 +26,8 @@ class OneWayTranslationGAN(ImageJudging, TranslationModel):
         generator: a generator, or a class or function that builds one, in place of the paper's.
         discriminator: a discriminator, or a class or function that builds one, in place of the
             paper's.
-        **kwargs: options of :class:`ImageJudging`, :class:`TranslationModel`, :class:`GANModule`
-            and :class:`GenerativeModule`.
+        **kwargs: options of :class:`Regularized`, :class:`ImageJudging`, :class:`TranslationModel`,
+            :class:`GANModule` and :class:`GenerativeModule`.
 
     Raises:
         ValueError: if an option is out of its range or a network does not fit ``image_shape``.
@@ -60,6 +60,7 @@ class OneWayTranslationGAN(ImageJudging, TranslationModel):
             self.build_discriminator,
             image_shape=self.judged_shape,
         )
+        self.settle_regularizers()
 
     def translator(self, direction: Direction) -> nn.Module:
         """The averaged generator."""
@@ -87,10 +88,9 @@ class OneWayTranslationGAN(ImageJudging, TranslationModel):
         """Translations ``(N, C, H, W)`` of the images of A."""
         return self.made(batch)[0]
 
-    def judge(self, images: Tensor) -> Tensor:
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
         """Pass images through the augmentation, in training, and then to the discriminator."""
-        logits: Tensor = self.discriminator(self.augmented(images))
-        return logits
+        return Judgement(self.discriminator(self.augmented(images)))
 
     def judge_both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Judge real images and fakes, in one forward pass where that changes nothing."""
@@ -108,10 +108,10 @@ class OneWayTranslationGAN(ImageJudging, TranslationModel):
             real: what it is given of real images.
         """
         if not loss.relativistic:
-            return loss.generator(self.judge(fake))
+            return loss.generator(self.judge(fake).logits)
         with torch.no_grad():
-            compared = self.judge(real)
-        return loss.generator(self.judge(fake), compared)
+            compared = self.judge(real).logits
+        return loss.generator(self.judge(fake).logits, compared)
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """The generator keeps the images' shape, the discriminator judges every image."""

@@ -1,15 +1,14 @@
 """The family of GANs that translate between two domains of images, A and B, in both directions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.errors import raised_by
 from gan_modules.families.factories import ImageNetworkFactory
-from gan_modules.families.gates import apply_to_both
-from gan_modules.families.judging import ImageJudging
+from gan_modules.families.gates import Judgement, apply_to_both
+from gan_modules.families.regularized import Judge, Regularized
 from gan_modules.families.translation_model import DIRECTIONS, Direction, TranslationModel
 from gan_modules.networks.packed import packing_of
 from gan_modules.training.batches import Batch
@@ -17,10 +16,25 @@ from gan_modules.training.fitting import Check, check_fakes, check_logits
 
 __all__ = ["TranslationGAN"]
 
-DOMAINS = ("a", "b")
+DOMAINS: tuple[Literal["a", "b"], ...] = ("a", "b")
 
 
-class TranslationGAN(ImageJudging, TranslationModel):
+class _DomainJudge(Judge):
+    """One domain's discriminator; all else is the model's."""
+
+    def __init__(self, model: "TranslationGAN", domain: Literal["a", "b"]) -> None:
+        self._model, self._domain = model, domain
+        self.discriminator = model.discriminator[domain]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+        """By this domain's discriminator."""
+        return Judgement(self._model.judge_of(self._domain, images))
+
+
+class TranslationGAN(Regularized, TranslationModel):
     """A GAN with one generator per direction and one discriminator per domain.
 
     ``generator`` is an ``nn.ModuleDict`` of ``a_to_b`` and ``b_to_a``, ``discriminator`` one of
@@ -35,8 +49,8 @@ class TranslationGAN(ImageJudging, TranslationModel):
             of the paper's, or an ``nn.ModuleDict`` of ``a_to_b`` and ``b_to_a``.
         discriminator: a class or function that builds a discriminator, called once per domain in
             place of the paper's, or an ``nn.ModuleDict`` of ``a`` and ``b``.
-        **kwargs: options of :class:`ImageJudging`, :class:`TranslationModel`, :class:`GANModule`
-            and :class:`GenerativeModule`.
+        **kwargs: options of :class:`Regularized`, :class:`ImageJudging`, :class:`TranslationModel`,
+            :class:`GANModule` and :class:`GenerativeModule`.
 
     Raises:
         ValueError: if an option is out of its range, a network does not fit ``image_shape``, or a
@@ -66,6 +80,11 @@ class TranslationGAN(ImageJudging, TranslationModel):
         self.discriminator = self._pair(
             "discriminator", discriminator, self.build_discriminator, DOMAINS
         )
+        self.settle_regularizers()
+
+    def judges(self) -> Mapping[str, Judge]:
+        """One discriminator per domain."""
+        return {domain: _DomainJudge(self, domain) for domain in DOMAINS}
 
     def _pair(
         self, player: str, given: Any, default: Callable[[], nn.Module], keys: Sequence[str]
@@ -98,7 +117,7 @@ class TranslationGAN(ImageJudging, TranslationModel):
         """
         return apply_to_both(self._network(name), first, second)
 
-    def judge(self, domain: Literal["a", "b"], images: Tensor) -> Tensor:
+    def judge_of(self, domain: Literal["a", "b"], images: Tensor) -> Tensor:
         """Pass images through the augmentation, in training, and then to a discriminator."""
         logits: Tensor = self.discriminator[domain](self.augmented(images))
         return logits
@@ -108,9 +127,7 @@ class TranslationGAN(ImageJudging, TranslationModel):
     ) -> tuple[Tensor, Tensor]:
         """Judge real images and fakes of a domain, as :meth:`apply_to_both` does."""
         one, other = self.apply_to_both(domain, self.augmented(real), self.augmented(fake))
-        # the augmentation is the same for both domains, and observes both
-        noted = self._noted.get("real_logits")
-        self.note_seen(real_logits=one if noted is None else torch.cat([noted, one]))
+        self.note_seen(domain, real=real, fake=fake, real_logits=one, fake_logits=other)
         return one, other
 
     def _network(self, name: Literal["a_to_b", "b_to_a", "a", "b"]) -> nn.Module:

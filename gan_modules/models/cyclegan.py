@@ -141,10 +141,10 @@ class CycleGAN(TranslationGAN):
     ) -> tuple[Tensor, ...]:
         """Logits of fakes, and of real images if the loss compares them with these."""
         if not self.loss.relativistic:
-            return (self.judge(domain, fake),)
+            return (self.judge_of(domain, fake),)
         with torch.no_grad():
-            compared = self.judge(domain, real)
-        return self.judge(domain, fake), compared
+            compared = self.judge_of(domain, real)
+        return self.judge_of(domain, fake), compared
 
     def shared(self, batch: Batch) -> _Translations:
         """Translate once for both players: the discriminators' step leaves the generators alone."""

@@ -53,7 +53,7 @@ class Consistency(Regularizer):
     def check(self, model: Any) -> None:
         """Refuse images that the augmentation does."""
         super().check(model)
-        self.augmentation.check(model.image_shape)
+        self.augmentation.check(model.judged_shape)
 
     def schedule(self, step: int, images: int) -> None:
         """The augmentation's."""
@@ -88,6 +88,12 @@ class _OfLatents(Regularizer):
         super().__init__(weight, every)
         require(sigma > 0, "sigma", sigma, "positive")
         self.sigma = sigma
+
+    def check(self, model: Any) -> None:
+        """Refuse models without latents."""
+        super().check(model)
+        has_latents = hasattr(model, "sample_noise")
+        require(has_latents, "regularizers", type(self).__name__, "of a model with latents")
 
     def nearby(self, model: Any, seen: Any) -> Tensor:
         """The fakes of latents with normal noise."""

@@ -1,4 +1,4 @@
-"""Every augmentation goes with every GAN, every regulariser with those of latents."""
+"""Augmentations and regularisers go with every GAN, those of latents with models that have some."""
 
 import inspect
 from collections import Counter
@@ -24,11 +24,13 @@ from gan_modules import (
     WGANGP,
     AdaptiveAugment,
     Consistency,
+    CycleGAN,
     GANModule,
     GradientPenalty,
     LatentConsistency,
     LeCam,
     Orthogonal,
+    Pix2Pix,
     RandomShift,
     TranslationGAN,
 )
@@ -110,6 +112,54 @@ def pairs() -> list[Any]:
             marks = () if by_default else (pytest.mark.slow,)
             found.append(pytest.param(variant, augmentation, marks=marks))
     return found
+
+
+def of_latents(regularizer: Any) -> bool:
+    return "z" in regularizer.needs
+
+
+@pytest.mark.parametrize("variant", TRANSLATION_VARIANTS)
+def test_regularizers_of_translations(variant: Any) -> None:
+    """Each domain's discriminator has its own."""
+    regularizers = [r for r in REGULARIZERS if not of_latents(r)]
+    assert len(regularizers) == len(REGULARIZERS) - 2
+    terms = goes_on_exactly(variant, RandomShift, regularizers)
+    judges = ("_a", "_b") if issubclass(variant, TranslationGAN) else ("",)
+    for regularizer in (made() for made in regularizers):
+        ends = judges if regularizer.player == "discriminator" else ("",)
+        for end in ends:
+            assert terms[f"{regularizer.player[0]}/{regularizer.name}{end}"] != 0
+
+
+@pytest.mark.parametrize("variant", TRANSLATION_VARIANTS)
+@pytest.mark.parametrize("regularizer", [r for r in REGULARIZERS if of_latents(r)])
+def test_regularizers_of_latents_are_refused(variant: Any, regularizer: Any) -> None:
+    line = f"regularizers='{regularizer.__name__}' must be of a model with latents"
+    with pytest.raises(ValueError, match=f"^{line}$"):
+        make(variant, None, [regularizer])
+
+
+class _Apart(R1):
+    own_step = True
+
+
+def test_steps_for_regularizers_alone_are_refused_of_translations() -> None:
+    line = r"^_Apart.own_step=True must be False: Pix2Pix takes no steps for a regulariser alone$"
+    with pytest.raises(ValueError, match=line):
+        make(Pix2Pix, None, [_Apart])
+
+
+def test_r1_of_two_domains_by_hand() -> None:
+    """Linear discriminators have the same gradient everywhere."""
+    model = make(CycleGAN, None, [partial(R1, weight=3.0)])
+    for domain, slope in (("a", 0.5), ("b", 2.0)):
+        model.discriminator[domain] = nn.Sequential(nn.Flatten(), nn.Linear(256, 1, bias=False))
+        nn.init.constant_(model.discriminator[domain][1].weight, slope)
+    model.train()
+    terms = model.terms_of("discriminator", tuple(torch.rand(2, 4, 1, 16, 16)))
+    # gamma / 2 of 256 squared slopes
+    assert_close(terms["r1_a"].item(), 1.5 * 256 * 0.25)
+    assert_close(terms["r1_b"].item(), 1.5 * 256 * 4.0)
 
 
 @pytest.mark.parametrize(("variant", "augmentation"), pairs())

@@ -240,6 +240,24 @@ def test_augmentation_and_regularizers(
 
 
 @pytest.mark.slow
+def test_regularizers_of_both_domains(double: None, traced: Any, make_trainer: Any) -> None:
+    def run(compiles: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        torch.manual_seed(0)
+        model = small(
+            CycleGAN, image_shape=(1, 16, 16), compile=compiles,
+            augmentation=AdaptiveAugment(), regularizers=[R1(every=2), LeCam()],
+        )  # fmt: skip
+        trainer = make_trainer(max_steps=3, precision="64-true", log_every_n_steps=1)
+        trainer.fit(model, batches(model, 4, 12))
+        return model.state_dict(), dict(trainer.callback_metrics)
+
+    (expected, terms), (found, compiled_terms) = run(False), run(True)
+    assert_close(found, expected, rtol=0, atol=1e-9)
+    assert {"d/r1_a", "d/r1_b", "d/lecam_a", "d/lecam_b"} < {*terms}
+    assert_close(compiled_terms, terms, rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
 def test_every_regularizer_and_packs(double: None, traced: Any, make_trainer: Any) -> None:
     """What regularisers see is made by compiled losses."""
 
