@@ -52,9 +52,9 @@ TEACHERS = {"dmd2.yaml": "edm.yaml", "mnist/dmd2.yaml": "mnist/edm.yaml"}
 
 
 class Digits:
-    """Real digits of one size, and their judge."""
+    """Real digits of one size, and their judge, on the CPU wherever it was trained."""
 
-    def __init__(self, image_size: int, mnist: str | None) -> None:
+    def __init__(self, image_size: int, mnist: str | None, device: str = "cpu") -> None:
         data: Any
         if mnist is None:
             data = DigitsDataModule(image_size=image_size)
@@ -68,7 +68,9 @@ class Digits:
         self.train, self.labels = _floats([data.splits["train"]])
         self.held_out, self.held_out_labels = _floats([data.splits[name] for name in held_out])
         self.n = min(len(self.train), 10_000)
-        self.judge = train_classifier(self.train, self.labels, **options)
+        self.judge = train_classifier(
+            self.train.to(device), self.labels.to(device), **options
+        ).cpu()
         self.accuracy = accuracy(self.judge, self.held_out, self.held_out_labels)
         self.floor = frechet_distance(self.judge, self.held_out, self.train[: self.n])
 
