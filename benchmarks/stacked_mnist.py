@@ -260,6 +260,7 @@ def file_of(options: argparse.Namespace) -> Path:
 def judge_in(path: Path, device: str) -> Judge:
     """The judge that another process has trained."""
     weights, facts, shares = torch.load(path, weights_only=True)
+    facts = json.loads(facts)
     classifier = Classifier(1, 10, num_features=128, width=16)
     classifier.load_state_dict(weights)
     return Judge(classifier.to(device).eval().requires_grad_(False), facts, shares)
@@ -275,7 +276,7 @@ def make_judge(options: argparse.Namespace) -> dict[str, Any]:
     judge.facts["conditions"] = conditions(options.device)
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.cpu() for name, tensor in judge.classifier.state_dict().items()}
-    torch.save((weights, judge.facts, judge.shares), path)
+    torch.save((weights, json.dumps(judge.facts), judge.shares), path)
     return judge.facts
 
 
@@ -319,7 +320,6 @@ def run(options: argparse.Namespace, model: str, config: Path, seed: int) -> dic
     judge = judge_in(file_of(options), options.device)
     starts = range(0, options.samples, 1000)
     sizes = [min(1000, options.samples - start) for start in starts]
-    # seeds that no batch of training has
     images = (generator.sample(n, seed=10**6 + i) for i, n in enumerate(sizes))
     scores = judge.score(images)
     return {
