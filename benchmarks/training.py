@@ -31,7 +31,10 @@ class CPUSeconds(Callback):
 
 
 def train(recipe: str, seed: int, runs: Path, options: Sequence[str] = ()) -> tuple[Path, float]:
-    """Train a recipe on one thread; return its run folder and the process's CPU seconds."""
+    """Train a recipe on one thread; return its run folder and the process's CPU seconds.
+
+    A recipe is the bare name of one in ``configs/``, or the absolute path of another.
+    """
     parent = runs.resolve() / f"seed_{seed}"
     parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(ROOT / "cli.py"), "fit", "--config", recipe]
@@ -47,6 +50,7 @@ def train(recipe: str, seed: int, runs: Path, options: Sequence[str] = ()) -> tu
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"error: {' '.join(command)} failed, see {log}")
-    folder = parent / Path(recipe).with_suffix("")
+    path_of = Path(recipe)
+    folder = parent / (path_of.stem if path_of.is_absolute() else path_of.with_suffix(""))
     newest = max((p for p in folder.iterdir() if p.name.isdecimal()), key=lambda p: int(p.name))
     return newest, usage.ru_utime + usage.ru_stime

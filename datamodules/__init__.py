@@ -7,7 +7,7 @@ from datamodules.cifar10 import CIFAR10DataModule
 from datamodules.digits import DigitsDataModule
 from datamodules.folder import ImageFolderDataModule
 from datamodules.images import ImageDataModule
-from datamodules.mnist import FashionMNISTDataModule, MNISTDataModule
+from datamodules.mnist import FashionMNISTDataModule, MNISTDataModule, StackedMNISTDataModule
 from datamodules.paired import PairedDataModule, PairedFolderDataModule
 from datamodules.paired_digits import PairedDigitsDataModule
 from datamodules.toy import ToyDataModule
@@ -27,6 +27,7 @@ __all__ = [
     "PairedDataModule",
     "PairedDigitsDataModule",
     "PairedFolderDataModule",
+    "StackedMNISTDataModule",
     "ToyDataModule",
     "UnpairedDataModule",
     "UnpairedDigitsDataModule",

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, decoded once into one tensor."""
+"""MNIST and Fashion-MNIST, decoded once into one tensor; digits of MNIST in threes."""
 
 from abc import ABC
 from pathlib import Path
@@ -14,7 +14,7 @@ from datamodules.held_out import reads_test_files, rows_of
 from datamodules.images import ImageDataModule
 from datamodules.resizing import Size
 
-__all__ = ["FashionMNISTDataModule", "MNISTDataModule"]
+__all__ = ["FashionMNISTDataModule", "MNISTDataModule", "StackedMNISTDataModule"]
 
 
 class _IDXDataModule(ImageDataModule, ABC):
@@ -85,3 +85,42 @@ class FashionMNISTDataModule(_IDXDataModule):
 
     source = FashionMNIST
     classes = tuple(FashionMNIST.classes)
+
+
+class StackedMNISTDataModule(_IDXDataModule):
+    """Three random digits of MNIST as the channels of an image: 1,000 classes, to count modes.
+
+    The data set of Metz et al. 2016 (arXiv:1611.02163), drawn once as in PacGAN
+    (arXiv:1712.04086). Digits ``a``, ``b`` and ``c`` in red, green and blue have the label
+    ``100 a + 10 b + c``. Which they are is a function of the split and its size alone; training
+    images are of training digits, held-out ones of held-out digits.
+
+    Args:
+        size: training images.
+        held_out_size: validation images, and as many test images.
+        **kwargs: options of :class:`MNISTDataModule`; ``val_size`` is of digits.
+
+    Raises:
+        ValueError: if an option is out of its range.
+        FileNotFoundError: if the files are missing and cannot be downloaded.
+    """
+
+    channels = 3
+    num_classes = 1000
+    classes = tuple(f"{triple:03}" for triple in range(1000))
+    source = MNIST
+
+    def __init__(self, *, size: int = 128_000, held_out_size: int = 10_000, **kwargs: Any) -> None:
+        require_at_least("size", size, 1)
+        require_at_least("held_out_size", held_out_size, 1)
+        super().__init__(**kwargs)
+        self.size = size
+        self.held_out_size = held_out_size
+
+    def load(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Images ``(N, 3, 28, 28)`` and labels of one split, the same at every call."""
+        digits, labels = super().load(split)
+        n = self.size if split == "train" else self.held_out_size
+        generator = torch.Generator().manual_seed(("train", "val", "test").index(split))
+        rows = torch.randint(len(digits), (n, 3), generator=generator)
+        return digits[rows, 0], (labels[rows] * torch.tensor([100, 10, 1])).sum(1)

@@ -84,7 +84,8 @@ COMMANDS = {
         "model has no class 'WGANPG'; nearest: WGANGP, WGAN, GAN"
     ),
     "fit --model WGANGP --data MNISTData": (
-        "data has no class 'MNISTData'; nearest: MNISTDataModule, FashionMNISTDataModule"
+        "data has no class 'MNISTData'; nearest: MNISTDataModule, StackedMNISTDataModule, "
+        "FashionMNISTDataModule"
     ),
     "NAMED --model.generator MLPGen": (
         "model.generator has no class 'MLPGen'; nearest: MLPGenerator"

@@ -20,6 +20,7 @@ from datamodules import (
     CIFAR10DataModule,
     FashionMNISTDataModule,
     MNISTDataModule,
+    StackedMNISTDataModule,
 )
 from datamodules.celeba import ATTRIBUTES
 from datamodules.store import ImageStore
@@ -55,6 +56,42 @@ def test_fashion_mnist_reads_its_own_folder(mnist_root: Path) -> None:
     images, labels = data.splits["val"][torch.tensor([3])]
     assert images.unique().tolist() == [23]
     assert labels.tolist() == [3]
+
+
+def test_stacked_mnist(mnist_root: Path) -> None:
+    options: dict[str, Any] = {"root": str(mnist_root), "size": 500, "held_out_size": 70}
+    data = StackedMNISTDataModule(image_size=32, **options)
+    assert (data.image_shape, data.num_classes) == ((3, 32, 32), 1000)
+    assert data.classes[407] == "407"
+    data.prepare_data()
+    data.setup()
+    # those of its split: the training digits are 0 to 19, then come 5,000 for validation
+    digits = {"train": {*range(20)}, "val": {*range(256)}, "test": {*range(12)}}
+    for split, numbers in digits.items():
+        images, labels = data.load(split)  # type: ignore[arg-type]
+        assert images.shape == (500 if split == "train" else 70, 3, 28, 28)
+        assert images.dtype == torch.uint8
+        values = images[:, :, 0, 0].long()
+        assert_close(images, values[..., None, None].expand_as(images).byte())
+        if split == "val":
+            assert len({*values.flatten().tolist()} - {*range(20)}) > 50
+        else:
+            assert {*values.flatten().tolist()} == numbers
+            # the label of digit n is n % 10
+            assert_close(labels, (values % 10 * torch.tensor([100, 10, 1])).sum(1))
+        again = StackedMNISTDataModule(batch_size=3, seed=5, **options).load(split)  # type: ignore[arg-type]
+        assert_close(again, (images, labels), rtol=0, atol=0)
+        part = data.splits[split]  # type: ignore[index]
+        assert part.images.shape[1:] == (3, 32, 32)
+        assert_close(part.labels, labels)
+    # channels and images are drawn by themselves
+    assert len({tuple(row) for row in data.load("train")[0][:, :, 0, 0].tolist()}) > 450
+
+
+@pytest.mark.parametrize("name", ["size", "held_out_size"])
+def test_stacked_mnist_needs_images(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name}=0 must be at least 1"):
+        StackedMNISTDataModule(**{name: 0})
 
 
 @pytest.mark.usefixtures("cifar_folder")
