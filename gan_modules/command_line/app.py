@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+import yaml
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -232,6 +233,14 @@ class GANCLI(PredictCommand):
         """Have checkpoints read as data, whatever torch's default is, and the table left to us."""
         kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
         return kwargs | ({"verbose": False} if subcommand in ("validate", "test") else {})
+
+    def _dump_config(self) -> None:
+        """Keep the options as plain values, as LightningCLI does, but not check them once more."""
+        if not hasattr(self, "config_dump"):
+            text = self.parser.dump(
+                self.config, skip_link_targets=False, skip_none=False, skip_validation=True
+            )
+            self.config_dump = yaml.safe_load(text)[self.config["subcommand"]]
 
     def _check_checkpoint(self) -> None:
         """Refuse a checkpoint that does not go with the options given."""

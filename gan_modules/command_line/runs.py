@@ -240,14 +240,14 @@ class RunConfig(SaveConfigCallback):
         import lightning
         import yaml
 
-        self.parser.save(
-            self.config, Path(trainer.default_root_dir, "config.yaml"), skip_none=False
-        )
+        # parsing has checked every option: a second and a third time took a fifth of a start
+        unchecked = {"skip_none": False, "skip_validation": True}
+        self.parser.save(self.config, Path(trainer.default_root_dir, "config.yaml"), **unchecked)
         versions = {
             "gan_modules": gan_modules.__version__,
             "lightning": lightning.__version__,
             "torch": torch.__version__,
         }
-        config = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        config = yaml.safe_load(self.parser.dump(self.config, **unchecked))
         for logger in trainer.loggers:
             logger.log_hyperparams({"config": config, "versions": versions})
