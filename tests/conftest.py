@@ -14,6 +14,7 @@ import pytest
 import torch
 from lightning.fabric.utilities import registry
 from lightning.pytorch import Trainer
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -260,6 +261,20 @@ def fails(small_config: None, capsys: pytest.CaptureFixture[str]) -> Callable[[s
         return lines[0].removeprefix("error: ")
 
     return run
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of curves are composed, and left as empty files.
+
+    To render one takes matplotlib longer than a short run takes. It is left to the tests of
+    pictures, and to those that run a command as a user does.
+    """
+
+    def leave_empty(figure: Figure, *_: Any, **__: Any) -> None:
+        """Do nothing with the file."""
+
+    monkeypatch.setattr(Figure, "savefig", leave_empty)
 
 
 @pytest.fixture
