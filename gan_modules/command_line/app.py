@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
-import yaml
 from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -35,6 +34,7 @@ from gan_modules.command_line.resume import run_name, typed_anew, with_checkpoin
 from gan_modules.command_line.runs import (
     RunConfig,
     new_run_folder,
+    plain_values,
     run_loggers,
 )
 from gan_modules.command_line.trainer_parts import CALLBACKS, switched_off, with_own_callbacks
@@ -237,10 +237,8 @@ class GANCLI(PredictCommand):
     def _dump_config(self) -> None:
         """Keep the options as plain values, as LightningCLI does, but not check them once more."""
         if not hasattr(self, "config_dump"):
-            text = self.parser.dump(
-                self.config, skip_link_targets=False, skip_none=False, skip_validation=True
-            )
-            self.config_dump = yaml.safe_load(text)[self.config["subcommand"]]
+            values = plain_values(self.parser, self.config, skip_link_targets=False)
+            self.config_dump = values[self.config["subcommand"]]
 
     def _check_checkpoint(self) -> None:
         """Refuse a checkpoint that does not go with the options given."""
