@@ -1,5 +1,6 @@
 """The handwritten digits that scikit-learn carries: real images that need no download."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +14,13 @@ __all__ = ["DigitsDataModule", "check_digits_size", "digits_of"]
 
 def digits_of(split: Split) -> tuple[Tensor, Tensor]:
     """Images, uint8 ``(N, 1, 8, 8)``, and labels of one split, the same at every call."""
+    images, labels = _splits()[split]
+    return images.clone(), labels.clone()
+
+
+@cache
+def _splits() -> dict[Split, tuple[Tensor, Tensor]]:
+    """Of every split. The text file behind it is read once, which takes longer than a short run."""
     # slow to import, and other data does without it
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -24,10 +32,11 @@ def digits_of(split: Split) -> tuple[Tensor, Tensor]:
     val, test = train_test_split(
         held_out, test_size=180, stratify=digits.target[held_out], random_state=0
     )
-    indices = {"train": train, "val": val, "test": test}[split]
     # grey values are 0 to 16
-    images = torch.from_numpy(digits.images[indices] * (255 / 16)).round().to(torch.uint8)
-    return images.unsqueeze(1), torch.from_numpy(digits.target[indices])
+    images = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
+    labels = torch.from_numpy(digits.target)
+    indices: dict[Split, list[int]] = {"train": train, "val": val, "test": test}
+    return {split: (images[chosen], labels[chosen]) for split, chosen in indices.items()}
 
 
 def check_digits_size(image_size: int, name: str) -> None:

@@ -5,13 +5,16 @@ import pickle
 import shlex
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.utilities import registry
 from lightning.pytorch import Trainer
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -28,6 +31,8 @@ from gan_modules.networks import MLPDiscriminator, MLPGenerator
 # with more, tests beside other work wait for each other; so would processes that they start
 torch.set_num_threads(1)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# every trainer asks each installed package for callbacks, of which none comes or goes meanwhile
+registry.entry_points = cache(registry.entry_points)  # type: ignore[attr-defined]
 
 
 def with_one_parser(main: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,7 +137,7 @@ def mnist_root(tmp_path: Path) -> Path:
     raw = tmp_path / "mnist" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for prefix, n in (("train", 5_020), ("t10k", 12)):
-        pixels = bytes(value for i in range(n) for value in bytes([i % 256]) * 784)
+        pixels = b"".join(bytes([i % 256]) * 784 for i in range(n))
         header = struct.pack(">IIII", 2051, n, 28, 28)
         (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + pixels)
         header = struct.pack(">II", 2049, n)
@@ -256,6 +261,20 @@ def fails(small_config: None, capsys: pytest.CaptureFixture[str]) -> Callable[[s
         return lines[0].removeprefix("error: ")
 
     return run
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of curves are composed, and left as empty files.
+
+    To render one takes matplotlib longer than a short run takes. It is left to the tests of
+    pictures, and to those that run a command as a user does.
+    """
+
+    def leave_empty(figure: Figure, *_: Any, **__: Any) -> None:
+        """Do nothing with the file."""
+
+    monkeypatch.setattr(Figure, "savefig", leave_empty)
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from gan_modules.command_line.resume import run_name, typed_anew, with_checkpoin
 from gan_modules.command_line.runs import (
     RunConfig,
     new_run_folder,
+    plain_values,
     run_loggers,
 )
 from gan_modules.command_line.trainer_parts import CALLBACKS, switched_off, with_own_callbacks
@@ -232,6 +233,12 @@ class GANCLI(PredictCommand):
         """Have checkpoints read as data, whatever torch's default is, and the table left to us."""
         kwargs = {**super()._prepare_subcommand_kwargs(subcommand), "weights_only": True}
         return kwargs | ({"verbose": False} if subcommand in ("validate", "test") else {})
+
+    def _dump_config(self) -> None:
+        """Keep the options as plain values, as LightningCLI does, but not check them once more."""
+        if not hasattr(self, "config_dump"):
+            values = plain_values(self.parser, self.config, skip_link_targets=False)
+            self.config_dump = values[self.config["subcommand"]]
 
     def _check_checkpoint(self) -> None:
         """Refuse a checkpoint that does not go with the options given."""

@@ -274,6 +274,7 @@ def test_packs_and_pieces(look: Any, make_loader: Any) -> None:
 # ---- without effect --------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("variant", MODELS, ids=lambda variant: variant.__name__)
 def test_training_is_the_same_bit_for_bit(variant: Any, make_trainer: Any) -> None:
     def train(*callbacks: Any) -> tuple[dict[str, Tensor], Tensor]:

@@ -19,6 +19,8 @@ from torchvision.datasets import MNIST
 import cli
 from gan_modules.command_line.messages import explain_exception
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SMALL = "fit --config small.yaml"
 # the same ways to fail once more
 SLOW = {

@@ -20,6 +20,8 @@ from gan_modules.command_line.messages import with_full_name
 from gan_modules.command_line.parser_errors import shortened, without_middle
 from gan_modules.command_line.without_trainer import WITHOUT_TRAINER
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SMALL = "fit --config small.yaml"
 SHORT = {
     "SMALL": SMALL,

@@ -1,6 +1,7 @@
 """Where a checkpoint may be looked for, and that what is typed wins over a file."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from gan_modules import GAN, GANModule
 from gan_modules.checkpoints.newest import find_checkpoint
 from gan_modules.command_line.results import require_measured
 from gan_modules.command_line.words import configs_first, files_first
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 CONFIG = """
 trainer: {max_steps: 2, limit_val_batches: 1, accelerator: cpu, logger: false,
@@ -33,15 +36,26 @@ def _no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["cli.py"])
 
 
-@pytest.fixture
-def runs() -> Path:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs, of two and of three updates; the second has a best one."""
-    Path("small.yaml").write_text(CONFIG)
-    cli.main(["fit", "--config", "small.yaml"])
-    cli.main(["fit", "--trainer.max_steps", "3", "--config", "small.yaml"])
-    folder = Path("runs/small")
-    (folder / "1/checkpoints/step_000002.ckpt").rename(folder / "1/checkpoints/best_fid.ckpt")
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["cli.py"])
+        Path("small.yaml").write_text(CONFIG)
+        cli.main(["fit", "--config", "small.yaml"])
+        cli.main(["fit", "--trainer.max_steps", "3", "--config", "small.yaml"])
+    saved = folder / "runs/small/1/checkpoints"
+    (saved / "step_000002.ckpt").rename(saved / "best_fid.ckpt")
     return folder
+
+
+@pytest.fixture
+def runs(trained: Path) -> Path:
+    """These runs in the test's own folder."""
+    shutil.copytree(trained, ".", symlinks=True, dirs_exist_ok=True)
+    return Path("runs/small")
 
 
 def test_what_is_typed_wins_wherever_it_stands(runs: Path) -> None:

@@ -10,6 +10,8 @@ from torch import nn
 import cli
 from gan_modules.command_line.resume import difference
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 HERE = __name__
 
 

@@ -32,7 +32,7 @@ def weights(path: str) -> dict[str, torch.Tensor]:
     return found
 
 
-pytestmark = pytest.mark.usefixtures("small_config")
+pytestmark = pytest.mark.usefixtures("small_config", "undrawn")
 
 
 @pytest.mark.parametrize("source", ["runs/small/0", "first/last.ckpt", "pretrained"])

@@ -12,6 +12,8 @@ from torch_fidelity import feature_extractor_inceptionv3
 
 import cli
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 CONFIG = """
 trainer: {max_steps: 4, accelerator: cpu, num_sanity_val_steps: 0, logger: false,
           check_val_every_n_epoch: null, val_check_interval: 2, enable_progress_bar: false,

@@ -22,7 +22,7 @@ def run(options: str, caplog: pytest.LogCaptureFixture) -> tuple[Any, list[str]]
     return done, [r.message for r in caplog.records if "small.yaml" in r.message]
 
 
-pytestmark = pytest.mark.usefixtures("small_config")
+pytestmark = pytest.mark.usefixtures("small_config", "undrawn")
 
 
 def test_another_model_has_its_own_defaults(caplog: pytest.LogCaptureFixture) -> None:

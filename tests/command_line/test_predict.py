@@ -32,6 +32,8 @@ from gan_modules.networks import (
 from gan_modules.tools.image_files import image_size, read_image, write_image
 from gan_modules.tools.image_folders import find_images
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 REPOSITORY = Path(__file__).parents[2]
 
 

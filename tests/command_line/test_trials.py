@@ -98,6 +98,7 @@ def test_what_is_trained_otherwise_has_another_folder(begun: list[list[str]]) ->
     )
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("budget", [["--budget.updates", "5"], ["--", "--trainer.max_steps", "5"]])
 def test_what_was_interrupted_goes_on(
     begun: list[list[str]], monkeypatch: pytest.MonkeyPatch, budget: list[str]
@@ -126,6 +127,7 @@ def test_what_was_interrupted_goes_on(
     assert last.curves["val/g/loss"] == whole.curves["val/g/loss"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_failure_leaves_the_others(
     begun: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
