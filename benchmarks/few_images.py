@@ -170,7 +170,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
                 )
         axes.set(title=MODELS[model], xscale="log", yscale="log", xlabel="training images")
         axes.set_xticks(counts, [f"{n:,}" for n in counts])
-        axes.minorticks_off()
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("Fréchet distance; dotted: best checkpoint")
     panels[0].legend()

@@ -131,7 +131,7 @@ def draw(runs: Path, real: Tensor, path: Path) -> None:
         axes.set_ylabel(label, rotation=0, ha="right", va="center")
         axes.spines[:].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
