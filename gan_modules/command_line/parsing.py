@@ -1,5 +1,6 @@
 """A parser that reports wrong input in one line."""
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -10,6 +11,8 @@ from gan_modules.command_line.parser_errors import explain_parser_error
 
 __all__ = ["GANArgumentParser", "with_subparsers"]
 
+_NONE = re.compile(r"(?<=\w)=None$")
+
 
 class GANArgumentParser(LightningArgumentParser):
     """Reports any wrong input in one line and exits with status 2."""
@@ -19,6 +22,13 @@ class GANArgumentParser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.contents: dict[str, Any] = {}
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *more: Any, **options: Any
+    ) -> Any:
+        """Parse; what jsonargparse 4.53 hands on to a nested class as None is its null again."""
+        words = None if args is None else [_NONE.sub("=null", word) for word in args]
+        return super().parse_args(words, *more, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line; raise instead where a caller asked for that."""

@@ -314,3 +314,12 @@ def test_diagnostics_on_and_off() -> None:
     for words in (("--diagnostics", "null"), ("--diagnostics=None",)):
         done = fit(*quiet, "--diagnostics.patience", "2", *words)
         assert not any(isinstance(c, Diagnostics) for c in done.trainer.callbacks)
+
+
+def test_null_is_null_at_any_depth(capsys: pytest.CaptureFixture[str]) -> None:
+    ada = ["--model.augmentation", "AdaptiveAugment", "--model.augmentation.target", "null"]
+    with pytest.raises(SystemExit) as end:
+        cli.main(["fit", "--config", "dcgan.yaml", *ada, "--print_config"])
+    assert end.value.code == 0
+    augmentation = yaml.safe_load(capsys.readouterr().out)["model"]["init_args"]["augmentation"]
+    assert augmentation["init_args"]["target"] is None
