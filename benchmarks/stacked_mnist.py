@@ -241,7 +241,7 @@ def new_judge(options: argparse.Namespace, image_size: int) -> Judge:
         test_digits.labels.to(options.device),
     )
     stacked = StackedMNISTDataModule(
-        root=options.mnist, image_size=image_size, val_size=0, held_out_size=options.samples
+        root=options.mnist, image_size=image_size, val_size=0, n_held_out=options.samples
     )
     counts = stacked.load("train")[1].bincount(minlength=MODES)
     judge = Judge(classifier, {"accuracy": right}, counts / counts.sum())

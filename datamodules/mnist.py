@@ -92,12 +92,12 @@ class StackedMNISTDataModule(_IDXDataModule):
 
     The data set of Metz et al. 2016 (arXiv:1611.02163), drawn once as in PacGAN
     (arXiv:1712.04086). Digits ``a``, ``b`` and ``c`` in red, green and blue have the label
-    ``100 a + 10 b + c``. Which they are is a function of the split and its size alone; training
+    ``100 a + 10 b + c``. Which they are is a function of the split and its number alone; training
     images are of training digits, held-out ones of held-out digits.
 
     Args:
-        size: training images.
-        held_out_size: validation images, and as many test images.
+        n_images: training images.
+        n_held_out: validation images, and as many test images.
         **kwargs: options of :class:`MNISTDataModule`; ``val_size`` is of digits.
 
     Raises:
@@ -110,17 +110,17 @@ class StackedMNISTDataModule(_IDXDataModule):
     classes = tuple(f"{triple:03}" for triple in range(1000))
     source = MNIST
 
-    def __init__(self, *, size: int = 128_000, held_out_size: int = 10_000, **kwargs: Any) -> None:
-        require_at_least("size", size, 1)
-        require_at_least("held_out_size", held_out_size, 1)
+    def __init__(self, *, n_images: int = 128_000, n_held_out: int = 10_000, **kwargs: Any) -> None:
+        require_at_least("n_images", n_images, 1)
+        require_at_least("n_held_out", n_held_out, 1)
         super().__init__(**kwargs)
-        self.size = size
-        self.held_out_size = held_out_size
+        self.n_images = n_images
+        self.n_held_out = n_held_out
 
     def load(self, split: Split) -> tuple[Tensor, Tensor]:
         """Images ``(N, 3, 28, 28)`` and labels of one split, the same at every call."""
         digits, labels = super().load(split)
-        n = self.size if split == "train" else self.held_out_size
+        n = self.n_images if split == "train" else self.n_held_out
         generator = torch.Generator().manual_seed(("train", "val", "test").index(split))
         rows = torch.randint(len(digits), (n, 3), generator=generator)
         return digits[rows, 0], (labels[rows] * torch.tensor([100, 10, 1])).sum(1)

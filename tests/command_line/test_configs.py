@@ -89,7 +89,7 @@ def test_config_trains(
         if "channel_base" in recipe.get(network, {}).get("init_args", {})
     ]
     if "teacher" in recipe:
-        fit(name.replace("dmd2", "edm"), ["--data.batch_size", "2"])
+        fit(name.replace("dmd2", "edm"), [*options, "--data.batch_size", "2"])
     # six of the ten faces are for training, five of which make one iteration of WGAN-GP
     size = "1" if name.startswith("celeba/") else "2"
     done = fit(name, [*options, "--data.batch_size", size, *unwarmed])

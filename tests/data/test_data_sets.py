@@ -59,7 +59,7 @@ def test_fashion_mnist_reads_its_own_folder(mnist_root: Path) -> None:
 
 
 def test_stacked_mnist(mnist_root: Path) -> None:
-    options: dict[str, Any] = {"root": str(mnist_root), "size": 500, "held_out_size": 70}
+    options: dict[str, Any] = {"root": str(mnist_root), "n_images": 500, "n_held_out": 70}
     data = StackedMNISTDataModule(image_size=32, **options)
     assert (data.image_shape, data.num_classes) == ((3, 32, 32), 1000)
     assert data.classes[407] == "407"
@@ -88,7 +88,7 @@ def test_stacked_mnist(mnist_root: Path) -> None:
     assert len({tuple(row) for row in data.load("train")[0][:, :, 0, 0].tolist()}) > 450
 
 
-@pytest.mark.parametrize("name", ["size", "held_out_size"])
+@pytest.mark.parametrize("name", ["n_images", "n_held_out"])
 def test_stacked_mnist_needs_images(name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}=0 must be at least 1"):
         StackedMNISTDataModule(**{name: 0})
