@@ -1,6 +1,5 @@
 """A parser that reports wrong input in one line."""
 
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -8,10 +7,9 @@ from typing import Any, NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from gan_modules.command_line.parser_errors import explain_parser_error
+from gan_modules.command_line.words import with_null
 
 __all__ = ["GANArgumentParser", "with_subparsers"]
-
-_NONE = re.compile(r"(?<=\w)=None$")
 
 
 class GANArgumentParser(LightningArgumentParser):
@@ -27,7 +25,7 @@ class GANArgumentParser(LightningArgumentParser):
         self, args: Sequence[str] | None = None, *more: Any, **options: Any
     ) -> Any:
         """Parse; what jsonargparse 4.53 hands on to a nested class as None is its null again."""
-        words = None if args is None else [_NONE.sub("=null", word) for word in args]
+        words = None if args is None else with_null(args)
         return super().parse_args(words, *more, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
