@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.datasets import CIFAR10, CelebA
+from variants import FIRST_OF_ALL, MODELS
 
 import cli
 from datamodules.celeba import ATTRIBUTES
@@ -45,6 +46,29 @@ def with_one_parser(main: Callable[..., Any]) -> Callable[..., Any]:
             return main(args)
 
     return run
+
+
+NAMES = {model.__name__ for model in MODELS}
+
+
+def variants_of(item: pytest.Item) -> set[str]:
+    """Which variants a test has among its parameters."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return {getattr(value, "__name__", str(value)) for value in parameters.values()} & NAMES
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what is repeated for every variant to the thorough tests, but for one of a family."""
+    repeated: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if variants_of(item) and item.get_closest_marker("slow") is None:
+            repeated.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for its in repeated.values():
+        first = [item for item in its if variants_of(item) <= FIRST_OF_ALL] or its[:1]
+        for item in its:
+            if item not in first:
+                item.add_marker("thorough")
 
 
 def pytest_collection_finish() -> None:

@@ -75,6 +75,8 @@ LATENT_MODELS = [model for model in MODELS if issubclass(model, LatentModel)]
 # a generator against a discriminator
 VARIANTS = [model for model in MODELS if issubclass(model, GANModule)]
 NOISE_VARIANTS = [model for model in VARIANTS if issubclass(model, NoiseGAN)]
+FIRST_OF_ALL = {"GAN", "CGAN", "WGANGP", "VAE", "BiGAN", "EDM", "Pix2Pix"}
+"""One of each family: the quick tests take these of what is tested for every variant."""
 
 OWN_STEPS: dict[Any, dict[str, int]] = {StyleGAN2: {"discriminator": 16, "generator": 4}}
 """Iterations from one step for a lazy term alone to the next."""

@@ -27,6 +27,7 @@ def test_there_are_configs() -> None:
     assert embedded >= {f"{name}.yaml" for name in known.split()}
     folders = {name.split("/")[0] for name in CONFIGS} - embedded
     assert folders == {"mnist", "cifar10", "celeba", "folder", "toy"}
+    assert {*FIRST} <= {*CONFIGS}
 
 
 # networks of hundreds of channels, an eighth as wide or less
@@ -73,7 +74,19 @@ def fit(name: str, options: list[str], steps: int = 1) -> Any:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+FIRST = ("wgan_gp.yaml", "cgan.yaml", "vae.yaml", "edm.yaml", "pix2pix.yaml")
+FIRST += (
+    "mnist/dcgan.yaml",
+    "cifar10/wgan_gp.yaml",
+    "folder/wgan_gp.yaml",
+    "toy/wgan_gp_grid.yaml",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(c, marks=[] if c in FIRST else pytest.mark.thorough) for c in CONFIGS],
+)
 def test_config_trains(
     name: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -27,32 +27,41 @@ def losses(name: str, prefix: str = "") -> set[str]:
     return {f"{prefix}{SHORT.get(player, player)}/loss" for player in variant.players}
 
 
-def launch(folder: Path, nodes: int, devices: int) -> Ranks:
+@pytest.fixture(scope="module")
+def names(request: pytest.FixtureRequest) -> list[str]:
+    """The variants that are tested now."""
+    its = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = {each.params.get("name") for each in its if each is not None}
+    return [name for name in NAMES if name in wanted]
+
+
+def launch(folder: Path, names: list[str], nodes: int, devices: int) -> Ranks:
     """What every rank ends with."""
-    command = [sys.executable, str(SCRIPT), f"devices={devices}", f"num_nodes={nodes}"]
+    command = [sys.executable, str(SCRIPT), f"devices={devices}", f"num_nodes={nodes}", *names]
     run_together(command, two_nodes() if nodes > 1 else [{}], folder)
     ranks = range(nodes * devices)
     return [{**torch.load(folder / f"{rank}.pt"), "folder": folder} for rank in ranks]
 
 
 @pytest.fixture(scope="module")
-def one() -> dict[str, Any]:
+def one(names: list[str]) -> dict[str, Any]:
     """The whole batch in this process."""
     script, alone = runpy.run_path(str(SCRIPT)), {"devices": 1, "num_nodes": 1}
-    results = {v.__name__: script["equivalence"](v, **alone) for v in MODELS}
+    tested = [v for v in MODELS if v.__name__ in names]
+    results = {v.__name__: script["equivalence"](v, **alone) for v in tested}
     return {**results, **{name: script[name](**alone) for name in ("adaptive", "regularized")}}
 
 
 @pytest.fixture(scope="module")
-def devices(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+def devices(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ranks:
     """Two processes that Lightning starts."""
-    return launch(tmp_path_factory.mktemp("devices"), nodes=1, devices=2)
+    return launch(tmp_path_factory.mktemp("devices"), names, nodes=1, devices=2)
 
 
 @pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+def nodes(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ranks:
     """Two processes that are two machines to each other."""
-    return launch(tmp_path_factory.mktemp("nodes"), nodes=2, devices=1)
+    return launch(tmp_path_factory.mktemp("nodes"), names, nodes=2, devices=1)
 
 
 @pytest.fixture(params=["devices", pytest.param("nodes", marks=pytest.mark.slow)])
@@ -158,9 +167,9 @@ def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: 
                 assert metrics[loss] == devices[0][name][kind][loss]
 
 
-def test_uneven_ranks_leave_pictures_and_checkpoints(devices: Ranks) -> None:
+def test_uneven_ranks_leave_pictures_and_checkpoints(devices: Ranks, names: list[str]) -> None:
     folders = sorted(devices[0]["folder"].glob("*_module_9"))
-    assert len(folders) == len(NAMES)
+    assert len(folders) == len(names)
     for folder in folders:
         found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         steps = ("step_000001", "step_000002")
