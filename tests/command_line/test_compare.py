@@ -36,6 +36,7 @@ def rows(run: str) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if v} for row in csv.DictReader(file)]
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:.*is not the best checkpoint of this training any more")
 def test_a_resumed_run_has_the_whole_curve(config: str) -> None:
     cli.main(["fit", "--config", config])
@@ -65,6 +66,7 @@ def test_a_resumed_run_has_the_whole_curve(config: str) -> None:
     assert [row["step"] for row in third[9:]] == ["7"]
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_without_its_run_begins_an_own_file(config: str) -> None:
     cli.main(["fit", "--config", config])
     Path("runs/small/0/checkpoints/step_000002.ckpt").rename("moved.ckpt")

@@ -42,6 +42,7 @@ def is_the_only_run(name: str, printed: str, *more: str) -> Path:
     return run
 
 
+@pytest.mark.thorough
 def test_two_processes_are_one_run() -> None:
     printed = run_together(fit("--trainer.devices", "2", *MEASURED))
     run = is_the_only_run("gan", printed, "checkpoints/best_fid_digits_classifier_50.ckpt")

@@ -191,6 +191,7 @@ def assert_same_end(root: str) -> None:
     assert sorted(rows.values(), key=str) == sorted(expected, key=str)
 
 
+@pytest.mark.thorough
 def test_killed_at_random_and_resumed() -> None:
     assert tried("--config", "small.yaml", kills=2) == [-9] * 2
     assert_same_end("hit")

@@ -58,6 +58,7 @@ def test_networks_are_taken_from_another_training(source: str) -> None:
     assert yaml.safe_load(Path("runs/small/1/config.yaml").read_text())["init_from"] == source
 
 
+@pytest.mark.thorough
 def test_a_run_that_started_so_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     fit("")
     first = fit("--init_from runs/small/0 --model.freeze_discriminator 1 --trainer.max_steps 3")

@@ -92,6 +92,7 @@ def model_of(run: str) -> Any:
     return model
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("model", "networks"), [("DCGAN", "DCGAN"), ("WGANGP", "ResNet"), ("SNGAN", "SNGAN")]
 )

@@ -134,6 +134,7 @@ def test_values_of_every_type(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> N
     assert {name: option(config, name) for name in VALUES} == VALUES
 
 
+@pytest.mark.thorough
 def test_a_run_of_a_sweep_logs_its_metric(
     sweep: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,6 +196,7 @@ def test_without_a_bar_nothing_is_shown() -> None:
         advance(3)
 
 
+@pytest.mark.thorough
 def test_imports_are_not_silent() -> None:
     terminal, end = os.openpty()
     command = [sys.executable, str(Path(cli.__file__)), "--help"]

@@ -98,6 +98,7 @@ def test_what_is_trained_otherwise_has_another_folder(begun: list[list[str]]) ->
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("budget", [["--budget.updates", "5"], ["--", "--trainer.max_steps", "5"]])
 def test_what_was_interrupted_goes_on(

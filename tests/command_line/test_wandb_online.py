@@ -112,6 +112,7 @@ def models(server: FakeWandb) -> list[dict[str, Any]]:
     return [made for made in server.artifacts if made["artifactTypeName"] == "model"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("measured", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_online_run_arrives_with_its_checkpoint(server: FakeWandb, measured: bool) -> None:
     cli.main(["fit", "--config", "small.yaml", f"--metrics.names={'[fid]' if measured else '[]'}"])

@@ -170,6 +170,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.thorough
 # with batch normalisation, whose running statistics each process would have of its own
 @pytest.mark.parametrize(
     "variants", [[gan_modules.GAN], pytest.param(MODELS, marks=pytest.mark.slow)], ids=len

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from gan_modules.lab import EXPERIMENTS, Lab
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_quick_look_finds_numbers_and_a_picture_with_labels(name: str) -> None:
     findings = EXPERIMENTS[name](Lab(effort=0.02))

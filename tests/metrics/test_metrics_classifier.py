@@ -86,6 +86,7 @@ def test_one_that_learnt_nothing_is_told(labels: Tensor, line: str, make_trainer
         measured(make_trainer, Labelled(labels))
 
 
+@pytest.mark.thorough
 def test_table_and_json_have_the_accuracy(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["cli.py"])
     Path("small.yaml").write_text("""

@@ -207,6 +207,7 @@ def test_a_network_of_another_shape_is_told(make_trainer: Any, make_loader: Any)
         make_trainer(max_steps=1).fit(model, make_loader(4))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("conditional", [False, True])
 def test_the_sampler_is_exported(conditional: bool) -> None:
     options = {"num_classes": 3, "conditional": conditional}

@@ -75,6 +75,7 @@ def test_the_generator_step_sees_the_clipped_critic_only(
     assert max(p.abs().max().item() for p in model.generator.parameters()) > 0.01
 
 
+@pytest.mark.thorough
 def test_critic_warm_up_is_the_official_schedule(
     make_model: Any, make_trainer: Any, make_loader: Any
 ) -> None:

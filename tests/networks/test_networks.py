@@ -266,6 +266,7 @@ NORMALISED = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cls", NORMALISED)
 def test_every_layer_is_spectrally_normalised(cls: Any, double: None) -> None:
     arguments = ((1, 16, 16), 5, 3) if cls in GENERATORS else ((1, 16, 16), 3)

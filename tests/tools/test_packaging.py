@@ -151,6 +151,7 @@ cli.run(
 """
 
 
+@pytest.mark.thorough
 def test_nothing_is_imported_that_is_not_used() -> None:
     # the package knows neither the data nor the command line; the command line and a training do
     # without what exports, the Hub, the demo and other loggers need
