@@ -42,7 +42,7 @@ CLASSES = 10
 def stroke_widths(images: Tensor) -> Tensor:
     """Widths of strokes in pixels, shape ``(N,)``, of images in [-1, 1], ``(N, 1, H, W)``."""
     ink = F.pad((images + 1) / 2, (1, 1, 1, 1))
-    slopes = ink[..., :-1, :-1].diff(dim=-1)[..., :-1, :], ink[..., :-1, :-1].diff(dim=-2)[..., :-1]
+    slopes = ink.diff(dim=-1)[..., :-1, :], ink.diff(dim=-2)[..., :-1]
     outline = sum(slope.square() for slope in slopes).sqrt()  # type: ignore[union-attr]
     return 2 * ink.sum((1, 2, 3)) / outline.sum((1, 2, 3)).clamp(min=1e-6)
 

@@ -27,7 +27,8 @@ class CPUSeconds(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
         """Look at the clock."""
-        trainer.should_stop = time.process_time() - self.begun >= self.seconds
+        if time.process_time() - self.begun >= self.seconds:
+            trainer.should_stop = True
 
 
 def train(recipe: str, seed: int, runs: Path, options: Sequence[str] = ()) -> tuple[Path, float]:

@@ -34,7 +34,7 @@ class PairDataModule(AugmentedDataModule):
     Batches are ``(images_a, images_b)``, a pair at each place: float in [-1, 1] of shape
     ``(N, C, H, W)``. Both images of a pair are cropped at the same place and mirrored together.
     In memory they lie one behind the other: ``splits["test"].images`` has the shape
-    ``(N, 2 C, L, L)``, uint8.
+    ``(N, 2 C, H, W)``, uint8.
 
     Args:
         **kwargs: options of :class:`AugmentedDataModule`.

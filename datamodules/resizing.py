@@ -92,12 +92,12 @@ def resized(images: Tensor, size: Size, how: Resize) -> Tensor:
     """Images of a batch in another size, bilinearly with antialiasing.
 
     Args:
-        images: uint8, shape ``(N, C, H, W)``.
+        images: uint8, or float in [0, 1], shape ``(N, C, H, W)``.
         size: of the result.
         how: what becomes of another shape.
 
     Returns:
-        uint8, shape ``(N, C, *size)``.
+        Of the same kind, shape ``(N, C, *size)``.
     """
     shape = images.shape[-2], images.shape[-1]
     rows, columns = as_pair(size)

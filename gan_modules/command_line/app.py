@@ -280,7 +280,7 @@ class GANCLI(PredictCommand):
             batches, limit = trainer.num_test_batches, trainer.limit_test_batches
         else:
             batches, limit = trainer.num_val_batches, trainer.limit_val_batches
-        require_measured(command, metrics, int(sum(batches)), limit)
+        require_measured(command, metrics, sum(batches), limit)
         Console().print(results_table(command, metrics))
         if not is_trial(trainer):
             step = read_checkpoint(path)["global_step"]

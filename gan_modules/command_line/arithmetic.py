@@ -17,6 +17,7 @@ from gan_modules.command_line.parsing import GANArgumentParser
 from gan_modules.command_line.results import run_folder_of
 from gan_modules.command_line.resume import checkpoint_of
 from gan_modules.errors import require
+from gan_modules.families.encoding import EncodingModel
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.tools.arithmetic import (
     Operand,
@@ -128,12 +129,14 @@ def run_arithmetic(arguments: Sequence[str]) -> None:
     terms = signed_terms(chosen.expression)
     names = [*dict.fromkeys(term.name for term in terms)]
     _check(chosen, terms, names)
-    if chosen.out is not None:
-        check_writable("out", Path(chosen.out))
     path = checkpoint_of(chosen.ckpt_path)
+    step = read_checkpoint(path)["global_step"]
+    usual = run_folder_of(path) / "arithmetic" / f"step_{step:06d}"
+    folder = unused(Path(chosen.out or usual))
+    check_writable("out", folder)
     model = load_model("arithmetic", path)
     # ahead of an inversion, which takes its time
-    if model.num_classes and sum(term.sign for term in terms) != 1:
+    if _has_classes(model, chosen) and sum(term.sign for term in terms) != 1:
         right = f"one with one more + than -: {type(model).__name__} is conditional"
         require(False, "expression", chosen.expression, right)
     examples: dict[str, Tensor] = {}
@@ -145,15 +148,19 @@ def run_arithmetic(arguments: Sequence[str]) -> None:
     result = sum(signed[1:], signed[0])
     images = images_of(model, result)
     shown = {name: images_of(model, operand) for name, operand in operands.items()}
-    step = read_checkpoint(path)["global_step"]
-    usual = run_folder_of(path) / "arithmetic" / f"step_{step:06d}"
-    folder = unused(Path(chosen.out or usual))
     for number, image in enumerate(images):
         write_image(image, folder / "result" / f"{number}.png")
     write_image(result.vectors, folder / "latents.npy")
     with whole_file(folder / "sum.png") as file:
         save_image(sum_page(terms, shown, images, examples), file, format="png")
     print(f"{folder}: {chosen.expression} = {len(images)} image{'s' * (len(images) > 1)}")
+
+
+def _has_classes(model: LatentModel, chosen: Any) -> bool:
+    """Whether operands have weights of classes; an encoder's codes that are no latents have not."""
+    codes = isinstance(model, EncodingModel) and not model.codes_are_latents
+    through_codes = chosen.images is not None and way_of(model, chosen.through) == "encode"
+    return model.num_classes > 0 and not (codes and through_codes)
 
 
 def _check(chosen: Any, terms: Sequence[Term], names: Sequence[str]) -> None:

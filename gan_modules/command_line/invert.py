@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gan_modules.callbacks.paths import unused
+from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.callbacks.pictures import grid, rule
 from gan_modules.checkpoints.rebuilding import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
@@ -103,6 +103,11 @@ def run_invert(arguments: Sequence[str]) -> None:
     parser.arguments = arguments
     chosen = parser.instantiate_classes(parser.parse_args([*arguments]))
     path = checkpoint_of(chosen.ckpt_path)
+    step = read_checkpoint(path)["global_step"]
+    usual = run_folder_of(path) / "inversions" / f"step_{step:06d}"
+    folder = unused(Path(chosen.out or usual))
+    # ahead of the search, which takes its time
+    check_writable("out", folder)
     model = load_model("invert", path)
     model.space(chosen.space)
     names, images = read_folder(model, "images", chosen.images)
@@ -122,9 +127,6 @@ def run_invert(arguments: Sequence[str]) -> None:
         seed=chosen.seed,
         progress=sys.stdout.isatty(),
     )
-    step = read_checkpoint(path)["global_step"]
-    usual = run_folder_of(path) / "inversions" / f"step_{step:06d}"
-    folder = unused(Path(chosen.out or usual))
     _write(folder, names, images, found)
     print(f"{folder}: {len(names)} images, mean squared error {found.errors.mean():.3g}")
 

@@ -50,7 +50,7 @@ def write_results(
 
 
 def require_measured(
-    command: str, metrics: Mapping[str, Tensor], batches: int, limit: float
+    command: str, metrics: Mapping[str, Tensor], batches: float, limit: float
 ) -> None:
     """Raise ``ValueError`` if a command has nothing to show.
 

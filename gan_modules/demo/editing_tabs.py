@@ -14,6 +14,7 @@ from gan_modules.demo.controls import (
     whole,
 )
 from gan_modules.demo.editing import EditingPictures, Found
+from gan_modules.families.encoding import EncodingModel
 
 __all__ = ["editing_tab", "sum_tab"]
 
@@ -32,7 +33,7 @@ def editing_tab(choice: Choice[EditingPictures]) -> None:
                 sources=["upload", "clipboard"], height=180, elem_id="editing-upload",
             )  # fmt: skip
             label = class_field(pictures, "Its class", "editing-label")
-            steps = _steps_field(pictures, "editing-steps")
+            steps = _steps_field("editing-steps", visible=not pictures.encodes)
             find = gr.Button("Find it", variant="primary", elem_id="editing-find")
             shown_as = class_field(pictures, "Shown as", "editing-shown-as")
             sliders = direction_sliders(pictures, "editing-direction")
@@ -101,7 +102,8 @@ def _sum_of_images(choice: Choice[EditingPictures]) -> None:
             )
             for sign, name in (("", "A"), ("minus ", "B"), ("plus ", "C"))
         ]  # fmt: skip
-        steps = _steps_field(choice.pictures, "sum-steps")
+        has_encoder = isinstance(choice.pictures.model, EncodingModel)
+        steps = _steps_field("sum-steps", visible=not has_encoder)
         button = gr.Button("A - B + C", variant="primary", elem_id="sum-add")
     with gr.Column(scale=5):
         image = picture_field("Means in the latent space, the sum, and the images", "sum-picture")
@@ -112,9 +114,9 @@ def _sum_of_images(choice: Choice[EditingPictures]) -> None:
     button.click(choice.call(add), choice.inputs(*files, steps), image, **ON_REQUEST)
 
 
-def _steps_field(pictures: EditingPictures, name: str) -> gr.Slider:
+def _steps_field(name: str, visible: bool) -> gr.Slider:
     """Not to be seen where an encoder finds latents at once."""
     return gr.Slider(
         50, 2000, STEPS, step=50, label="Steps of the search", elem_id=name, buttons=[],
-        visible=not pictures.encodes,
+        visible=visible,
     )  # fmt: skip

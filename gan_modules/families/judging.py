@@ -54,7 +54,7 @@ class ImageJudging(GANModule):
         """Keep what :class:`Seen` has of this turn, for regularisers and for the augmentation.
 
         Args:
-            judge: which discriminator has seen it, if there are several.
+            judge: which discriminator has seen it, if there are several; by default each.
             **seen: fields of :class:`Seen`.
         """
         if self.is_noting():
@@ -73,14 +73,15 @@ class ImageJudging(GANModule):
         """
         self._noted.clear()
         terms = super().terms_of(player, batch)
-        seen = {judge: Seen(**noted) for judge, noted in self._noted.items()}
+        for_all = self._noted.get("", {})
+        seen = {judge: Seen(**{**for_all, **noted}) for judge, noted in self._noted.items()}
         self._noted.clear()
         if not self.training:
             return terms
         if self.augmentation is not None and player == "discriminator":
             logits = [one.real_logits for one in seen.values() if one.real_logits is not None]
             if logits:
-                self.augmentation.observe(torch.cat(logits).detach())
+                self.augmentation.observe(torch.cat([x.flatten() for x in logits]).detach())
         further = self.further_terms(player, seen, terms)
         # without any, the loop says what is wrong with terms that are no mapping
         return {**terms, **further} if further else terms

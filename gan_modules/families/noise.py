@@ -161,38 +161,23 @@ class NoiseGAN(Regularized, LatentModel):
         return one.logits, other.logits
 
     def generator_logits(self, loss: AdversarialLoss, batch: Batch) -> tuple[Tensor, ...]:
-        """What the generator's loss is taken of: logits of its fakes.
-
-        They are followed by those of the real images if the loss is relativistic; nothing of these
-        depends on the generator.
-        """
+        """What the generator's loss is taken of, see :meth:`against_real`."""
         return self.against_real(loss, self.judge(self.generate(batch), batch[1]).logits, batch)
-
-    def against_real(self, loss: AdversarialLoss, fake: Tensor, batch: Batch) -> tuple[Tensor, ...]:
-        """Logits of fakes, and of the real images of a batch if the loss is relativistic."""
-        if not loss.relativistic:
-            return (fake,)
-        with torch.no_grad():
-            return fake, self.judge(*batch).logits
 
     def objectives(self, player: str) -> Sequence[Callable[[Batch], dict[str, Tensor]]]:
         """In training also those of its regularisers that have steps of their own, if due."""
         due = [
-            partial(self._apart, regularizer)
-            for regularizer in self._own_steps(player)
-            if self.training and regularizer.is_due(self.global_step)
+            partial(self._apart, regularizer, judge)
+            for regularizer, judge in self.regularizers_of(player)
+            if regularizer.own_step and self.training and regularizer.is_due(self.global_step)
         ]
         return [*super().objectives(player), *due]
 
-    def _own_steps(self, player: str) -> list[Regularizer]:
-        """The player's regularisers that have steps of their own."""
-        return [r for r in self._regularizers() if r.own_step and r.player == player]
-
-    def _apart(self, regularizer: Regularizer, batch: Batch) -> dict[str, Tensor]:
+    def _apart(self, regularizer: Regularizer, judge: str, batch: Batch) -> dict[str, Tensor]:
         """The term of a regulariser by itself."""
         images, labels = batch
         seen = Seen(real=images, labels=labels, z=self.sample_noise(len(images)))
-        return self.regularized(regularizer, seen, set())
+        return self.regularized(regularizer, seen, set(), judge)
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """The discriminator judges every image."""

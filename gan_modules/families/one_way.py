@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from gan_modules.families.factories import ImageNetworkFactory, build
@@ -107,11 +106,7 @@ class OneWayTranslationGAN(Regularized, TranslationModel):
             fake: what the discriminator is given of fakes.
             real: what it is given of real images.
         """
-        if not loss.relativistic:
-            return loss.generator(self.judge(fake).logits)
-        with torch.no_grad():
-            compared = self.judge(real).logits
-        return loss.generator(self.judge(fake).logits, compared)
+        return loss.generator(*self.against_real(loss, self.judge(fake).logits, (real, None)))
 
     def checks(self, images: Tensor) -> dict[str, tuple[nn.Module, Check]]:
         """The generator keeps the images' shape, the discriminator judges every image."""

@@ -4,15 +4,19 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from gan_modules.errors import require
 from gan_modules.families.gates import Judgement, Seen
 from gan_modules.families.judging import ImageJudging
 from gan_modules.networks.packed import in_packs, packing_of
+from gan_modules.objectives.losses import AdversarialLoss
 from gan_modules.objectives.regularizers import Regularizer
+from gan_modules.training.batches import Batch
+from gan_modules.training.reporting import whole_name
 
-__all__ = ["Judge", "Regularized"]
+__all__ = ["Judge", "OneJudge", "Regularized"]
 
 
 class Judge:
@@ -25,6 +29,16 @@ class Judge:
     def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
         """Pass images through the augmentation, in training, and then to the discriminator."""
         raise NotImplementedError
+
+    def against_real(self, loss: AdversarialLoss, fake: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Logits of fakes, and of real images with their labels if the loss is relativistic.
+
+        The generator's loss is taken of them; nothing of the second depends on the generator.
+        """
+        if not loss.relativistic:
+            return (fake,)
+        with torch.no_grad():
+            return fake, self.judge(*batch).logits
 
     @property
     def packing(self) -> int:
@@ -49,6 +63,26 @@ class Judge:
             return self.judge(packs.reshape(-1, *self.judged_shape), given).logits
 
         return judge
+
+
+class OneJudge(Judge):
+    """One of the discriminators that a model has in an ``nn.ModuleDict``; all else is the model's.
+
+    Args:
+        model: the model.
+        name: of the discriminator.
+    """
+
+    def __init__(self, model: Any, name: str) -> None:
+        self._model, self.discriminator = model, model.discriminator[name]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
+        """By this discriminator alone."""
+        given = () if labels is None else self._model.condition(labels)
+        return Judgement(self.discriminator(self._model.augmented(images), *given))
 
 
 class Regularized(Judge, ImageJudging):
@@ -96,6 +130,19 @@ class Regularized(Judge, ImageJudging):
     def _regularizers(self) -> list[Regularizer]:
         return cast(list[Regularizer], [*self.regularizers])
 
+    def names_in_training(self) -> list[str]:
+        """Those of regularisers."""
+        return [
+            whole_name(player, _named(regularizer, judge))
+            for player in self.players
+            for regularizer, judge in self.regularizers_of(player)
+        ]
+
+    def regularizers_of(self, player: str) -> list[tuple[Regularizer, str]]:
+        """A player's, each with the name of the discriminator that it looks at."""
+        pairs = zip(self._regularizers(), self._judge_of, strict=True)
+        return [(one, judge) for one, judge in pairs if one.player == player]
+
     def is_noting(self) -> bool:
         """Whether there are regularisers or an augmentation."""
         return super().is_noting() or len(self.regularizers) > 0
@@ -115,11 +162,11 @@ class Regularized(Judge, ImageJudging):
         self, player: str, seen: Mapping[str, Seen], terms: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Those of the player's regularisers that have no steps of their own."""
-        its = [r for r in self._regularizers() if r.player == player]
-        apart = {r.name for r in its if r.own_step}
+        its = self.regularizers_of(player)
+        apart = {_named(r, judge) for r, judge in its if r.own_step}
         found: dict[str, Tensor] = {}
-        for regularizer, judge in zip(self._regularizers(), self._judge_of, strict=True):
-            if regularizer.player == player and not regularizer.own_step:
+        for regularizer, judge in its:
+            if not regularizer.own_step:
                 noted = seen.get(judge, Seen())
                 found |= self.regularized(regularizer, noted, {*terms, *found, *apart}, judge)
         return found
@@ -128,8 +175,7 @@ class Regularized(Judge, ImageJudging):
         self, regularizer: Regularizer, seen: Seen, taken: set[str], judge: str = ""
     ) -> dict[str, Tensor]:
         """A regulariser's term, if it is due, under a name that is not taken."""
-        player = regularizer.player
-        name = f"{regularizer.name}_{judge}" if judge else regularizer.name
+        player, name = regularizer.player, _named(regularizer, judge)
         missing = [need for need in regularizer.needs if getattr(seen, need) is None]
         if missing or name in taken:
             noted = f"{' and '.join(missing)} must be noted, as judge_both and generate do"
@@ -143,3 +189,7 @@ class Regularized(Judge, ImageJudging):
             return {}
         model = self.judges().get(judge, self)
         return {name: regularizer.every * regularizer.weight * regularizer(model, seen)}
+
+
+def _named(regularizer: Regularizer, judge: str) -> str:
+    return f"{regularizer.name}_{judge}" if judge else regularizer.name

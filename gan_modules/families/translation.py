@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from gan_modules.errors import raised_by
 from gan_modules.families.factories import ImageNetworkFactory
-from gan_modules.families.gates import Judgement, apply_to_both
-from gan_modules.families.regularized import Judge, Regularized
+from gan_modules.families.gates import apply_to_both
+from gan_modules.families.regularized import Judge, OneJudge, Regularized
 from gan_modules.families.translation_model import DIRECTIONS, Direction, TranslationModel
 from gan_modules.networks.packed import packing_of
 from gan_modules.training.batches import Batch
@@ -17,21 +17,6 @@ from gan_modules.training.fitting import Check, check_fakes, check_logits
 __all__ = ["TranslationGAN"]
 
 DOMAINS: tuple[Literal["a", "b"], ...] = ("a", "b")
-
-
-class _DomainJudge(Judge):
-    """One domain's discriminator; all else is the model's."""
-
-    def __init__(self, model: "TranslationGAN", domain: Literal["a", "b"]) -> None:
-        self._model, self._domain = model, domain
-        self.discriminator = model.discriminator[domain]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def judge(self, images: Tensor, labels: Tensor | None = None) -> Judgement:
-        """By this domain's discriminator."""
-        return Judgement(self._model.judge_of(self._domain, images))
 
 
 class TranslationGAN(Regularized, TranslationModel):
@@ -84,7 +69,7 @@ class TranslationGAN(Regularized, TranslationModel):
 
     def judges(self) -> Mapping[str, Judge]:
         """One discriminator per domain."""
-        return {domain: _DomainJudge(self, domain) for domain in DOMAINS}
+        return {domain: OneJudge(self, domain) for domain in DOMAINS}
 
     def _pair(
         self, player: str, given: Any, default: Callable[[], nn.Module], keys: Sequence[str]

@@ -11,6 +11,7 @@ from torch import Tensor
 from gan_modules.families.latent_model import LatentModel
 from gan_modules.families.translation_model import Direction, TranslationModel
 from gan_modules.metrics.data import RealData, Split, subset_rows
+from gan_modules.metrics.features import full_precision
 from gan_modules.metrics.path_length import EPSILON
 from gan_modules.metrics.randomness import seed_generators
 from gan_modules.seeding import derive_seed
@@ -153,7 +154,10 @@ def _steps(
         places = torch.rand(n) if full else torch.zeros(n)
         at = places.to(first).reshape(n, *[1] * len(there.shape))
         steps = [there.between(first, second, weight) for weight in (at, at + EPSILON)]
-        yield rows, there.images(torch.cat(steps), both)
+        # products of ten bits would round such a step away
+        with full_precision(model.device):
+            images = there.images(torch.cat(steps), both)
+        yield rows, images
 
 
 def _in_proportion(label_counts: Tensor, plan: Plan) -> Tensor:

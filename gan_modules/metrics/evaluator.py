@@ -59,6 +59,12 @@ class Evaluator:
                 f"metrics.n and metrics.n_kept leave {kept}"
             )
         for name in self._paths:
+            precision = data.trainer.precision
+            if precision in ("16-true", "bf16-true"):
+                raise ValueError(
+                    f"names={name} must be left out with trainer.precision={precision}, which "
+                    "rounds small steps away"
+                )
             space, _ = PATHS[name]
             if space not in part.spaces:
                 known = f"{', '.join(part.spaces)} only" if part.spaces else "none"

@@ -1,6 +1,7 @@
 """D2GAN: Dual Discriminator Generative Adversarial Nets (Nguyen et al. 2017, arXiv:1709.03831)."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from gan_modules.errors import require
 from gan_modules.families.gates import Judgement
 from gan_modules.families.noise import NoiseGAN
+from gan_modules.families.regularized import Judge, OneJudge
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 from gan_modules.training.batches import Batch
 from gan_modules.training.fitting import Check, check_logits
@@ -72,6 +74,20 @@ class D2GAN(NoiseGAN):
         given = self.condition(labels)
         outputs = [self.discriminator[name](images, *given) for name in NAMES]
         return Judgement(torch.stack(outputs, dim=1))
+
+    def judges(self) -> Mapping[str, Judge]:
+        """Each of the two."""
+        return {name: OneJudge(self, name) for name in NAMES}
+
+    def judge_both(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> tuple[Judgement, Judgement]:
+        """As :meth:`NoiseGAN.judge_both`; regularisers see the outputs of one each."""
+        judged = super().judge_both(real, fake, labels)
+        for number, name in enumerate(NAMES):
+            one, other = (judgement.logits[:, number] for judgement in judged)
+            self.note_seen(name, real_logits=one, fake_logits=other)
+        return judged
 
     def realness(self, logits: Tensor) -> Tensor:
         """The reward of the data less that of the fakes, before the softplus."""

@@ -54,7 +54,8 @@ class PathLength(Regularizer):
     Section 3.2 of the paper: y is a normal image divided by the root of its number of pixels, the
     norm is the root of the mean over layers, and a follows the mean of the norms, from 0. It is
     taken of the first half of the latents seen, in float32. The norms of one update are compared
-    with a as it was before it, so that several processes do what one does.
+    with a as it was before it, so that several processes do what one does; with an accumulated
+    gradient a moves after each piece.
 
     Args:
         weight: 2 in the official code, with which the term has the paper's weight.

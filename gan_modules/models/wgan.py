@@ -82,8 +82,10 @@ class WGAN(NoiseGAN):
 
     def on_train_start(self) -> None:
         """Clip the critic's weights whenever its optimizer has stepped."""
+        critics = self.optimizers_by_player()["discriminator"].optimizer
+        # before iterations are recorded, of which it is a part
+        critics.register_step_post_hook(self._clip_weights)
         super().on_train_start()
-        self._optimizers["discriminator"].optimizer.register_step_post_hook(self._clip_weights)
 
     @torch.no_grad()
     def _clip_weights(self, *_: Any) -> None:

@@ -122,7 +122,8 @@ def check_batches(
             check_size = getattr(layer, "check_size", None)
             if check_size is not None:
                 with raised_by("the last batch of an epoch: give the DataLoader drop_last=True"):
-                    check_size(rest // parts)
+                    for number in {*pieces.values()}:
+                        check_size(rest // parts // number)
     if rest and rest == parts * most and normalised:
         raise ValueError(
             "the last batch of an epoch has one image for a gradient, over which batch "

@@ -106,6 +106,8 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._batch_is_checked = False
         self._watch, self._ranges, self._last = TermWatch(), RangeWatch(), {}
         self._turn: str | None = None
+        # on all ranks, in the iterations before this one
+        self._images_seen: int | None = None
         self._shared_now: Any = None
 
     def bfloat16(self) -> Self:
@@ -222,7 +224,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         """Names of all that is logged in training; random numbers are drawn."""
         found: list[str] = []
         run_without_effect(self, [lambda part: found.extend(self._terms_of_all(part))], batch)
-        return [*found, *self.measures()]
+        return [*found, *self.names_in_training(), *self.measures()]
 
     def _look(self) -> None:
         """Wait for the device, and raise if something has gone wrong since the last time."""
@@ -232,8 +234,13 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
     def _take_turns(self, whole: Batch, images: int) -> dict[str, dict[str, Tensor]]:
         """The terms of each player's last update."""
         self._seed_noise()
-        self.on_iteration(self.global_step, self.global_step * images)
-        return (self._recorder or self).play_turns(whole)
+        if self._images_seen is None or not self.global_step:
+            # a checkpoint of before they were counted
+            self._images_seen = self.global_step * images
+        self.on_iteration(self.global_step, self._images_seen)
+        terms = (self._recorder or self).play_turns(whole)
+        self._images_seen += images
+        return terms
 
     def play_turns(self, whole: Batch) -> dict[str, dict[str, Tensor]]:
         """Update each player whose turn it is; return the terms of its last update.
@@ -340,6 +347,7 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
             self._look()
             require_finite(self, self.global_step)
         checkpoint["noise_seed"] = self.noise_seed
+        checkpoint["images_seen"] = self._images_seen
         checkpoint["players"] = [*self.players]
         checkpoint["scheduled_players"] = self.scheduled
 
@@ -349,5 +357,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         if not self.is_fitting:
             return
         self.noise_seed = checkpoint["noise_seed"]
+        self._images_seen = checkpoint.get("images_seen")
         self.require_given_again()
         self.find_own_states(checkpoint)

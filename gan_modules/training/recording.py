@@ -65,16 +65,16 @@ class Recorder:
         if _hooks(module) != self._hooks:
             return module.play_turns(whole)
         kind = self._kind(whole)
+        if kind not in self._met and len(self._met) == self.LIMIT:
+            raise ValueError(
+                f"cuda_graphs=True: there are more than {self.LIMIT} kinds of iterations, in "
+                "shapes of batches or options of optimizers other than lr, such as betas that a "
+                f"schedule changes, and each would be a graph ({WITHOUT})"
+            )
         self._met[kind] += 1
         if self._met[kind] <= self.WARMUP:
             return module.play_turns(whole)
         if kind not in self._graphs:
-            if len(self._graphs) == self.LIMIT:
-                raise ValueError(
-                    f"cuda_graphs=True: there are more than {self.LIMIT} kinds of iterations, in "
-                    "shapes of batches or options of optimizers other than lr, and each would be a "
-                    "graph"
-                )
             self._graphs[kind] = _Recorded(module, whole)
         return self._graphs[kind].replay(whole)
 
@@ -144,8 +144,10 @@ class _Recorded:
         """Have optimizers read rates, and count steps, on the device."""
         for optimizer in _optimizers(module):
             for state in optimizer.state.values():
-                if isinstance(state.get("step"), Tensor):
-                    state["step"] = state["step"].to(module.device, torch.float32)
+                for name, value in state.items():
+                    # what is no moment of a weight: steps, and NAdam's product
+                    if isinstance(value, Tensor) and value.ndim == 0:
+                        state[name] = value.to(module.device, torch.float32)
         before = [group["capturable"] for group, _ in self._rates]
         for group, rate in self._rates:
             group["lr"], group["capturable"] = rate, True
@@ -182,6 +184,7 @@ def check_recordable(module: "GenerativeModule") -> None:
     plain = type(plugin) is Precision or (type(plugin) is MixedPrecision and plugin.scaler is None)
     losses = {f"{player}_losses" for player in module.players}
     unable = {type(o).__name__ for o in _optimizers(module) if "capturable" not in o.defaults}
+    rates = [group["lr"] for one in _optimizers(module) for group in one.param_groups]
     heard = listeners(trainer, module)
     if overrides(module, LightningModule, STEP):
         heard.append(f"{type(module).__name__}.{STEP}")
@@ -191,6 +194,7 @@ def check_recordable(module: "GenerativeModule") -> None:
         (not plain, f"precision 32-true or bf16-mixed, not {trainer.precision}"),
         (losses - {*module.compilable}, "losses that are functions of tensors alone"),
         (unable, f"optimizers that can be recorded, such as Adam, not {', '.join(unable)}"),
+        (any(isinstance(rate, Tensor) for rate in rates), "learning rates that are no tensors"),
         (heard, f"nobody who is told of single updates, as {', '.join(heard)} is"),
     ):
         if wrong:
@@ -206,7 +210,7 @@ def _explained(module: "GenerativeModule") -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         # what ends a recording comes after what went wrong in it
         cause = error.__context__ or error
         reason = next(

@@ -44,10 +44,15 @@ def together(steps: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
     return first
 
 
+def whole_name(player: str, term: str) -> str:
+    """``d/<term>``, ``g/<term>``, or ``<player>/<term>`` of any other player."""
+    return f"{PREFIXES.get(player, player)}/{term}"
+
+
 def named(terms: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The players' terms as ``d/<term>``, ``g/<term>``, and ``<player>/<term>`` of any other."""
+    """The players' terms by their whole names."""
     return {
-        f"{PREFIXES.get(player, player)}/{name}": term
+        whole_name(player, name): term
         for player, its in terms.items()
         for name, term in its.items()
     }

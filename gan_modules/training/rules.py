@@ -129,6 +129,10 @@ class Rules(LightningModule, ABC, metaclass=_Built):
             for statistic in running_statistics(getattr(self, name))
         ]
 
+    def names_in_training(self) -> Sequence[str]:
+        """Whole names of terms that are there in training alone."""
+        return ()
+
     def measures(self) -> Mapping[str, Tensor]:
         """Scalars that are logged in training beside the terms, by their whole names."""
         return {}

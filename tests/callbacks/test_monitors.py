@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 import cli
-from gan_modules import CGAN, DCGAN, GAN, VAE, WGANGP, CycleGAN
+from gan_modules import CGAN, DCGAN, GAN, R1, VAE, WGANGP, CycleGAN
 from gan_modules.callbacks import BestCheckpoint, GenerativeMetrics
 from gan_modules.metrics import ModuleFeatures
 
@@ -213,3 +213,16 @@ def test_from_the_command_line(small_text: str, fails: Any) -> None:
     done = cli.main(with_monitor(FID).split())
     assert done.trainer.global_step == 4
     assert len([*Path("k").iterdir()]) == 1
+
+
+def test_a_regularizer_may_be_monitored(make_trainer: Any, make_loader: Any) -> None:
+    """Its term is there in training alone, and not in every iteration."""
+    keeper = ModelCheckpoint("kept", "{step}", monitor="d/r1", save_top_k=-1)
+    model = GAN(image_shape=(1, 8, 8), latent_dim=2, regularizers=[R1(every=2)])
+    trainer = make_trainer(
+        max_steps=4, callbacks=[keeper], limit_val_batches=1, val_check_interval=1,
+        check_val_every_n_epoch=None, num_sanity_val_steps=0, enable_checkpointing=True,
+        log_every_n_steps=1,
+    )  # fmt: skip
+    trainer.fit(model, make_loader(10), make_loader(10))
+    assert len(list(Path("kept").iterdir())) == 4

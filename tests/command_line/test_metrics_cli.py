@@ -3,14 +3,18 @@
 import csv
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from torch.utils.data import DataLoader, IterableDataset
 from torch_fidelity import feature_extractor_inceptionv3
 
 import cli
+from datamodules import DigitsDataModule
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -132,3 +136,22 @@ def test_wrong_input_ends_in_one_line(
     assert len(lines) == 1
     assert lines[0].removeprefix("error: ").startswith(WRONG[options])
     assert not list(Path("runs").rglob("0"))
+
+
+class Unsized(DigitsDataModule):
+    """Validation images of which nobody knows how many there are."""
+
+    def val_dataloader(self) -> Any:
+        class Images(IterableDataset[Any]):
+            def __iter__(self) -> Iterator[Any]:
+                return iter([(torch.zeros(1, 16, 16), 0)] * 8)
+
+        return DataLoader(Images(), 4)
+
+
+def test_validation_images_without_a_number() -> None:
+    cli.main(["fit", "--config", "small.yaml", "--metrics.names", "[]"])
+    run = Path("runs/small/0")
+    data = ["--data", f"{__name__}.Unsized", "--data.batch_size", "8"]
+    cli.main(["validate", "--ckpt_path", str(run), "--metrics.names", "[]", *data])
+    assert (run / "validate_step_000004.json").is_file()

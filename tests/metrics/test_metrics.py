@@ -902,3 +902,12 @@ def test_what_has_no_ways_is_said(validate: Any) -> None:
     with pytest.raises(ValueError, match=r"names=ppl_zend must be left out: .* has none"):
         validate(cyclegan, data, projected(names=["ppl_zend"]))
     assert InceptionFeatures.rounds
+
+
+def test_a_path_length_takes_float32(make_trainer: Any) -> None:
+    model = GAN(image_shape=(1, 8, 8), latent_dim=4)
+    metrics = GenerativeMetrics(names=["ppl_zend"], features=ModuleFeatures(Flat()), n=90)
+    trainer = make_trainer(callbacks=[metrics], limit_val_batches=1, precision="bf16-true")
+    line = "names=ppl_zend must be left out with trainer.precision=bf16-true, which rounds"
+    with pytest.raises(ValueError, match=line):
+        trainer.validate(model, Digits8(), verbose=False)

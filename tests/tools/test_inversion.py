@@ -265,6 +265,10 @@ def test_the_command_writes_what_it_finds(saved: Any, capsys: Any) -> None:
         ("--images nowhere", "images='nowhere' must be a folder of images; there is none"),
         ("--images photos --labels 1", "GAN is not conditional: it takes no labels"),
         ("--images photos --space w+", "space='w+' must be z for GAN"),
+        (
+            "--images photos --out run/checkpoints/a.ckpt/x",
+            "out='run/checkpoints/a.ckpt/x' cannot be",
+        ),
         ("--images photos --steps 0", "steps=0 must be at least 1"),
         ("", "--images is missing"),
     ],

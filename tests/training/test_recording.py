@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 from variants import batches, small
 
-from gan_modules import R1, VAEGAN, WGANGP, CycleGAN
+from gan_modules import R1, VAEGAN, WGAN, WGANGP, CycleGAN
 from gan_modules.callbacks import Diagnostics
 from gan_modules.networks import MLPDiscriminator, MLPGenerator
 from gan_modules.training import recording
@@ -133,6 +133,33 @@ def test_shapes_that_change_again_and_again_are_refused(
         _fit(_model(cuda_graphs=True), tmp_path)
 
 
+def test_betas_that_a_schedule_changes_are_refused(
+    graphs: list[_Recording], tmp_path: Path
+) -> None:
+    """Each iteration would be of another kind, none of which comes a fourth time."""
+    steps = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=1e-3, total_steps=30)
+    model = _model(cuda_graphs=True, regularizers=[], generator_scheduler=steps)
+    with pytest.raises(ValueError, match=r"more than 16 kinds of .* such as betas that a schedule"):
+        _fit(model, tmp_path)
+    assert not graphs
+
+
+def test_clipped_critics_are_recorded(graphs: list[_Recording], tmp_path: Path) -> None:
+    """Their weights are clipped by a hook of the optimizer, which is part of the iteration."""
+    ends = []
+    for recorded in (False, True):
+        torch.manual_seed(0)
+        model = small(WGAN, image_shape=SIZE, cuda_graphs=recorded, **ADAM)
+        trainer = _trainer(tmp_path, 9)
+        trainer.fit(model, batches(model, 8, 9 * 40))
+        ends.append(model.state_dict())
+        clipped = [p.detach().abs().max() for p in model.discriminator.parameters()]
+        assert max(clipped) == pytest.approx(0.01)
+    # a graph reads rates in float32
+    assert_close(ends[0], ends[1], rtol=0, atol=1e-7)
+    assert [graph.replays for graph in graphs] == [6]
+
+
 class _Told(Callback):
     def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
         """Nothing: it is enough to be asked."""
@@ -144,6 +171,10 @@ class _StepsOfItsOwn(WGANGP):
 
 
 SGD = {f"{player}_optimizer": partial(torch.optim.SGD, lr=0.1) for player in PLAYERS}
+ADAM = {f"{player}_optimizer": partial(torch.optim.Adam, fused=True) for player in PLAYERS}
+TENSORS = {
+    f"{player}_optimizer": partial(torch.optim.Adam, lr=torch.tensor(1e-3)) for player in PLAYERS
+}
 NOBODY = "nobody who is told of single updates, as"
 
 
@@ -151,6 +182,7 @@ NOBODY = "nobody who is told of single updates, as"
     ("needs", "kind", "options", "trainer"),
     [
         ("optimizers that can be recorded, such as Adam, not SGD", WGANGP, SGD, {}),
+        ("learning rates that are no tensors", WGANGP, TENSORS, {}),
         ("precision 32-true or bf16-mixed, not 64-true", WGANGP, {}, {"precision": "64-true"}),
         (f"{NOBODY} _Told.on_after_backward is", WGANGP, {}, {"callbacks": [_Told()]}),
         (f"{NOBODY} _StepsOfItsOwn.on_before_optimizer_step is", _StepsOfItsOwn, {}, {}),

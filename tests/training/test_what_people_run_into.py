@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from datamodules import DigitsDataModule
 from gan_modules import DCGAN, GAN, WGANGP, GANModule
-from gan_modules.networks import MLPDiscriminator, MLPGenerator
+from gan_modules.networks import MLPDiscriminator, MLPGenerator, PackedDiscriminator
 
 NETWORKS: dict[str, Any] = {
     "generator": partial(MLPGenerator, hidden=(8,)),
@@ -158,6 +158,42 @@ def test_batches_of_one_image_for_a_gradient(
     with pytest.raises(ValueError, match=line):
         trainer.fit(gan, DataLoader(TensorDataset(IMAGES[:images]), batch_size))
     assert trainer.global_step == 0
+
+
+def test_pieces_of_the_last_batch_are_whole_packs(make_trainer: Any) -> None:
+    pairs = partial(PackedDiscriminator, packing=2, discriminator=MLPDiscriminator)
+    pieces: dict[str, Any] = {f"{p}_accumulate_grad_batches": 2 for p in GAN.players}
+    gan = model(discriminator=pairs, **pieces)
+    trainer = make_trainer(max_epochs=1, max_steps=-1)
+    # two pieces of one image each
+    with pytest.raises(ValueError, match="packing=2") as caught:
+        trainer.fit(gan, DataLoader(TensorDataset(IMAGES[:10]), 8))
+    assert "the last batch of an epoch" in caught.value.__notes__[-1]
+    assert trainer.global_step == 0
+
+
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
+def test_images_are_counted(make_trainer: Any) -> None:
+    """Those of short batches, too, and on from a checkpoint."""
+    seen: list[int] = []
+
+    class Counting(GAN):
+        def on_iteration(self, step: int, images: int) -> None:
+            super().on_iteration(step, images)
+            seen.append(images)
+
+    def fit(steps: int, **options: Any) -> Any:
+        trainer = make_trainer(max_steps=steps)
+        trainer.fit(
+            Counting(image_shape=(1, 8, 8), **NETWORKS),
+            DataLoader(TensorDataset(IMAGES[:10]), 4),
+            **options,
+        )
+        return trainer
+
+    fit(3).save_checkpoint("three.ckpt")
+    fit(6, ckpt_path="three.ckpt")
+    assert seen == [0, 4, 8, 10, 14, 18]
 
 
 # ---- values ----------------------------------------------------------------------------------
