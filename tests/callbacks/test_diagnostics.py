@@ -405,6 +405,7 @@ class Scaled(nn.Module):
         return self.weight * x.sum(1, keepdim=True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", PROVOKED)
 def test_a_condition_is_named_once(name: str, make_trainer: Any) -> None:
     variant, options, line = PROVOKED[name]
@@ -439,6 +440,7 @@ def test_a_condition_must_last(make_trainer: Any) -> None:
     assert callback.named == ["collapse"]
 
 
+@pytest.mark.thorough
 def test_it_is_not_said_again_when_resumed(make_trainer: Any) -> None:
     def trainer(steps: int) -> tuple[Trainer, Diagnostics]:
         callback = Diagnostics(1, patience=3)

@@ -187,6 +187,7 @@ def test_the_names_are_those_that_are_logged(
     assert torch.equal(states[0], states[1])
 
 
+@pytest.mark.thorough
 def test_from_the_command_line(small_text: str, fails: Any) -> None:
     text = yaml.safe_load(small_text)
     text["trainer"] |= {"val_check_interval": 1, "max_steps": 4}

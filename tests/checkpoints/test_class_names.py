@@ -66,6 +66,7 @@ def test_names_go_with_the_checkpoint(animals: Path, tmp_path: Path) -> None:
     assert again.class_names == ("horse", "zebra")
 
 
+@pytest.mark.thorough
 def test_predict_takes_names(animals: Path, capsys: Any) -> None:
     predict = ["predict", "--ckpt_path", str(animals), "--n", "2", "--format", "npy"]
     cli.main([*predict, "--labels", "[zebra,horse]", "--out", "names"])

@@ -144,6 +144,7 @@ def results(run: Path) -> list[str]:
     return sorted(p.name for p in run.glob("*.json"))
 
 
+@pytest.mark.thorough
 def test_every_command_takes_a_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # alone: the run's own config says what it was trained with
     cli.main(["test", "--ckpt_path", str(runs / "0/checkpoints/step_000001.ckpt")])

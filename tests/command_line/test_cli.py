@@ -89,6 +89,7 @@ def test_a_run_is_one_folder_that_no_other_run_touches() -> None:
     assert rows(again) == rows(run)
 
 
+@pytest.mark.thorough
 def test_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = {"generator": 0, "discriminator": 0}
     original = GANModule.on_before_optimizer_step
@@ -153,6 +154,7 @@ def test_wandb_is_online_only_for_who_is_logged_in(
     assert (line is None and not caplog.text) or (line or "") in caplog.text
 
 
+@pytest.mark.thorough
 def test_any_other_logger_works() -> None:
     fit("--trainer.logger", "TensorBoardLogger", "--trainer.logger.save_dir", "board")
     (events,) = Path("board").rglob("events.out.tfevents.*")
@@ -208,6 +210,7 @@ def test_metrics_are_on_disk_while_training(monkeypatch: pytest.MonkeyPatch) -> 
     assert [row["step"] for row in rows(Path("runs/small/0"))] == ["5", "10", "10"]
 
 
+@pytest.mark.thorough
 def test_what_can_be_switched_off() -> None:
     fit("--trainer.logger", "false", "--trainer.fast_dev_run", "true")
     assert names(Path()) == ["small.yaml"]
@@ -304,6 +307,7 @@ def test_run_folders_are_numbered_and_never_reused() -> None:
     assert new_run_folder(root, "a") == root / "a" / "8"
 
 
+@pytest.mark.thorough
 def test_diagnostics_on_and_off() -> None:
     quiet = ("--trainer.logger", "false", "--trainer.max_steps", "6")
     fit(*quiet, "--diagnostics.every_n_steps", "3")

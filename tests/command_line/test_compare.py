@@ -141,6 +141,7 @@ def test_without_metrics_the_losses_are_compared() -> None:
     assert metric_names([record("a/0")]) == {"g/loss": False}
 
 
+@pytest.mark.thorough
 def test_from_the_command_line(config: str, capsys: Any) -> None:
     cli.main(["fit", "--config", config])
     cli.main(["fit", "--config", config, "--seed_everything", "1"])

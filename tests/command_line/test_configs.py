@@ -117,6 +117,7 @@ def test_config_trains(
     assert last.is_file()
 
 
+@pytest.mark.thorough
 def test_a_student_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["cli.py"])
     size = ["--data.batch_size", "2"]

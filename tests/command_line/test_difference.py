@@ -101,6 +101,7 @@ def test_different(then: Any, now: Any, line: str) -> None:
     assert back.partition("=")[0] == found.partition("=")[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before")
 def test_a_run_of_before_an_argument_was_there_goes_on(
     small_config: None, caplog: pytest.LogCaptureFixture

@@ -504,6 +504,7 @@ def fails(capsys: Any, *args: str) -> str:
     return str(line)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("_config")
 def test_last_is_all_it_takes(capsys: Any) -> None:
     few = ("--trainer.max_steps", "4")

@@ -32,7 +32,7 @@ def weights(path: str) -> dict[str, torch.Tensor]:
     return found
 
 
-pytestmark = pytest.mark.usefixtures("small_config", "undrawn")
+pytestmark = [pytest.mark.usefixtures("small_config", "undrawn"), pytest.mark.thorough]
 
 
 @pytest.mark.parametrize("source", ["runs/small/0", "first/last.ckpt", "pretrained"])
@@ -58,7 +58,6 @@ def test_networks_are_taken_from_another_training(source: str) -> None:
     assert yaml.safe_load(Path("runs/small/1/config.yaml").read_text())["init_from"] == source
 
 
-@pytest.mark.thorough
 def test_a_run_that_started_so_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     fit("")
     first = fit("--init_from runs/small/0 --model.freeze_discriminator 1 --trainer.max_steps 3")

@@ -16,7 +16,7 @@ from torch_fidelity import feature_extractor_inceptionv3
 import cli
 from datamodules import DigitsDataModule
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = [pytest.mark.usefixtures("undrawn"), pytest.mark.thorough]
 
 CONFIG = """
 trainer: {max_steps: 4, accelerator: cpu, num_sanity_val_steps: 0, logger: false,

@@ -115,6 +115,7 @@ def test_samples_are_those_of_the_model(digits: str, capsys: Any) -> None:
         assert_close(pixels(folder / name), as_pixels(image))
 
 
+@pytest.mark.thorough
 def test_config_and_options_may_be_given_as_well() -> None:
     fit = ["fit", "--config", "wgan_gp.yaml", "--trainer.max_steps", "1", "--trainer.logger"]
     cli.main([*fit, "false", "--model.latent_dim", "3"])

@@ -121,6 +121,7 @@ def test_spectrograms_of_64x48(model: str, networks: str) -> None:
         assert_close(made, trained(z), atol=1e-4, rtol=0)
 
 
+@pytest.mark.thorough
 def test_sequences_of_1024() -> None:
     assert lines_of(WAVES, "WaveGAN") <= 12
     cli.main(["fit", "--model", "own_waves.WaveGAN", "--data", "own_waves.Waves", *STEPS])

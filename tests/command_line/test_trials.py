@@ -21,6 +21,8 @@ from gan_modules.command_line import trials
 from gan_modules.command_line.comparison import Entry, comparison_picture, comparison_table
 from gan_modules.command_line.run_records import Curve, RunRecord, read_run
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def begun(small_text: str, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
@@ -98,7 +100,6 @@ def test_what_is_trained_otherwise_has_another_folder(begun: list[list[str]]) ->
     )
 
 
-@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("budget", [["--budget.updates", "5"], ["--", "--trainer.max_steps", "5"]])
 def test_what_was_interrupted_goes_on(

@@ -23,6 +23,7 @@ from gan_modules import GANModule
 
 # W&B opens files and connections that live until the process ends
 pytestmark = [
+    pytest.mark.thorough,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -241,6 +241,7 @@ def build(model: GANModule) -> tuple[dict[str, Any], dict[str, Any]]:
     return functions, parts
 
 
+@pytest.mark.thorough
 def test_functions_of_a_page_of_samples(digits: DemoCGAN) -> None:
     functions, parts = build(digits)
     pictures = SamplePictures(digits)

@@ -310,6 +310,7 @@ class Darker(nn.Module):
         return images * self.factor
 
 
+@pytest.mark.thorough
 def test_domains_of_any_size_are_read_once_each(make_trainer: Any) -> None:
     data = UnpairedDigitsDataModule(batch_size=32)
     data.setup()

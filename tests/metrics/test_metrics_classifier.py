@@ -16,6 +16,8 @@ from gan_modules import GAN
 from gan_modules.callbacks import GenerativeMetrics
 from gan_modules.metrics import ClassifierFeatures
 
+pytestmark = pytest.mark.thorough
+
 
 class Labelled(LightningDataModule):
     """Images that tell their labels, or do not, and held-out ones with labels of one's own."""
@@ -86,7 +88,6 @@ def test_one_that_learnt_nothing_is_told(labels: Tensor, line: str, make_trainer
         measured(make_trainer, Labelled(labels))
 
 
-@pytest.mark.thorough
 def test_table_and_json_have_the_accuracy(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["cli.py"])
     Path("small.yaml").write_text("""

@@ -208,6 +208,7 @@ def reference_inception(weights: str, layer: str, antialias: bool = False) -> No
     return NoTrainInceptionV3("inception-v3-compat", [layer], weights, antialias=antialias)
 
 
+@pytest.mark.thorough
 def test_inception_gives_the_reference_features(
     inception: InceptionFeatures, inception_weights: str
 ) -> None:

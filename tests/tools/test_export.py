@@ -26,6 +26,8 @@ from gan_modules.networks import (
 from gan_modules.networks.layers.noise import without_noise
 from gan_modules.tools.export import main, to_exported_program, to_onnx
 
+pytestmark = pytest.mark.thorough
+
 VARIANTS = [
     variant
     for variant in (getattr(gan_modules, name) for name in gan_modules.__all__)

@@ -44,6 +44,8 @@ from gan_modules.networks import (
 )
 from gan_modules.training.batches import Batch
 
+pytestmark = pytest.mark.thorough
+
 compile_ = torch.compile
 COMMAND = ["fit", "--config", "small.yaml"]
 
@@ -121,7 +123,6 @@ def test_weights_are_those_of_training_that_is_not_compiled(
     assert_close(deepcopy(model).state_dict(), expected, rtol=0, atol=1e-9)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variant", "graphs"),
     # the fakes of a piece are made for it alone
@@ -185,7 +186,6 @@ def test_sampling_and_validation_are_not_compiled(
     assert traced() == (graphs, 0, 0)
 
 
-@pytest.mark.thorough
 def test_checkpoints_go_from_compiled_to_not_compiled_and_back(
     double: None, traced: Any, make_trainer: Any
 ) -> None:
@@ -209,7 +209,6 @@ def test_checkpoints_go_from_compiled_to_not_compiled_and_back(
     assert traced()[1:] == (0, 0)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(
     "augmentation",
     [
