@@ -1,4 +1,4 @@
-"""Train variants on as many processes as asked: ``python distributed_script.py devices=2 GAN``.
+"""Train every variant on as many processes as asked: ``python distributed_script.py devices=2``.
 
 Each process leaves what it ends with in ``<rank>.pt``. Lightning starts the other processes.
 """
@@ -314,16 +314,14 @@ def uneven(variant: Any, loaders: bool, n: int, **processes: int) -> dict[str, T
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    options = [word.split("=") for word in sys.argv[1:] if "=" in word]
-    processes = {name: int(value) for name, value in options}
-    variants = [variant for variant in MODELS if variant.__name__ in sys.argv]
-    results = {variant.__name__: equivalence(variant, **processes) for variant in variants}
+    processes = {name: int(value) for name, value in (o.split("=") for o in sys.argv[1:])}
+    results = {variant.__name__: equivalence(variant, **processes) for variant in MODELS}
     results["adaptive"] = adaptive(**processes)
     results["regularized"] = regularized(**processes)
     if processes["devices"] > 1:
         results["lopsided"] = lopsided(**processes)
         # on two ranks of 9 images: 4 + 1 and 4; of 10 images: 4 + 1 each
-        for variant in variants:
+        for variant in MODELS:
             result = results[variant.__name__]
             result["module, 9"] = uneven(variant, False, 9, **processes)
             if variant in (GAN, CycleGAN):

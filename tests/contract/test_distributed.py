@@ -11,12 +11,10 @@ from processes import run_together, two_nodes
 from torch.testing import assert_close
 from variants import MODELS, VARIANTS, turns_of
 
+pytestmark = pytest.mark.thorough
+
 SCRIPT = Path(__file__).parents[1] / "distributed_script.py"
 NAMES = [variant.__name__ for variant in MODELS]
-CASES = [
-    name if name in ("WGANGP", "Pix2Pix") else pytest.param(name, marks=pytest.mark.thorough)
-    for name in NAMES
-]
 # who plays in a first phase only
 FIRST = {v.__name__: {*turns_of(v, step=0)} - {*turns_of(v)} for v in MODELS}
 PLAYERS = {variant.__name__: [*variant.players] for variant in MODELS}
@@ -31,41 +29,32 @@ def losses(name: str, prefix: str = "") -> set[str]:
     return {f"{prefix}{SHORT.get(player, player)}/loss" for player in variant.players}
 
 
-@pytest.fixture(scope="module")
-def names(request: pytest.FixtureRequest) -> list[str]:
-    """The variants that are tested now."""
-    its = [getattr(item, "callspec", None) for item in request.session.items]
-    wanted = {each.params.get("name") for each in its if each is not None}
-    return [name for name in NAMES if name in wanted]
-
-
-def launch(folder: Path, names: list[str], nodes: int, devices: int) -> Ranks:
+def launch(folder: Path, nodes: int, devices: int) -> Ranks:
     """What every rank ends with."""
-    command = [sys.executable, str(SCRIPT), f"devices={devices}", f"num_nodes={nodes}", *names]
+    command = [sys.executable, str(SCRIPT), f"devices={devices}", f"num_nodes={nodes}"]
     run_together(command, two_nodes() if nodes > 1 else [{}], folder)
     ranks = range(nodes * devices)
     return [{**torch.load(folder / f"{rank}.pt"), "folder": folder} for rank in ranks]
 
 
 @pytest.fixture(scope="module")
-def one(names: list[str]) -> dict[str, Any]:
+def one() -> dict[str, Any]:
     """The whole batch in this process."""
     script, alone = runpy.run_path(str(SCRIPT)), {"devices": 1, "num_nodes": 1}
-    tested = [v for v in MODELS if v.__name__ in names]
-    results = {v.__name__: script["equivalence"](v, **alone) for v in tested}
+    results = {v.__name__: script["equivalence"](v, **alone) for v in MODELS}
     return {**results, **{name: script[name](**alone) for name in ("adaptive", "regularized")}}
 
 
 @pytest.fixture(scope="module")
-def devices(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+def devices(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
     """Two processes that Lightning starts."""
-    return launch(tmp_path_factory.mktemp("devices"), names, nodes=1, devices=2)
+    return launch(tmp_path_factory.mktemp("devices"), nodes=1, devices=2)
 
 
 @pytest.fixture(scope="module")
-def nodes(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ranks:
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Ranks:
     """Two processes that are two machines to each other."""
-    return launch(tmp_path_factory.mktemp("nodes"), names, nodes=2, devices=1)
+    return launch(tmp_path_factory.mktemp("nodes"), nodes=2, devices=1)
 
 
 @pytest.fixture(params=["devices", pytest.param("nodes", marks=pytest.mark.slow)])
@@ -73,7 +62,7 @@ def ranks(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_two_processes_equal_one(name: str, one: dict[str, Any], ranks: Ranks) -> None:
     for precision in {"float64", "float32"} & one[name].keys():
         whole, first, second = (results[name][precision] for results in (one, *ranks))
@@ -115,7 +104,7 @@ def test_regularizers_follow_all_ranks(one: dict[str, Any], ranks: Ranks) -> Non
     assert {"d/lecam", "d/consistency", "d/latent_consistency", "g/latent_diversity"} <= terms
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_rank_draws_its_own_noise(name: str, ranks: Ranks) -> None:
     first, second = (results[name]["own"]["draws"] for results in ranks)
     assert len(first) == len(second) > 0
@@ -124,7 +113,7 @@ def test_every_rank_draws_its_own_noise(name: str, ranks: Ranks) -> None:
         assert not torch.equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_resume_is_bitwise_on_every_rank(name: str, devices: Ranks) -> None:
     for results in devices:
         whole, resumed = results[name]["own"], results[name]["resumed"]
@@ -150,7 +139,7 @@ def test_a_gradient_that_one_rank_lacks_is_zero_there(devices: Ranks) -> None:
         assert_close(found["weights"]["never"], torch.ones(2), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", NAMES)
 def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: Ranks) -> None:
     images, _ = runpy.run_path(str(SCRIPT))["few"](10, 0)
     brightness = images.flatten(1).double().mean(dim=1) / 127.5 - 1
@@ -171,9 +160,9 @@ def test_validation_of_uneven_ranks_is_the_mean_over_images(name: str, devices: 
                 assert metrics[loss] == devices[0][name][kind][loss]
 
 
-def test_uneven_ranks_leave_pictures_and_checkpoints(devices: Ranks, names: list[str]) -> None:
+def test_uneven_ranks_leave_pictures_and_checkpoints(devices: Ranks) -> None:
     folders = sorted(devices[0]["folder"].glob("*_module_9"))
-    assert len(folders) == len(names)
+    assert len(folders) == len(NAMES)
     for folder in folders:
         found = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         steps = ("step_000001", "step_000002")
