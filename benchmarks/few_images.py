@@ -200,6 +200,8 @@ def _deviation(values: list[float]) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add_options(parser, "few_images", updates=6000)
+    parser.add_argument("--picture", type=Path, default=Path("runs/few_images/few_images.png"))
+    parser.add_argument("--every", type=int, help="updates between two checkpoints, a twelfth")
     parser.add_argument("--images", type=int, nargs="+", default=[100, 300, ALL])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=[*MODELS])
     options = parser.parse_args(arguments)

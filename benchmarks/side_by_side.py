@@ -24,17 +24,15 @@ GRAPHS = ("--model.cuda_graphs", "true")
 
 
 def add_options(parser: argparse.ArgumentParser, name: str, updates: int) -> None:
-    """What such a benchmark can be told."""
+    """What every such benchmark can be told."""
     default = Path("runs", name)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="that trains")
     parser.add_argument("--updates", type=int, default=updates, help="of the generator, of each")
-    parser.add_argument("--every", type=int, help="updates between two checkpoints, a twelfth")
     parser.add_argument("--seconds", type=float, help="begin no training after so many")
     parser.add_argument("--runs", type=Path, default=default, help="folder of trainings")
     parser.add_argument("--output", type=Path, default=default / "found.json", help="JSON file")
-    parser.add_argument("--picture", type=Path, default=default / f"{name}.png")
 
 
 def train_on(

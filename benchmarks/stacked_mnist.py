@@ -23,22 +23,19 @@ else runs beside it. A run that the JSON file has is not repeated.
 import argparse
 import json
 import multiprocessing
-import os
-import sys
 import time
-import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import torch
 import unrolled_networks  # noqa: F401  checkpoints name its classes
 import yaml
 from judges import Classifier, accuracy, train_classifier
+from side_by_side import Job, add_options, run_all, spread
 from throughput import conditions
 from torch import Tensor
 from training import train
@@ -306,12 +303,14 @@ GPU_OPTIONS = [
 CPU_OPTIONS = ["--trainer.accelerator", "cpu"]
 
 
-def run(options: argparse.Namespace, model: str, config: Path, seed: int) -> dict[str, Any]:
-    """Train and judge."""
-    torch.set_num_threads(1)
+def train_and_judge(
+    options: argparse.Namespace, configs: dict[str, Path], job: Job
+) -> dict[str, Any]:
+    """Scores of the last checkpoint of a training."""
     more = GPU_OPTIONS if options.device == "cuda" else CPU_OPTIONS
+    config = configs[job["model"]]
     begun = time.perf_counter()
-    folder, cpu_seconds = train(str(config), seed, config.parent, more)
+    folder, cpu_seconds = train(str(config), job["seed"], config.parent, more)
     trained = time.perf_counter()
     (path,) = folder.glob("checkpoints/step_*.ckpt")
     generator = GenerativeModule.load_from_checkpoint(path, map_location=options.device)
@@ -321,71 +320,43 @@ def run(options: argparse.Namespace, model: str, config: Path, seed: int) -> dic
     starts = range(0, options.samples, 1000)
     sizes = [min(1000, options.samples - start) for start in starts]
     images = (generator.sample(n, seed=10**6 + i) for i, n in enumerate(sizes))
-    scores = judge.score(images)
     return {
-        "networks": options.networks,
-        "model": model,
-        "seed": seed,
-        "updates": options.updates,
-        "samples": options.samples,
-        "device": options.device,
-        **scores,
-        "wall_seconds": trained - begun,
+        **judge.score(images),
+        "seconds": trained - begun,
         "cpu_seconds": cpu_seconds,
         "judging_seconds": time.perf_counter() - trained,
         "run": str(folder),
     }
 
 
-def rows(results: Sequence[dict[str, Any]], judges: dict[str, Any]) -> Iterator[str]:
+def rows(results: Sequence[dict[str, Any]], real: dict[str, Any]) -> Iterator[str]:
     """Lines of a table in markdown."""
-    names = ["networks", "model", "updates", "runs", "modes", "KL to equal shares"]
-    names += ["KL to training", "sure", "wall s", "CPU s", "published modes, KL"]
+    names = ["model", "runs", "modes", "KL to equal shares", "KL to training", "sure", "wall s"]
+    names += ["CPU s", "published modes, KL"]
     yield f"| {' | '.join(names)} |"
     yield "| --- " * len(names) + "|"
-    for networks, judge in judges.items():
-        real = judge["real"]
-        yield (
-            f"| {networks} | real | | | {real['modes']} | {real['kl_uniform']:.3f} | "
-            f"{real['kl_training']:.3f} | {real['classifier_is_sure']:.3f} | | | |"
-        )
-    kinds = dict.fromkeys((r["networks"], r["model"], r["updates"]) for r in results)
-    for kind in kinds:
-        runs = [r for r in results if (r["networks"], r["model"], r["updates"]) == kind]
-
-        def spread(name: str, digits: int, runs: list[dict[str, Any]] = runs) -> str:
-            values = [each[name] for each in runs]
-            deviation = stdev(values) if len(values) > 1 else 0.0
-            return f"{mean(values):.{digits}f} ± {deviation:.{digits}f}"
-
-        yield (
-            f"| {' | '.join(map(str, kind))} | {len(runs)} | {spread('modes', 1)} | "
-            f"{spread('kl_uniform', 3)} | {spread('kl_training', 3)} | "
-            f"{spread('classifier_is_sure', 3)} | {spread('wall_seconds', 0)} | "
-            f"{spread('cpu_seconds', 0)} | {PUBLISHED.get(kind[:2], '')} |"
-        )
-
-
-def last_words(config: Path, seed: int) -> str:
-    """The end of a training's log."""
-    logs = [*Path(config.parent, f"seed_{seed}").glob(f"*{config.stem}.yaml.log")]
-    return "\n".join(logs[0].read_text().splitlines()[-12:]) if logs else ""
+    yield (
+        f"| real | | {real['modes']} | {real['kl_uniform']:.3f} | {real['kl_training']:.3f} | "
+        f"{real['classifier_is_sure']:.3f} | | | |"
+    )
+    columns = {"modes": 1, "kl_uniform": 3, "kl_training": 3, "classifier_is_sure": 3}
+    columns |= {"seconds": 0, "cpu_seconds": 0}
+    for networks, model in dict.fromkeys((r["networks"], r["model"]) for r in results):
+        runs = [r for r in results if r["model"] == model]
+        cells = [spread([each[name] for each in runs], n) for name, n in columns.items()]
+        published = PUBLISHED.get((networks, model), "")
+        yield f"| {model} | {len(runs)} | {' | '.join(cells)} | {published} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, judge, write results as they come, and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add_options(parser, "stacked_mnist", updates=3000)
     parser.add_argument("--mnist", required=True, help="root of MNIST")
     parser.add_argument("--networks", choices=list(MODELS), default="dcgan")
     parser.add_argument("--models", nargs="+", help="by default all of these networks")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--updates", type=int, default=3000, help="of the generator")
     parser.add_argument("--samples", type=int, default=26_000, help="that are judged")
     parser.add_argument("--judge_epochs", type=int, default=6)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--runs", type=Path, default=Path("runs", "stacked_mnist"))
-    parser.add_argument("--output", type=Path, help="JSON file of all scores")
     options = parser.parse_args(arguments)
     models = options.models or list(MODELS[options.networks])
     unknown = {*models} - {*MODELS[options.networks]}
@@ -394,62 +365,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.mnist = str(Path(options.mnist).resolve())
     options.runs = options.runs.resolve()
     MNISTDataModule(root=options.mnist).prepare_data()
-    report: dict[str, Any] = {"judges": {}, "results": []}
-    if options.output is not None and options.output.is_file():
-        report = json.loads(options.output.read_text())
-    results = report["results"]
-
-    def write() -> None:
-        if options.output is not None:
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            options.output.write_text(json.dumps(report, indent=1) + "\n")
-
-    known = {(r["networks"], r["model"], r["seed"], r["updates"], r["samples"]) for r in results}
-    # all models with the first seed before the next
-    left = [
-        (model, seed)
-        for seed, model in product(range(options.seeds), models)
-        if (options.networks, model, seed, options.updates, options.samples) not in known
-    ]
-    failed = False
+    judges = {}
+    if options.output.is_file():
+        judges = json.loads(options.output.read_text())["judges"]
     # CUDA wants processes that are no copies
-    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
-        if left or options.networks not in report["judges"]:
-            report["judges"][options.networks] = pool.submit(make_judge, options).result()
-            write()
-        configs = {model: config_of(options, model) for model, _ in left}
-        jobs = {
-            pool.submit(run, options, model, configs[model], seed): (model, seed)
-            for model, seed in left
-        }
-        for done in as_completed(jobs):
-            model, seed = jobs[done]
-            try:
-                results.append(done.result())
-            except (Exception, SystemExit) as error:
-                failed = True
-                words = last_words(configs[model], seed)
-                print(f"{model}, seed {seed}: {error!r}\n{words}", file=sys.stderr, flush=True)
-                if not isinstance(error, SystemExit):
-                    traceback.print_exception(error)
-                continue
-            results.sort(key=lambda r: (r["networks"], r["updates"]))
-            print(json.dumps(results_line(done.result())), flush=True)
-            write()
-    for networks, facts in report["judges"].items():
-        print(f"{networks}: the classifier is right on {facts['accuracy']:.2%} of test digits")
-    print("\n".join(rows(results, report["judges"])))
-    if failed:
-        raise SystemExit(1)
-
-
-def results_line(result: dict[str, Any]) -> dict[str, Any]:
-    """A result as it is printed."""
-    return {
-        name: round(value, 3) if isinstance(value, float) else value
-        for name, value in result.items()
-        if name not in ("networks", "updates", "samples", "device", "run")
-    }
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        judges[options.networks] = pool.submit(make_judge, options).result()
+    common = {name: getattr(options, name) for name in ("networks", "updates", "samples", "device")}
+    # all models with the first seed before the next
+    jobs: list[Job] = [
+        {**common, "model": model, "seed": seed}
+        for seed, model in product(range(options.seeds), models)
+    ]
+    configs = {model: config_of(options, model) for model in models}
+    work = partial(train_and_judge, options, configs)
+    results = run_all(work, jobs, options, {"judges": judges})
+    facts = judges[options.networks]
+    print(f"the classifier is right on {facts['accuracy']:.2%} of test digits")
+    print("\n".join(rows(results, facts["real"])))
 
 
 if __name__ == "__main__":

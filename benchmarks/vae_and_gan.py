@@ -137,6 +137,7 @@ def draw(runs: Path, real: Tensor, path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add_options(parser, "vae_and_gan", updates=10_000)
+    parser.add_argument("--picture", type=Path, default=Path("runs/vae_and_gan/vae_and_gan.png"))
     parser.add_argument("--mnist", required=True, help="root of MNIST")
     options = parser.parse_args(arguments)
     mnist = str(Path(options.mnist).resolve())

@@ -78,7 +78,12 @@ class StyledGAN(NoiseGAN):
 
     @torch.no_grad()
     def styles(self, z: Tensor, labels: Tensor | None = None, psi: float = 1.0) -> Tensor:
-        """Styles ``(N, style_dim)`` of latents by the averaged generator, drawn in by ``psi``."""
+        """Styles ``(N, style_dim)`` of latents by the averaged generator, drawn in by ``psi``.
+
+        Raises:
+            ValueError: if ``psi`` is not in [-1, 1].
+        """
+        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
         generator = self._sampler()
         with self.evaluating():
             return generator.truncate(generator.mapping(z, *self.condition(labels)), psi)
@@ -126,7 +131,6 @@ class StyledGAN(NoiseGAN):
         Raises:
             ValueError: if an option is out of its range, or labels as in :meth:`Sampling.sample`.
         """
-        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
         z = self.latents(n, seed, truncation)
         return self.images_of_styles(self.styles(z, self.sample_labels(n, labels), psi))
 
@@ -173,7 +177,6 @@ class StyledGAN(NoiseGAN):
         last = (layers + 1) // 2 if last is None else last
         for name, number in (("rows", rows), ("columns", columns)):
             require(number >= 1, name, number, "at least 1")
-        require(-1 <= psi <= 1, "psi", psi, "in [-1, 1]")
         require(
             0 <= first < last <= layers, "first", first, f"below last={last}, of {layers} layers"
         )
