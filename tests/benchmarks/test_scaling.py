@@ -10,6 +10,7 @@ from PIL import Image
 from scaling import Point
 
 
+@pytest.mark.thorough
 def test_images_are_counted_by_window() -> None:
     point = Point("wgan_gp", batch=4, image_size=8, n_critic=3, dataset=64)
     found = scaling.measure(point, windows=2, seconds=0.01)

@@ -224,6 +224,7 @@ def test_logits_have_a_boundary_or_none() -> None:
 # ---- by what a model has ---------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("variant", "expected"),
     [
@@ -471,6 +472,7 @@ HEALTHY: dict[Any, dict[str, Any]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "variant",
     [pytest.param(v, marks=pytest.mark.slow) if translates(v) else v for v in MODELS],

@@ -50,6 +50,7 @@ def test_a_hub_folder_loads_and_samples_as_then(folder: Path) -> None:
     assert_close(outputs(model), torch.load(folder / "outputs.pt")["sample"])
 
 
+@pytest.mark.thorough
 def test_a_run_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["cli.py"])
     Path("runs/old/0/checkpoints").mkdir(parents=True)

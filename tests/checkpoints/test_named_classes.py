@@ -44,6 +44,7 @@ def checkpoint(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.thorough
 def test_nothing_else_is_built(checkpoint: dict[str, Any], capsys: Any) -> None:
     model = GANModule.load_from_checkpoint(PATH)
     model.save_pretrained("folder")
@@ -74,6 +75,7 @@ def test_nothing_else_is_built(checkpoint: dict[str, Any], capsys: Any) -> None:
     assert "harmful" not in sys.modules
 
 
+@pytest.mark.thorough
 def test_they_would_have_done_harm(
     checkpoint: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +93,7 @@ def test_they_would_have_done_harm(
     sys.modules.pop("harmful", None)
 
 
+@pytest.mark.thorough
 def test_what_is_given_again_is_not_looked_at(checkpoint: dict[str, Any]) -> None:
     hparams = {**checkpoint["hyper_parameters"], "generator_optimizer": {"class_path": "a.B"}}
     torch.save({**checkpoint, "hyper_parameters": hparams}, "other.ckpt")

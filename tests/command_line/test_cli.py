@@ -168,6 +168,7 @@ def test_any_other_logger_works() -> None:
     assert not Path("runs/small/0/wandb").exists()
 
 
+@pytest.mark.thorough
 def test_checkpoint_reloads_validates_tests_and_resumes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -50,6 +50,7 @@ def test_so_it_does_where_a_config_names_it(caplog: pytest.LogCaptureFixture) ->
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["test_other_classes.OfMyOwn", "WGANGP", "gan_modules.WGANGP"])
 def test_a_kind_of_the_same_class_keeps_the_options(
     kind: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

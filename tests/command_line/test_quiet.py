@@ -16,6 +16,7 @@ def filters() -> list[int]:
     return [len(warnings.filters), *(len(logger.filters) for logger in LOGGERS)]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("small_config")
 def test_filters_do_not_pile_up() -> None:
     before = [len(logger.filters) for logger in LOGGERS]

@@ -100,6 +100,7 @@ BF16_NORMALISED = {
 BF16_IMAGES = dict.fromkeys(BF16_NORMALISED, 64) | {gan_modules.SNGAN: 4, WGANGP: 4}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
 )

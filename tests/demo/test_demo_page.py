@@ -75,6 +75,7 @@ def named(model: Any, **names: tuple[str, ...]) -> Any:
     return model
 
 
+@pytest.mark.thorough
 def test_classes_have_their_names(make_model: Any) -> None:
     model = named(PageCGAN(image_shape=(1, 8, 8), num_classes=2), classes=("horse", "zebra"))
     _, parts, _ = build(model, 1, "a")

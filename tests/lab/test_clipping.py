@@ -50,6 +50,7 @@ def test_gradients_shrink_by_the_weight_in_every_layer() -> None:
     assert norms == pytest.approx([math.sqrt(8) / 4 * 0.5**n for n in (3, 2, 1)])
 
 
+@pytest.mark.thorough
 def test_quick() -> None:
     found = clipping(Lab(effort=0.004))
     assert found.checks

@@ -13,6 +13,7 @@ def test_quantiles_are_those_of_a_normal() -> None:
     assert torch.allclose(_quantile(Normal(1.0, 2.0), levels), torch.tensor([1.0, 3.0]))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("weight", [FIRST_GP_WEIGHT, GP_WEIGHT])
 def test_on_a_line_a_critic_that_starts_downhill_stays_unless_the_penalty_is_small(
     weight: float,

@@ -16,6 +16,7 @@ class Perfect(torch.nn.Module):
         return draw(REAL, len(z)) + 0 * self.unused
 
 
+@pytest.mark.thorough
 def test_looks_are_taken_ever_more_rarely_up_to_the_end() -> None:
     course = _course(Lab(effort=0.1), _game(Lab(), GAN), 500)
     steps = course["updates"]

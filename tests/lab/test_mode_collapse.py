@@ -141,6 +141,7 @@ def test_covered_by_hand() -> None:
     assert covered(real, real) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("toy", ["ring", "swiss_roll"])
 def test_every_model_is_trained_and_one_is_shown(toy: str) -> None:
     found = mode_collapse(Lab(effort=0.004), toy=toy, batch_norm=True, animated="D2GAN")

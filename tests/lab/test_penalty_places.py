@@ -13,6 +13,7 @@ from gan_modules.lab.players import ClippedCritic, Drawn
 from gan_modules.objectives.regularizers import GradientPenalty
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("one_sided", [False, True])
 def test_a_linear_critic_settles_where_theory_says(one_sided: bool) -> None:
     model = ClippedCritic(

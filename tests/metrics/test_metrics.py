@@ -140,6 +140,7 @@ class Picture(nn.Module):
 # ---- figures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_validate_gives_the_figures_of_an_independent_computation(
     validate: Any, digits_cache: str
 ) -> None:

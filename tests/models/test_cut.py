@@ -119,6 +119,7 @@ def straight_nce(g: Any, heads: Any, source: Tensor, made: Tensor) -> Tensor:
     return torch.stack(terms).sum() / len(heads)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("identity", [True, False])
 def test_same_weights_as_a_straight_loop(identity: bool, make_trainer: Any, double: None) -> None:
     """Sections 3.1 to 3.3, discriminator first, all places of every layer."""

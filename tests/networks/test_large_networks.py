@@ -244,6 +244,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("generator", "discriminator", "sides"), PAIRS)
 def test_where_attention_is(generator: Any, discriminator: Any, sides: dict[int, int]) -> None:
     for side, expected in sides.items():

@@ -104,6 +104,7 @@ def styled(**options: Any) -> Any:
     return model
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("space", "shape"), [("z", (4,)), ("w", (4,)), ("w+", (4, 4))])
 def test_images_are_found_again_in_every_space(space: Any, shape: tuple[int, ...]) -> None:
     model = styled()
