@@ -12,7 +12,7 @@ from gan_modules.callbacks.checkpoint import StepCheckpoint
 from gan_modules.callbacks.checkpoint_io import AtomicCheckpointIO, save_checkpoint
 from gan_modules.callbacks.metrics import GenerativeMetrics
 from gan_modules.callbacks.paths import check_writable, is_trial, unused
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.errors import require
 from gan_modules.tools.files import whole_file
 

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from rich.console import Console
 
 from gan_modules.callbacks.paths import is_trial
-from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
+from gan_modules.checkpoints.reading import check_weights, read_checkpoint
 from gan_modules.command_line.checkpoint_checks import check_more_to_do, check_same_options
 from gan_modules.command_line.checks import check_options, image_shape, num_classes
 from gan_modules.command_line.class_help import list_of_classes, with_model_for_help

@@ -10,7 +10,7 @@ from torchvision.utils import save_image
 
 from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.callbacks.sums import sum_page
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.hints import suggestion
 from gan_modules.command_line.invert import load_model, read_folder
 from gan_modules.command_line.parsing import GANArgumentParser

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from gan_modules.command_line.hints import model_with
 from gan_modules.command_line.option_classes import class_names
+from gan_modules.command_line.option_places import model_with
 
 __all__ = ["list_of_classes", "with_model_for_help"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gan_modules.callbacks.examples import real_examples
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
 from gan_modules.command_line.resume import checkpoint_of
 from gan_modules.training.module import GenerativeModule

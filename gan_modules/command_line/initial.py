@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_modules.checkpoints.newest import find_checkpoint
 from gan_modules.checkpoints.pretrained import WEIGHTS
-from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
+from gan_modules.checkpoints.reading import check_weights, read_checkpoint
 from gan_modules.training.module import GenerativeModule
 
 __all__ = ["start_from"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gan_modules.callbacks.paths import check_writable, unused
 from gan_modules.callbacks.pictures import grid, rule
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.parsing import GANArgumentParser
 from gan_modules.command_line.results import run_folder_of
 from gan_modules.command_line.resume import checkpoint_of

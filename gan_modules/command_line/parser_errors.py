@@ -6,8 +6,9 @@ from ast import literal_eval
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from gan_modules.command_line.hints import chosen_classes, hint, suggestion
+from gan_modules.command_line.hints import hint, suggestion
 from gan_modules.command_line.option_classes import base_of, class_names
+from gan_modules.command_line.option_places import chosen_classes
 from gan_modules.command_line.words import ahead_of_their_classes, typed_value
 
 __all__ = ["explain_parser_error", "shortened", "without_middle"]

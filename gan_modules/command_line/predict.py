@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_modules.callbacks.paths import is_trial, unused
 from gan_modules.callbacks.pictures import grid
 from gan_modules.checkpoints.class_paths import exported_path
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.prediction import Prediction
 from gan_modules.command_line.results import run_folder_of
 from gan_modules.tools.image_files import write_image

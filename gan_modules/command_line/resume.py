@@ -12,7 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from gan_modules.checkpoints.class_paths import exported_path, resolve
 from gan_modules.checkpoints.newest import checkpoint_in, find_checkpoint
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.config_files import config_folders
 from gan_modules.command_line.words import typed_value, without
 

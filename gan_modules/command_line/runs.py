@@ -21,7 +21,7 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 import gan_modules
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.results import run_folder_of
 from gan_modules.command_line.run_records import rows_until
 from gan_modules.command_line.wandb_run import RunWandbLogger

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import gan_modules
 from gan_modules.callbacks.budget import TrainingBudget
 from gan_modules.callbacks.stop_signals import StopSignals
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.resume import LastRun, find_last_run, run_name
 from gan_modules.tools.files import whole_file
 

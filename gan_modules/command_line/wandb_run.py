@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from gan_modules.checkpoints.newest import newest_checkpoint
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 
 __all__ = ["RunWandbLogger"]
 

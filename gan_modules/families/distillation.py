@@ -11,7 +11,7 @@ from gan_modules.families.diffusion import DiffusionModel
 from gan_modules.networks.diffusion import HeunGenerator
 from gan_modules.training.module import GenerativeModule
 
-__all__ = ["UNTAUGHT", "take_from_teacher"]
+__all__ = ["UNTAUGHT", "num_features_of", "take_from_teacher"]
 
 UNTAUGHT = "random"
 """In the place of a teacher: networks of random weights."""
@@ -63,3 +63,18 @@ def _read(path: str | Path) -> GenerativeModule:
     except ValueError as error:
         raise ValueError(f"teacher={str(path)!r} must be {RIGHT}: {error}") from error
     return GenerativeModule.load_from_checkpoint(found, map_location="cpu")
+
+
+def num_features_of(network: nn.Module) -> int:
+    """Size of the features of a denoiser.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    number = getattr(network, "num_features", None)
+    if not isinstance(number, int) or not callable(getattr(network, "features", None)):
+        raise ValueError(
+            f"generator={type(network).__name__} must have features(x, level) and num_features, "
+            "which the head reads; gan_weight=0 is without one"
+        )
+    return number

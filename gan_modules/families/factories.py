@@ -11,8 +11,10 @@ __all__ = [
     "DiscriminatorFactory",
     "EncoderFactory",
     "GeneratorFactory",
+    "HeadFactory",
     "ImageNetworkFactory",
     "PairDiscriminatorFactory",
+    "RecognizerFactory",
     "build",
 ]
 
@@ -53,10 +55,26 @@ class EncoderFactory(Protocol):
         ...
 
 
+class HeadFactory(Protocol):
+    """A class or function that builds a head."""
+
+    def __call__(self, *, num_features: int) -> nn.Module:
+        """Build it."""
+        ...
+
+
 class ImageNetworkFactory(Protocol):
     """A class or function that builds a network whose input is an image."""
 
     def __call__(self, *, image_shape: tuple[int, ...]) -> nn.Module:
+        """Build it."""
+        ...
+
+
+class RecognizerFactory(Protocol):
+    """A class or function that builds a recognizer."""
+
+    def __call__(self, *, num_features: int, num_outputs: int) -> nn.Module:
         """Build it."""
         ...
 

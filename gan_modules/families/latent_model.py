@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gan_modules.errors import require
 from gan_modules.families.factories import GeneratorFactory, build
 from gan_modules.families.latents import LatentDistribution, make_latents
-from gan_modules.families.sampling import Sampling
+from gan_modules.families.truncation import Truncating
 from gan_modules.training.batches import Batch, check_labels, is_shape
 from gan_modules.training.fitting import Check, check_fakes
 from gan_modules.training.range_watch import Range
@@ -17,7 +17,7 @@ from gan_modules.training.range_watch import Range
 __all__ = ["LatentModel"]
 
 
-class LatentModel(Sampling):
+class LatentModel(Truncating):
     """A model that maps a random latent vector to an image, adversarial or not.
 
     Args:

@@ -1,6 +1,7 @@
 """What latents are drawn from, and ways through their space."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,6 +18,7 @@ __all__ = [
     "NormalLatents",
     "SphereLatents",
     "UniformLatents",
+    "make_coded_latents",
     "make_latents",
     "slerp",
     "truncate_normal",
@@ -118,7 +120,8 @@ class CodedLatents(Latents):
     name = "coded"
 
     def __init__(self, noise: Latents, categorical: tuple[int, ...], continuous: int) -> None:
-        super().__init__(noise.dim + sum(categorical) + continuous)
+        self.code_dim = sum(categorical) + continuous
+        super().__init__(noise.dim + self.code_dim)
         self.noise, self.categorical, self.continuous = noise, categorical, continuous
 
     def split(self, z: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -127,6 +130,25 @@ class CodedLatents(Latents):
             [self.noise.dim, *self.categorical, self.continuous], dim=-1
         )
         return noise, codes, continuous
+
+    def split_codes(self, codes: Tensor) -> tuple[Tensor, ...]:
+        """Each categorical code, then all continuous ones, of ``(n, code_dim)``."""
+        parts: tuple[Tensor, ...] = codes.split([*self.categorical, self.continuous], dim=-1)
+        return parts
+
+    def in_turn(self, z: Tensor) -> Tensor:
+        """Latents ``(n, dim)`` whose first categorical code is 0, 1, 2, ... in turn."""
+        noise, codes, continuous = self.split(z)
+        if codes:
+            size = self.categorical[0]
+            turns = torch.arange(len(z), device=z.device) % size
+            codes = [F.one_hot(turns, size).to(z), *codes[1:]]
+        return torch.cat([noise, *codes, continuous], dim=-1)
+
+    def with_continuous(self, z: Tensor, code: int, values: Tensor) -> Tensor:
+        """Latents ``(n, dim)`` whose continuous code of that number has these values, ``(n,)``."""
+        place = self.dim - self.continuous + code
+        return z.index_copy(1, torch.tensor([place], device=z.device), values.to(z)[:, None])
 
     def fill(self, z: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draw noise and codes."""
@@ -168,6 +190,24 @@ def make_latents(distribution: LatentDistribution, dim: int) -> Latents:
     right = "normal, uniform or sphere"
     require(distribution in kinds, "latent_distribution", distribution, right)
     return kinds[distribution](dim)
+
+
+def make_coded_latents(
+    distribution: LatentDistribution, dim: int, categorical: Sequence[int], continuous: int
+) -> CodedLatents:
+    """Latents of size ``dim``, codes included, whose noise is drawn from what is so named.
+
+    Raises:
+        ValueError: if there is no such distribution, no such code, or no room for noise.
+    """
+    right = "one number of categories, at least 2, for each code"
+    require(all(size >= 2 for size in categorical), "categorical", [*categorical], right)
+    require(continuous >= 0, "continuous", continuous, "at least 0")
+    code_dim = sum(categorical) + continuous
+    require(code_dim > 0, "categorical", [], "not empty if continuous=0")
+    require(dim > code_dim, "latent_dim", dim, f"more than the {code_dim} numbers of the codes")
+    noise = make_latents(distribution, dim - code_dim)
+    return CodedLatents(noise, tuple(categorical), continuous)
 
 
 def slerp(first: Tensor, second: Tensor, weight: float | Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,8 @@ from torch.optim import AdamW
 
 from gan_modules.errors import require
 from gan_modules.families.diffusion import DiffusionModel
-from gan_modules.families.distillation import UNTAUGHT, take_from_teacher
-from gan_modules.families.factories import build
+from gan_modules.families.distillation import UNTAUGHT, num_features_of, take_from_teacher
+from gan_modules.families.factories import HeadFactory, build
 from gan_modules.families.latents import NormalLatents
 from gan_modules.networks.denoiser import DenoiserHead
 from gan_modules.networks.diffusion import Preconditioned, StepGenerator, over_pixels
@@ -28,14 +28,6 @@ __all__ = ["DMD2"]
 def dmd2_adamw(parameters: Iterable[nn.Parameter]) -> AdamW:
     """AdamW with learning rate 2e-6, betas (0.9, 0.999) and weight decay 0.01: ImageNet's."""
     return AdamW(parameters, lr=2e-6, betas=(0.9, 0.999), weight_decay=0.01, fused=True)
-
-
-class HeadFactory(Protocol):
-    """A class or function that builds a head."""
-
-    def __call__(self, *, num_features: int) -> nn.Module:
-        """Build it."""
-        ...
 
 
 class DMD2(DiffusionModel):
@@ -227,18 +219,3 @@ class DMD2(DiffusionModel):
             fooled = self.loss.generator(self.judge(fakes, labels))
             terms["adversarial"] = self.gan_weight * fooled
         return terms
-
-
-def num_features_of(network: nn.Module) -> int:
-    """Size of the features of a denoiser.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    number = getattr(network, "num_features", None)
-    if not isinstance(number, int) or not callable(getattr(network, "features", None)):
-        raise ValueError(
-            f"generator={type(network).__name__} must have features(x, level) and num_features, "
-            "which the head reads; gan_weight=0 is without one"
-        )
-    return number

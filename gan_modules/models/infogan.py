@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from gan_modules.errors import require
-from gan_modules.families.factories import build
+from gan_modules.families.factories import RecognizerFactory, build
 from gan_modules.families.gates import Judgement
-from gan_modules.families.latents import CodedLatents, LatentDistribution, make_latents
+from gan_modules.families.latents import CodedLatents, LatentDistribution, make_coded_latents
 from gan_modules.families.noise import NoiseGAN
 from gan_modules.networks.infogan import (
     InfoGANDiscriminator,
@@ -31,14 +31,6 @@ __all__ = ["InfoGAN"]
 def infogan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
     """Adam with learning rate 1e-3 and betas (0.5, 0.999), the generator's in the paper."""
     return Adam(parameters, lr=1e-3, betas=(0.5, 0.999), fused=True)
-
-
-class RecognizerFactory(Protocol):
-    """A class or function that builds a recognizer."""
-
-    def __call__(self, *, num_features: int, num_outputs: int) -> nn.Module:
-        """Build it."""
-        ...
 
 
 class InfoGAN(NoiseGAN):
@@ -101,17 +93,9 @@ class InfoGAN(NoiseGAN):
             discriminator_optimizer=discriminator_optimizer,
             **kwargs,
         )
-        right = "one number of categories, at least 2, for each code"
-        require(all(size >= 2 for size in categorical), "categorical", [*categorical], right)
-        require(continuous >= 0, "continuous", continuous, "at least 0")
-        self.num_outputs = sum(categorical) + continuous
-        require(self.num_outputs > 0, "categorical", [], "not empty if continuous=0")
-        right = f"more than the {self.num_outputs} numbers of the codes"
-        require(latent_dim > self.num_outputs, "latent_dim", latent_dim, right)
         right = "at least 0 and finite"
         require(0 <= information_weight < math.inf, "information_weight", information_weight, right)
-        noise = make_latents(latent_distribution, latent_dim - self.num_outputs)
-        self.latent = CodedLatents(noise, tuple(categorical), continuous)
+        self.latent = make_coded_latents(latent_distribution, latent_dim, categorical, continuous)
         self.information_weight = information_weight
         self.loss = adversarial_loss(loss)
         self._given["recognizer"] = recognizer
@@ -126,7 +110,7 @@ class InfoGAN(NoiseGAN):
                 f"discriminator={type(self.discriminator).__name__} must have num_features, the "
                 "size of the features that it gives beside the logits"
             )
-        sizes = {"num_features": num_features, "num_outputs": self.num_outputs}
+        sizes = {"num_features": num_features, "num_outputs": self.latent.code_dim}
         self.recognizer = build(
             "recognizer", recognizer, lambda: InfoGANRecognizer(**sizes), **sizes
         )
@@ -163,7 +147,7 @@ class InfoGAN(NoiseGAN):
     def code_losses(self, features: Tensor, z: Tensor) -> dict[str, Tensor]:
         """``-lambda log Q(c | x)`` in nats: categories, and continuous codes as N(mean, 1)."""
         _, codes, continuous = self.latent.split(z)
-        *logits, mean = self._split(self.recognizer(features))
+        *logits, mean = self.latent.split_codes(self.recognizer(features))
         losses = {}
         if codes:
             entropies = [F.cross_entropy(x, c) for x, c in zip(logits, codes, strict=True)]
@@ -172,11 +156,6 @@ class InfoGAN(NoiseGAN):
             nats = ((continuous - mean).square() + math.log(2 * math.pi)) / 2
             losses["continuous"] = self.information_weight * nats.sum(1).mean()
         return losses
-
-    def _split(self, outputs: Tensor) -> tuple[Tensor, ...]:
-        sizes = [*self.latent.categorical, self.latent.continuous]
-        parts: tuple[Tensor, ...] = outputs.split(sizes, dim=1)
-        return parts
 
     @torch.no_grad()
     def recognize(
@@ -189,7 +168,7 @@ class InfoGAN(NoiseGAN):
         """
         with evaluation_mode(self.discriminator, self.recognizer):
             features = self.discriminate(images, labels).features
-            *logits, mean = self._split(self.recognizer(features))
+            *logits, mean = self.latent.split_codes(self.recognizer(features))
         return [x.softmax(1) for x in logits], mean
 
     @torch.no_grad()
@@ -214,20 +193,13 @@ class InfoGAN(NoiseGAN):
         require(steps >= 2, "steps", steps, "at least 2")
         known = self.latent.continuous
         require(0 <= code < known, "code", code, f"one of the {known} continuous codes, from 0")
-        z = self._in_turn(self.latents(n, seed)).repeat_interleave(steps, dim=0)
-        z[:, self.latent_dim - known + code] = torch.linspace(-reach, reach, steps).to(z).repeat(n)
+        starts = self.latent.in_turn(self.latents(n, seed)).repeat_interleave(steps, dim=0)
+        values = torch.linspace(-reach, reach, steps).repeat(n)
+        z = self.latent.with_continuous(starts, code, values)
         chosen = self.sample_labels(n)
         images = self.images_of(z, None if chosen is None else chosen.repeat_interleave(steps))
         walks: Tensor = images.unflatten(0, (n, steps))
         return walks
-
-    def _in_turn(self, z: Tensor) -> Tensor:
-        """Latents with the first categorical code 0, 1, 2, ... in turn."""
-        if self.latent.categorical:
-            size, start = self.latent.categorical[0], self.latent.noise.dim
-            codes = torch.arange(len(z), device=z.device) % size
-            z[:, start : start + size] = F.one_hot(codes, size).to(z)
-        return z
 
     def sample_grid(self, n: int, seed: int, batch: Batch) -> Tensor:
         """One category of the first code per row, all else the same in a column."""
@@ -236,6 +208,6 @@ class InfoGAN(NoiseGAN):
         rows = min(n, self.latent.categorical[0])
         z = self.latents(n // rows, seed).repeat_interleave(rows, dim=0)
         with torch.no_grad():
-            images = self.images_of(self._in_turn(z), None)
+            images = self.images_of(self.latent.in_turn(z), None)
         grid: Tensor = images.unflatten(0, (-1, rows)).transpose(0, 1)
         return grid

@@ -1,8 +1,7 @@
 """The training loop, written once for every model."""
 
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -10,18 +9,19 @@ from torch import Tensor, nn
 
 from gan_modules.checkpoints.data_names import ModuleWithNames
 from gan_modules.training.averaging import Forgetting
-from gan_modules.training.batches import Batch, as_batch, check_batches, split_batch
+from gan_modules.training.batches import Batch, check_batches, split_batch
 from gan_modules.training.compiling import check_compiler, compile_methods, run_without_effect
+from gan_modules.training.evaluation import Evaluation
 from gan_modules.training.fitting import tried
 from gan_modules.training.monitors import check_monitors
+from gan_modules.training.objectives import Objective
 from gan_modules.training.optimizers import look_for_gpus_once
 from gan_modules.training.players import PlayerOptions, first_of_two, frozen
 from gan_modules.training.range_watch import RangeWatch
 from gan_modules.training.ranks import average_over_ranks
 from gan_modules.training.recording import Recorder
-from gan_modules.training.reporting import Reporting, logging_is_due, named, together, with_sum
+from gan_modules.training.reporting import logging_is_due, named, together, with_sum
 from gan_modules.training.rules import Rules
-from gan_modules.training.seeding import seed_iteration
 from gan_modules.training.steppers import choose_stepper
 from gan_modules.training.term_watch import TermWatch, require_finite
 from gan_modules.training.trained import TrainedNetworks
@@ -30,10 +30,8 @@ from gan_modules.training.untrained import UntrainedNetworks
 
 __all__ = ["GenerativeModule"]
 
-Objective = Callable[[Batch], dict[str, Tensor]]
 
-
-class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNetworks, Rules):
+class GenerativeModule(ModuleWithNames, Evaluation, TrainedNetworks, UntrainedNetworks, Rules):
     """Any number of players, each with an optimizer, that take turns.
 
     A family builds its networks in :meth:`build_networks`, which is called when the whole
@@ -96,15 +94,11 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self.save_plain_hyperparameters()
         self.ema_decay = ema_decay
         self.forgetting = Forgetting(ema_decay, ema_half_life, ema_ramp, ema_start)
-        # of all randomness in training; torch's own seed unless it is set before
-        self.noise_seed: int | None = None
         self._options: dict[str, PlayerOptions] = {}
         self._parameters_of: dict[str, list[nn.Parameter]] = {}
         self._compiles, self._records = compile, cuda_graphs
         self._recorder: Recorder | None = None
-        self._compiled: dict[str, Callable[..., Any]] = {}
-        self._batch_is_checked = False
-        self._watch, self._ranges, self._last = TermWatch(), RangeWatch(), {}
+        self._watch = TermWatch()
         self._turn: str | None = None
         # on all ranks, in the iterations before this one
         self._images_seen: int | None = None
@@ -113,22 +107,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
     def bfloat16(self) -> Self:
         """As ``half``; by torch's own, Lightning would not notice."""
         return self.to(torch.bfloat16)
-
-    # ---- for families and papers ---------------------------------------------------------------
-
-    def terms_of(self, player: str, batch: Batch) -> dict[str, Tensor]:
-        """A player's named, weighted terms of one update."""
-        terms: dict[str, Tensor] = self.compiled(f"{player}_losses")(batch)
-        return terms
-
-    def objectives(self, player: str) -> Sequence[Objective]:
-        """What a player minimises in its turn, by one step each; by default all by one step."""
-        return [partial(self.terms_of, player)]
-
-    def compiled(self, name: str) -> Callable[..., Any]:
-        """A method of :attr:`compilable`, compiled if ``compile`` is set and this is training."""
-        found = self._compiled.get(name) if self.training else None
-        return found or cast(Callable[..., Any], getattr(self, name))
 
     # ---- the loop ------------------------------------------------------------------------------
 
@@ -206,26 +184,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         if due:
             self.report({**named(latest), **self.measures()})
 
-    def _terms_of_all(self, batch: Batch) -> dict[str, Tensor]:
-        """Each player's terms of its last turn with one part, by their whole names.
-
-        Those whose turn it is not now, as in another phase, are asked with that part.
-        """
-        turns = dict(self.turns([batch]))
-        parts = turns | {player: batch for player in self.players if player not in turns}
-        return named(
-            {
-                player: together(with_sum(player, of(part)) for of in self.objectives(player))
-                for player, part in parts.items()
-            }
-        )
-
-    def _names_of_terms(self, batch: Batch) -> list[str]:
-        """Names of all that is logged in training; random numbers are drawn."""
-        found: list[str] = []
-        run_without_effect(self, [lambda part: found.extend(self._terms_of_all(part))], batch)
-        return [*found, *self.names_in_training(), *self.measures()]
-
     def _look(self) -> None:
         """Wait for the device, and raise if something has gone wrong since the last time."""
         self._ranges.check(self.trainer)
@@ -291,52 +249,6 @@ class GenerativeModule(ModuleWithNames, Reporting, TrainedNetworks, UntrainedNet
         self._stepper.step(self, optimizer, counted)
         optimizer.zero_grad()
         return total
-
-    def _seed_noise(self) -> None:
-        if self.noise_seed is None:
-            self.noise_seed = self.trainer.strategy.broadcast(torch.initial_seed())
-        seed_iteration(self.noise_seed, self.global_rank, self.global_step, self.device)
-
-    def _receive(self, batch: Any) -> Batch:
-        """A batch in the module's precision; the first one of a stage is checked."""
-        images, second = as_batch(batch)
-        if not self._batch_is_checked:
-            self.check_batch((images, second))
-            self._batch_is_checked = True
-        if second is not None and second.is_floating_point():
-            second = second.to(self.dtype)
-        return images.to(self.dtype), second
-
-    # ---- evaluation ----------------------------------------------------------------------------
-
-    def on_validation_epoch_start(self) -> None:
-        """Draw noise of its own on every rank; check the first batch."""
-        self._seed_noise()
-        self._batch_is_checked = False
-
-    on_test_epoch_start = on_validation_epoch_start
-
-    def on_validation_epoch_end(self) -> None:
-        """Raise ``ValueError`` if a batch has left its range."""
-        self._ranges.check(self.trainer)
-
-    on_test_epoch_end = on_validation_epoch_end
-
-    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Evaluate the objectives on held-out images, as ``val/d/...`` and ``val/g/...``."""
-        self._evaluate("val/", batch)
-
-    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Evaluate the objectives on test images, as ``test/d/...`` and ``test/g/...``."""
-        self._evaluate("test/", batch)
-
-    def _evaluate(self, prefix: str, batch: Any) -> None:
-        is_first = not self._batch_is_checked
-        received = self._receive(batch)
-        self._ranges.note(self.ranges(received))
-        with self._ranges.explaining(), tried(self.checks(received[0]) if is_first else {}):
-            terms = self._terms_of_all(received)
-        self.report_evaluation(prefix, terms, len(received[0]))
 
     # ---- checkpoints ---------------------------------------------------------------------------
 

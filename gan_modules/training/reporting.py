@@ -67,7 +67,9 @@ def logging_is_due(trainer: Trainer) -> bool:
 class Reporting(LightningModule):
     """A module whose x-axis is iterations, whichever way its terms go."""
 
-    _last: dict[str, dict[str, Tensor]]
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, dict[str, Tensor]] = {}
 
     def with_last(self, terms: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
         """Players' terms and, of those that are not taken in every iteration, the last ones."""

@@ -50,7 +50,7 @@ import json, os, random, signal, sys, time, traceback
 import torch
 import cli
 from gan_modules.checkpoints.newest import newest_checkpoint
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from pathlib import Path
 
 

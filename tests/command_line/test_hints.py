@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from gan_modules.command_line.hints import chosen_classes
+from gan_modules.command_line.option_places import chosen_classes
 
 pytestmark = pytest.mark.usefixtures("project_classes")
 

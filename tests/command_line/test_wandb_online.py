@@ -15,7 +15,7 @@ from fake_wandb import ENTITY, FakeWandb
 from wandb_files import read_offline_run
 
 import cli
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = """

@@ -20,7 +20,7 @@ from gan_modules.callbacks import RealExamples
 from gan_modules.callbacks.examples import real_examples
 from gan_modules.callbacks.pictures import picture
 from gan_modules.callbacks.sums import sum_page
-from gan_modules.checkpoints.rebuilding import read_checkpoint
+from gan_modules.checkpoints.reading import read_checkpoint
 from gan_modules.command_line.demo import _beside
 from gan_modules.demo.pictures import SamplePictures
 from gan_modules.demo.points import PointPictures

@@ -109,9 +109,14 @@ def test_doublings_by_hand(shape: tuple[int, ...], expected: tuple[int, ...]) ->
 def test_labels_matter(cls: Any) -> None:
     arguments = ((1, 8, 8), 5, 3) if cls in GENERATORS else ((1, 8, 8), 3)
     network = small(cls, *arguments).eval()
+    with torch.no_grad():
+        # conditional batch normalisation begins with the same scale and shift for all classes
+        for parameter in network.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
     inputs = torch.randn(1, 5) if cls in GENERATORS else torch.randn(1, 1, 8, 8)
     outputs = logits(network(inputs.expand(2, *inputs.shape[1:]), torch.tensor([0, 1])))
-    assert not torch.equal(outputs[0], outputs[1])
+    # beyond what rounding makes of two rows
+    assert (outputs[0] - outputs[1]).abs().max() > 1e-4
     with pytest.raises(ValueError, match="num_classes=3 must be given labels"):
         network(inputs)
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from datamodules import ImageDataModule
 from gan_modules import GAN, WGANGP, CycleGAN
 from gan_modules.callbacks import LossPlot, SampleGrid, StepCheckpoint
-from gan_modules.checkpoints.rebuilding import check_weights, read_checkpoint
+from gan_modules.checkpoints.reading import check_weights, read_checkpoint
 from gan_modules.networks import (
     CGANDiscriminator,
     CycleGANGenerator,
