@@ -47,6 +47,7 @@ from gan_modules.objectives.orthogonal import Orthogonal
 from gan_modules.objectives.regularizers import R1, R2, GradientPenalty
 from gan_modules.training import optimizers, schedulers  # noqa: F401
 from gan_modules.training.module import GenerativeModule
+from gan_modules.training.optimizers import AdamDecayingWeights
 from gan_modules.training.schedulers import ConstantThenLinearLR, CosineBurnIn
 from gan_modules.version import __version__
 
@@ -69,6 +70,7 @@ __all__ = [
     "VAEGAN",
     "WGAN",
     "WGANGP",
+    "AdamDecayingWeights",
     "AdaptiveAugment",
     "BiGAN",
     "BigGAN",

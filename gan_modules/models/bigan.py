@@ -23,7 +23,10 @@ __all__ = ["BiGAN"]
 
 
 def bigan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
-    """Adam with learning rate 2e-4, betas (0.5, 0.999) and weight decay 2.5e-5, as in the paper."""
+    """Adam with learning rate 2e-4, betas (0.5, 0.999) and weight decay 2.5e-5, as in the paper.
+
+    It decays biases and gains, too; the recipes have :class:`AdamDecayingWeights`.
+    """
     return Adam(parameters, lr=2e-4, betas=(0.5, 0.999), weight_decay=2.5e-5, fused=True)
 
 

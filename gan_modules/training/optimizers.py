@@ -8,7 +8,53 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Adam, Optimizer, SparseAdam
 
-__all__ = ["adam", "check_optimizer", "dcgan_adam", "lay_out_like_weights", "look_for_gpus_once"]
+__all__ = [
+    "AdamDecayingWeights",
+    "adam",
+    "check_optimizer",
+    "dcgan_adam",
+    "lay_out_like_weights",
+    "look_for_gpus_once",
+]
+
+
+class AdamDecayingWeights(Adam):
+    """Adam whose weight decay leaves out biases and the gains of normalisation.
+
+    Of a network it decays what has two dimensions or more. BiGAN's official code
+    (arXiv:1605.09782) decays no gains, and its networks for MNIST have neither these nor biases.
+
+    Args:
+        params: the parameters, not in groups.
+        lr: learning rate.
+        betas: decay of the averages of the gradient and of its square.
+        eps: what is added to the denominator.
+        weight_decay: that factor times a weight is added to its gradient, as Adam has it.
+        fused: step with one kernel for many parameters.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        fused: bool = True,
+    ) -> None:
+        given = list(params)
+        groups = [
+            {"params": [p for p in given if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in given if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        super().__init__(
+            [group for group in groups if group["params"]],
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            fused=fused,
+        )
 
 
 def dcgan_adam(parameters: Iterable[nn.Parameter]) -> Adam:
