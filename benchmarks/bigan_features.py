@@ -45,7 +45,12 @@ def variants_of(recipe: dict[str, Any], updates: int) -> dict[str, dict[str, Any
     recipe["samples"]["every_n_steps"] = updates
     recipe["metrics"]["names"] = []
     found = {name: deepcopy(recipe) for name in NAMES}
-    found["ali"]["model"]["init_args"]["encoder"]["init_args"]["gaussian"] = True
+    ali = found["ali"]["model"]["init_args"]
+    ali["latent_distribution"] = "normal"
+    ali["encoder"]["init_args"]["gaussian"] = True
+    ali["encoder"]["init_args"].pop("code_std", None)
+    # with it the codes' variance explodes, which the discriminator does not see
+    ali["discriminator"]["init_args"]["batch_norm"] = False
     given = recipe["model"]["init_args"]
     found["autoencoder"]["model"] = {
         # whose first phase is an autoencoder's training

@@ -56,7 +56,7 @@ def hint(word: str, options: Collection[str], chosen: Mapping[str, str]) -> str:
     Args:
         word: as it was typed, ``--lr`` or ``--model.width``.
         options: every option of the command.
-        chosen: names of classes by the options that take them, see :func:`chosen_classes`.
+        chosen: names of classes by the options that take them, as ``option_places`` finds them.
 
     Returns:
         What is to follow ``there is no option ...``: ``"; it is ..."``, ``"; nearest: ..."`` or

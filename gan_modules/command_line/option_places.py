@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, get_args
 
 import yaml
 from torch import nn
+from torch.optim import Optimizer
 
 from gan_modules.checkpoints.class_paths import resolve, subclasses
 from gan_modules.command_line.option_classes import base_of, classes_of
@@ -41,9 +42,13 @@ class Place(NamedTuple):
         return parameters_of(cls) - self.linked
 
     def with_option(self, leaf: str) -> list[str]:
-        """Names of the classes that have an option, this project's if any of them has."""
+        """Names of the classes that have an option, this project's if any of them has.
+
+        Of optimizers torch's are those that people mean.
+        """
         having = [c for c in self.classes if leaf in self.options_of(c)]
-        return [*dict.fromkeys(c.__name__ for c in [*filter(_is_ours, having)] or having)]
+        ours = [c for c in having if _is_ours(c) and not issubclass(c, Optimizer)]
+        return [*dict.fromkeys(c.__name__ for c in ours or having if ours or not _is_ours(c))]
 
 
 def chosen_classes(arguments: Sequence[str], configs: Iterable[Any]) -> dict[str, str]:
@@ -79,7 +84,7 @@ def model_with(option: str) -> str | None:
 
 
 def parameters_of(cls: type[Any]) -> set[str]:
-    """Every argument of a class and its ancestors."""
+    """Every argument that a class can be given."""
     return {*_parameters(cls)} - HIDDEN
 
 
@@ -159,8 +164,15 @@ def _is_ours(cls: type[Any]) -> bool:
 
 
 def _parameters(cls: type[Any]) -> dict[str, Parameter]:
-    """Every argument of a class and its ancestors; the nearest definition counts."""
+    """Every argument of a class, and of the ancestors to which it passes on what it is given.
+
+    The nearest definition counts.
+    """
     found: dict[str, Parameter] = {}
-    for ancestor in reversed(cls.__mro__[:-1]):
-        found |= signature(ancestor).parameters
+    for ancestor in cls.__mro__[:-1]:
+        own = signature(ancestor).parameters
+        found = {**own, **found}
+        passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values())
+        if "__init__" in vars(ancestor) and not passes_on:
+            break
     return found

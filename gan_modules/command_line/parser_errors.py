@@ -224,9 +224,11 @@ def _explain_value(key: str, body: str) -> str:
         else:
             right += TYPES.get(kind["type"], [])
     found = re.search(r"Expected a dot import path string: (\S+)", body)
+    if found and {*right} <= {"null", *TYPES["list"]}:
+        # a class is the alternative that says more
+        return f"{key} has no class {found[1]!r}"
     if right in ([], ["null"]):
-        # another alternative, which is no plain type, says more
-        return f"{key} has no class {found[1]!r}" if found else ""
+        return ""
     *others, last = dict.fromkeys(right)
     choices = f"{', '.join(others)} or {last}" if others else last
     return f"{key}={shortened(_value(body), 60)} must be {choices}"

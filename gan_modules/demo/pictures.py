@@ -77,7 +77,7 @@ class SamplePictures:
             seed: of the latents.
             n: number of samples; in rows of classes as many as fit, at least one of each.
             label: a class for all of them; None for every class.
-            truncation: see :meth:`Sampling.truncated`; from ``most_truncation`` on there is none.
+            truncation: see :meth:`Truncating.truncated`; from ``most_truncation`` on there is none.
         """
         columns, labels, names = ceil(sqrt(n)), None, []
         if self.model.num_classes and label is None:

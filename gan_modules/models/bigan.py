@@ -40,10 +40,10 @@ class BiGAN(ImageJudging, EncodingModel):
     Default networks are fully connected, two hidden layers of 1,024 units each, as the paper has
     them for MNIST; latents are 50 uniform numbers.
 
-    Deviations: codes are not normalised to the moments of latents, which an option of the official
-    code does; rates stay constant; what is sampled, and encodes, are averaged networks
-    (``ema_decay=0`` gives the paper's); only images are augmented where ``augmentation`` is given,
-    and the encoder sees them as they are.
+    Deviations: rates stay constant; codes are normalised to the moments of latents, as in the
+    official code, by ``BiGANEncoder(code_std=...)`` alone, which the recipes have; what is sampled,
+    and encodes, are averaged networks (``ema_decay=0`` gives the paper's); only images are
+    augmented where ``augmentation`` is given, and the encoder sees them as they are.
 
     Args:
         latent_dim: size of the latent vector.

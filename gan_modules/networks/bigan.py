@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from gan_modules.errors import require
 from gan_modules.networks.layers.blocks import check_sizes
 from gan_modules.networks.layers.conditioning import append_labels
 
@@ -33,9 +34,13 @@ class BiGANEncoder(nn.Module):
         hidden: widths of the hidden layers.
         gaussian: give means and logarithms of variances, from which latents are drawn.
         batch_norm: normalise every hidden layer but the first over the batch.
+        code_std: normalise codes over the batch to mean 0 and this standard deviation, that of the
+            latents, as the official code does: 3 ** -0.5 for uniform ones. A discriminator with
+            batch normalisation hardly sees the scale of the codes.
 
     Raises:
-        ValueError: if a width is not positive.
+        ValueError: if a width or ``code_std`` is not positive, or codes are to be normalised that
+            are drawn from a Gaussian.
     """
 
     def __init__(
@@ -45,22 +50,28 @@ class BiGANEncoder(nn.Module):
         hidden: Sequence[int] = (1024, 1024),
         gaussian: bool = False,
         batch_norm: bool = True,
+        code_std: float | None = None,
     ) -> None:
         super().__init__()
         check_sizes(hidden=hidden)
-        self.gaussian = gaussian
+        if code_std is not None:
+            require(0 < code_std < math.inf, "code_std", code_std, "positive and finite")
+            require(not gaussian, "code_std", code_std, "left out with gaussian=True")
+        self.gaussian, self.code_std = gaussian, code_std
         width = math.prod(image_shape)
         self.layers = nn.Sequential(
             nn.Flatten(),
             *_hidden(width, hidden, batch_norm),
             nn.Linear([width, *hidden][-1], (1 + gaussian) * latent_dim),
         )
+        if code_std is not None:
+            self.layers.append(nn.BatchNorm1d(latent_dim, affine=False))
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Map images ``(N, C, H, W)`` to codes ``(N, latent_dim)``, or means and log-variances."""
         outputs: Tensor = self.layers(images)
         if not self.gaussian:
-            return outputs
+            return outputs if self.code_std is None else self.code_std * outputs
         mean, log_variance = torch.chunk(outputs, 2, dim=1)
         return mean, log_variance
 

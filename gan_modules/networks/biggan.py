@@ -10,9 +10,9 @@ from gan_modules.networks.layers.blocks import check_sizes
 from gan_modules.networks.layers.conditional_batch_norm import VectorBatchNorm2d
 from gan_modules.networks.layers.conditioning import embedded, require_labels
 from gan_modules.networks.layers.residual import (
-    GENERATOR_MULTIPLIERS,
     ResidualDiscriminator,
     ResidualGenerator,
+    residual_doublings,
 )
 from gan_modules.networks.layers.spectral import normalise_spectrally
 
@@ -37,7 +37,7 @@ def _initialise(network: nn.Module, spectral_norm: bool) -> None:
 
 
 class BigGANGenerator(ResidualGenerator):
-    """The latent in chunks, one for the 4x4 map and one for the normalisation of each block.
+    """The latent in chunks, one for the smallest map and one for the normalisation of each block.
 
     With classes, every block's batch normalisation is scaled and shifted by linear maps of its
     chunk and an embedding of the class that all blocks share; without, of the chunk alone. One map
@@ -47,7 +47,9 @@ class BigGANGenerator(ResidualGenerator):
     orthogonal, biases start at 0 (in the authors' code as torch has them).
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ..., 512; the paper's are 128, 256 and 512.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ..., 512 pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them; the paper's
+            squares are of 128, 256 and 512. S is the shorter side.
         latent_dim: size of the latent vector; 120 at 128 pixels, 140 at 256 in the paper.
         num_classes: 0 for an unconditional network.
         width: channels of the last block at 128 pixels; 96 in the paper.
@@ -72,8 +74,7 @@ class BigGANGenerator(ResidualGenerator):
         spectral_norm: bool = True,
     ) -> None:
         check_sizes(shared_dim=shared_dim)
-        # a shape that does not fit is refused below
-        chunks = len(GENERATOR_MULTIPLIERS.get(image_shape[-1], ())) or 1
+        chunks = residual_doublings(image_shape, type(self).__name__).times + 1
         right = f"at least {chunks}, one number for each chunk"
         require(latent_dim >= chunks, "latent_dim", latent_dim, right)
         chunk = latent_dim // chunks
@@ -94,7 +95,7 @@ class BigGANGenerator(ResidualGenerator):
         _initialise(self, spectral_norm)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
         classes = require_labels(labels, self.num_classes)
         first, *conditions = z.split(self.chunks, dim=1)
         if classes is not None:
@@ -111,7 +112,9 @@ class BigGANDiscriminator(ResidualDiscriminator):
     has them).
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ..., 512; the paper's are 128, 256 and 512.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ..., 512 pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them; the paper's
+            squares are of 128, 256 and 512. S is the shorter side.
         num_classes: 0 for an unconditional network.
         width: channels of the first block at 128 pixels; 96 in the paper.
         attention: side of the map that has self-attention, ``S / 2`` down to 4 (8 at 16 and 32

@@ -26,13 +26,15 @@ def _initialise(network: nn.Module, spectral_norm: bool) -> None:
 
 
 class SAGANGenerator(ResidualGenerator):
-    """Latent to 4x4 map, upsampling residual blocks with self-attention ahead of one, tanh.
+    """Latent to small map, upsampling residual blocks with self-attention ahead of one, tanh.
 
     With classes, batch normalisation in the blocks is conditional. Channels are the paper's at 128
     pixels, BigGAN's (arXiv:1809.11096) at other sizes.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ..., 512.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ..., 512 pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them; S is the
+            shorter side.
         latent_dim: size of the latent vector; 128 in the paper.
         num_classes: 0 for an unconditional network.
         width: channels of the last block at 128 pixels; 64 in the paper.
@@ -65,7 +67,7 @@ class SAGANGenerator(ResidualGenerator):
         _initialise(self, spectral_norm)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents ``(N, latent_dim)`` to images ``(N, C, S, S)`` in [-1, 1]."""
+        """Map latents ``(N, latent_dim)`` to images ``(N, C, H, W)`` in [-1, 1]."""
         classes = require_labels(labels, self.num_classes)
         return self.draw(z, [classes] * len(self.blocks))
 
@@ -77,7 +79,9 @@ class SAGANDiscriminator(ResidualDiscriminator):
     128 pixels, BigGAN's (arXiv:1809.11096) at other sizes.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ..., 512.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ..., 512 pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them; S is the
+            shorter side.
         num_classes: 0 for an unconditional network.
         width: channels of the first block at 128 pixels; 64 in the paper.
         attention: side of the map that has self-attention, ``S / 2`` down to 4 (8 at 16 and 32

@@ -19,10 +19,11 @@ __all__ = [
 
 
 class AdamDecayingWeights(Adam):
-    """Adam whose weight decay leaves out biases and the gains of normalisation.
+    """Adam whose weight decay leaves out what has fewer than two dimensions.
 
-    Of a network it decays what has two dimensions or more. BiGAN's official code
-    (arXiv:1605.09782) decays no gains, and its networks for MNIST have neither these nor biases.
+    These are biases and the gains of normalisation, but for embeddings of classes and biases of
+    another shape, as in R3GAN's and StyleGAN2's networks. BiGAN's official code (arXiv:1605.09782)
+    decays no gains, and its networks for MNIST have neither these nor biases.
 
     Args:
         params: the parameters, not in groups.

@@ -163,3 +163,29 @@ def test_an_encoder_that_does_not_fit_is_said(make_trainer: Any, make_loader: An
     model = small(BiGAN, image_shape=(1, 8, 8), encoder=Wide)
     with pytest.raises(ValueError, match=r"encoder gives \(4, 17\) for 4 images, not codes of sh"):
         make_trainer(max_steps=1).fit(model, make_loader(4))
+
+
+def test_codes_are_normalised_by_hand() -> None:
+    encoder = BiGANEncoder((1,), 1, hidden=(), code_std=0.5)
+    images = torch.tensor([[1.0], [3.0]])
+    with torch.no_grad():
+        encoder.layers[1].weight.fill_(7.0)
+    # whatever the scale: minus and plus one standard deviation
+    assert_close(encoder(images), torch.tensor([[-0.5], [0.5]]))
+    # a running mean of 0.1 * 14 + bias, a variance of 0.9 + 0.1 * 98
+    bias, norm = encoder.layers[1].bias, encoder.layers[2]
+    assert_close(norm.running_mean, 1.4 + 0.1 * bias.detach())
+    expected = 0.5 * (7 * images + bias - norm.running_mean) / (0.9 + 9.8) ** 0.5
+    assert_close(encoder.eval()(images), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"code_std": 0.0}, "code_std=0.0 must be positive and finite"),
+        ({"code_std": 1.0, "gaussian": True}, "code_std=1.0 must be left out with gaussian=True"),
+    ],
+)
+def test_codes_that_cannot_be_normalised(options: dict[str, Any], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        BiGANEncoder((1, 4, 4), 2, **options)

@@ -255,6 +255,10 @@ def test_where_attention_is(generator: Any, discriminator: Any, sides: dict[int,
         # the map that is summed: 8x8 at 16 and 32 pixels, else 4x4
         blocks = discriminator(shape, width=1).blocks
         assert blocks(x).shape[-1] == (8 if side in (16, 32) else 4)
+    # by the shorter side, which is the last
+    z, x = torch.randn(2, 12), torch.randn(2, 1, 64, 48)
+    assert attention_side(generator(x.shape[1:], 12, width=1, attention=12), z) == [12]
+    assert attention_side(discriminator(x.shape[1:], width=1, attention=12), x) == [12]
     shape, z, x = (1, 32, 32), torch.randn(2, 12), torch.randn(2, 1, 32, 32)
     for chosen in (0, 8, 16):
         expected_sides = [chosen] if chosen else []
@@ -275,9 +279,9 @@ def test_where_attention_is(generator: Any, discriminator: Any, sides: dict[int,
         ),
         (
             lambda: SAGANDiscriminator((1, 1024, 1024)),
-            r"image_shape=\(1, 1024, 1024\) does not fit SAGANDiscriminator: it needs \(chan",
+            r"image_shape=\(1, 1024, 1024\) does not fit SAGANDiscriminator: .* at most 7 times",
         ),
-        (lambda: BigGANGenerator((1, 12, 12), 4), r"\(1, 12, 12\) does not fit BigGANGenerator"),
+        (lambda: BigGANGenerator((1, 18, 18), 4), r"\(1, 18, 18\) does not fit BigGANGenerator"),
         (
             lambda: BigGANGenerator((1, 32, 32), 3),
             "latent_dim=3 must be at least 4, one number for each chunk",

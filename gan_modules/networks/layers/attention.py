@@ -32,10 +32,10 @@ class SelfAttention(nn.Module):
         self.sigma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, C, H, W)`` to the same shape; sides are even."""
+        """Map ``(N, C, H, W)`` to the same shape."""
         query = self.theta(x).flatten(2)  # (N, C / 8, H W)
-        key = F.max_pool2d(self.phi(x), 2).flatten(2)  # (N, C / 8, H W / 4)
-        value = F.max_pool2d(self.g(x), 2).flatten(2)  # (N, C / 2, H W / 4)
+        key = F.max_pool2d(self.phi(x), 2, ceil_mode=True).flatten(2)  # (N, C / 8, H W / 4)
+        value = F.max_pool2d(self.g(x), 2, ceil_mode=True).flatten(2)  # (N, C / 2, H W / 4)
         weights = (query.transpose(1, 2) @ key).softmax(2)  # (N, H W, H W / 4)
         found = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
         attended: Tensor = x + self.sigma * self.out(found)

@@ -1,5 +1,6 @@
 """Blocks of SNGAN (1802.05957); networks that SAGAN (1805.08318), BigGAN (1809.11096) share."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,44 +10,55 @@ from torch import Tensor, nn
 from gan_modules.errors import require
 from gan_modules.networks.judgement import Judgement
 from gan_modules.networks.layers.attention import SelfAttention
-from gan_modules.networks.layers.blocks import check_sizes
+from gan_modules.networks.layers.blocks import Doublings, check_sizes, doublings
 from gan_modules.networks.layers.class_heads import ConditionedDiscriminator
 
-__all__ = ["DiscriminatorBlock", "GeneratorBlock", "ResidualDiscriminator", "ResidualGenerator"]
+__all__ = [
+    "DiscriminatorBlock",
+    "GeneratorBlock",
+    "ResidualDiscriminator",
+    "ResidualGenerator",
+    "residual_doublings",
+]
 
-# by the image's side, as in BigGAN-PyTorch (SAGAN's are those at 128); 8 and 16 pixels are ours
-GENERATOR_MULTIPLIERS = {
-    8: (4, 4),
-    16: (4, 4, 4),
-    32: (4, 4, 4, 4),
-    64: (16, 16, 8, 4, 2),
-    128: (16, 16, 8, 4, 2, 1),
-    256: (16, 16, 8, 8, 4, 2, 1),
-    512: (16, 16, 8, 8, 4, 2, 1, 1),
-}
-"""Channels of the 4x4 map and after each block, in units of the width."""
-DISCRIMINATOR_MULTIPLIERS = {
-    8: ((4, 4, 4), 1),
-    16: ((4, 4, 4), 1),
-    32: ((4, 4, 4, 4), 2),
-    64: ((1, 2, 4, 8, 16), 4),
-    128: ((1, 2, 4, 8, 16, 16), 5),
-    256: ((1, 2, 4, 8, 8, 16, 16), 6),
-    512: ((1, 1, 2, 4, 8, 8, 16, 16), 7),
-}
+# by the doublings of the smallest map, which make squares of 8, 16, 32, ..., 512 pixels of 4x4: as
+# in BigGAN-PyTorch (SAGAN's are those at 128); the first two are ours
+GENERATOR_MULTIPLIERS = (
+    (4, 4),
+    (4, 4, 4),
+    (4, 4, 4, 4),
+    (16, 16, 8, 4, 2),
+    (16, 16, 8, 4, 2, 1),
+    (16, 16, 8, 8, 4, 2, 1),
+    (16, 16, 8, 8, 4, 2, 1, 1),
+)
+"""Channels of the smallest map and after each block, in units of the width."""
+DISCRIMINATOR_MULTIPLIERS = (
+    ((4, 4, 4), 1),
+    ((4, 4, 4), 1),
+    ((4, 4, 4, 4), 2),
+    ((1, 2, 4, 8, 16), 4),
+    ((1, 2, 4, 8, 16, 16), 5),
+    ((1, 2, 4, 8, 8, 16, 16), 6),
+    ((1, 1, 2, 4, 8, 8, 16, 16), 7),
+)
 """Channels after each block, and how many blocks halve the map; they come first."""
 
 
-def _side(image_shape: Sequence[int], network: str) -> int:
-    """The image's side, for which there are multipliers."""
-    side = image_shape[-1]
-    fits = len(image_shape) == 3 and image_shape[1] == side and side in GENERATOR_MULTIPLIERS
-    if not fits:
+def residual_doublings(image_shape: Sequence[int], network: str) -> Doublings:
+    """How often the smallest map doubles to reach the image.
+
+    Raises:
+        ValueError: for an image shape as in :func:`doublings`, or more than 7 times.
+    """
+    found = doublings(image_shape, network)
+    most = len(GENERATOR_MULTIPLIERS)
+    if found.times > most:
         raise ValueError(
-            f"image_shape={tuple(image_shape)} does not fit {network}: "
-            "it needs (channels, size, size) with a size of 8, 16, 32, ..., 512"
+            f"image_shape={tuple(image_shape)} does not fit {network}: it needs sides that are "
+            f"halved at most {most} times until the shorter one has 3 to 7 pixels, such as 512x512"
         )
-    return side
+    return found
 
 
 def _attention_side(attention: int | None, sides: Iterable[int], largest: int) -> int:
@@ -82,13 +94,14 @@ class GeneratorBlock(nn.Module):
 
 
 class ResidualGenerator(nn.Module):
-    """A 4x4 map, one upsampling residual block per doubling, norm, ReLU, 3x3, tanh.
+    """A small map, one upsampling residual block per doubling, norm, ReLU, 3x3, tanh.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ..., 512.
-        inputs: numbers that the 4x4 map is made of.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ..., 512 pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
+        inputs: numbers that the smallest map is made of.
         width: channels, times the table's multipliers.
-        attention: side of the map that has self-attention; None for the largest between blocks
+        attention: shorter side of the map with self-attention; None for the largest between blocks
             that is no larger than ``largest_attention``, 0 for none.
         largest_attention: the paper's choice of the side.
         make_norm: makes the normalisation of that many channels in a block.
@@ -108,10 +121,10 @@ class ResidualGenerator(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        side = _side(image_shape, type(self).__name__)
-        channels = [width * m for m in GENERATOR_MULTIPLIERS[side]]
-        sides = [4 * 2**k for k in range(len(channels) - 1)]
-        self.linear = nn.Linear(inputs, channels[0] * 4 * 4)
+        times, *self.first = residual_doublings(image_shape, type(self).__name__)
+        channels = [width * m for m in GENERATOR_MULTIPLIERS[times - 1]]
+        sides = [min(self.first) * 2**k for k in range(times)]
+        self.linear = nn.Linear(inputs, channels[0] * math.prod(self.first))
         self.blocks = nn.ModuleList(GeneratorBlock(a, b, make_norm) for a, b in pairwise(channels))
         where = _attention_side(attention, sides, largest_attention)
         self.attention_before = sides.index(where) if where else None
@@ -120,13 +133,13 @@ class ResidualGenerator(nn.Module):
         self.conv = nn.Conv2d(channels[-1], image_shape[0], 3, padding=1)
 
     def draw(self, inputs: Tensor, conditions: Sequence[Any]) -> Tensor:
-        """Images ``(N, C, S, S)`` in [-1, 1].
+        """Images ``(N, C, H, W)`` in [-1, 1].
 
         Args:
-            inputs: of the 4x4 map, shape ``(N, inputs)``.
+            inputs: of the smallest map, shape ``(N, inputs)``.
             conditions: what the normalisations of each block are given.
         """
-        x = self.linear(inputs).unflatten(1, (-1, 4, 4))
+        x = self.linear(inputs).unflatten(1, (-1, *self.first))
         for number, (block, condition) in enumerate(zip(self.blocks, conditions, strict=True)):
             if self.attention is not None and number == self.attention_before:
                 x = self.attention(x)
@@ -164,10 +177,11 @@ class ResidualDiscriminator(ConditionedDiscriminator):
     discriminator. There is no normalisation of activations.
 
     Args:
-        image_shape: ``(C, S, S)`` with S = 8, 16, 32, ..., 512.
+        image_shape: ``(C, H, W)``, squares of 8, 16, 32, ..., 512 pixels or as
+            :func:`~gan_modules.networks.layers.blocks.doublings` takes them.
         num_classes: 0 for an unconditional network.
         width: channels, times the table's multipliers.
-        attention: side of the map that has self-attention; None for the largest between blocks
+        attention: shorter side of the map with self-attention; None for the largest between blocks
             that is no larger than ``largest_attention``, 0 for none.
         largest_attention: the paper's choice of the side.
 
@@ -185,9 +199,10 @@ class ResidualDiscriminator(ConditionedDiscriminator):
     ) -> None:
         super().__init__()
         check_sizes(width=width)
-        side = _side(image_shape, type(self).__name__)
-        multipliers, halvings = DISCRIMINATOR_MULTIPLIERS[side]
+        times = residual_doublings(image_shape, type(self).__name__).times
+        multipliers, halvings = DISCRIMINATOR_MULTIPLIERS[times - 1]
         channels = [image_shape[0], *(width * m for m in multipliers)]
+        side = min(image_shape[1:])
         sides = [side // 2 ** min(k, halvings) for k in range(1, len(channels))]
         where = _attention_side(attention, sides, largest_attention)
         layers: list[nn.Module] = []
@@ -201,6 +216,6 @@ class ResidualDiscriminator(ConditionedDiscriminator):
         self.meet_classes("projection", num_classes, channels[-1])
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor | Judgement:
-        """Map images ``(N, C, S, S)`` to logits ``(N,)``."""
+        """Map images ``(N, C, H, W)`` to logits ``(N,)``."""
         phi = self.blocks(images).relu().sum((2, 3))
         return self.conclude(self.linear(phi).squeeze(1), phi, labels)

@@ -44,3 +44,17 @@ def test_attention_starts_as_the_identity() -> None:
     gradients: dict[str, Any] = {name: p.grad for name, p in layer.named_parameters()}
     assert gradients.pop("sigma").abs() > 0
     assert all(not gradient.any() for gradient in gradients.values())
+
+
+def test_attention_of_odd_sides_by_hand() -> None:
+    # theta is 0, so that every pixel takes the mean of what is pooled: 2x2, 2x1, 1x2 and 1 pixels
+    attention = SelfAttention(2)
+    with torch.no_grad():
+        attention.theta.weight.zero_()
+        attention.g.weight.copy_(torch.tensor([[[[1.0]], [[0.0]]]]))
+        attention.out.weight.copy_(torch.tensor([[[[1.0]]], [[[0.0]]]]))
+        attention.sigma.fill_(1.0)
+    x = torch.arange(18.0).view(1, 2, 3, 3)
+    # the largest of 0, 1, 3, 4; of 2, 5; of 6, 7; 8
+    expected = x + torch.tensor([(4 + 5 + 7 + 8) / 4, 0.0]).view(1, 2, 1, 1)
+    assert_close(attention(x), expected)
