@@ -112,7 +112,10 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
     def gradients(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(seed)
         options: dict[str, Any] = {"num_classes": 3} if noise else {}
-        options |= {"image_shape": (1, side, side), "n_critic": 1, **narrower(variant)}
+        # of one channel CUT's first head sees no more than signs: the gradient of its biases is then
+        # that of the pixel nearest to 0
+        shape = (1 if noise else 3, side, side)
+        options |= {"image_shape": shape, "n_critic": 1, **narrower(variant)}
         options |= in_phase_of(variant, "generator")
         options |= DENSE if variant is StyleGAN2 else {}
         # nobody moves: who plays later would see what rounding made of earlier steps
