@@ -3,6 +3,7 @@
     python benchmarks/quality.py                               # every variant on digits
     python benchmarks/quality.py --mnist DIR mnist/dcgan.yaml mnist/wgan_gp.yaml
     python benchmarks/quality.py --budget 120 wgan_gp.yaml r3gan.yaml dmd2.yaml   # equal seconds
+    python benchmarks/quality.py pix2pix.yaml --model.adversarial_weight=0        # an option of fit
 
 Each recipe is trained through the command line with seeds 0, 1 and 2, every checkpoint is judged,
 and a row says how good the last and the best of them are: mean and standard deviation over seeds.
@@ -36,9 +37,12 @@ from training import train
 from datamodules import (
     DigitsDataModule,
     MNISTDataModule,
+    PairedDataModule,
     PairedDigitsDataModule,
+    PairedMNISTDataModule,
     UnpairedDigitsDataModule,
 )
+from datamodules.base import Split
 from gan_modules import GenerativeModule, InfoGAN, LatentModel, TranslationModel
 from gan_modules.command_line.trials import NO_OTHER_END
 from gan_modules.families.translation_model import Direction
@@ -64,9 +68,10 @@ class Digits:
             data.prepare_data()
             options = {"epochs": 6, "num_features": 128, "width": 16}
         data.setup()
-        held_out = ["test"] if mnist else ["val", "test"]
+        self.mnist = mnist
+        self.names: list[Split] = ["test"] if mnist else ["val", "test"]
         self.train, self.labels = _floats([data.splits["train"]])
-        self.held_out, self.held_out_labels = _floats([data.splits[name] for name in held_out])
+        self.held_out, self.held_out_labels = _floats([data.splits[name] for name in self.names])
         self.n = min(len(self.train), 10_000)
         self.judge = train_classifier(
             self.train.to(device), self.labels.to(device), **options
@@ -113,11 +118,14 @@ class Digits:
 
     def score_pairs(self, model: TranslationModel) -> dict[str, float]:
         """Digits made of the outlines of held-out ones; the distance is to these digits."""
-        data = PairedDigitsDataModule(image_size=self.train.shape[-1])
+        size = self.train.shape[-1]
+        data: PairedDataModule = PairedDigitsDataModule(image_size=size)
+        if self.mnist is not None:
+            data = PairedMNISTDataModule(root=self.mnist, image_size=size)
         data.setup()
-        images, labels = _floats([data.splits[name] for name in ("val", "test")])
+        images, labels = _floats([data.splits[name] for name in self.names])
         outlines, digits = images.split(1, dim=1)
-        made = model.translate(outlines)
+        made = torch.cat([model.translate(part) for part in outlines.split(1000)])
         return {
             **self.score_images(made),
             "label_kept": (self.judge.classify(made) == labels).double().mean().item(),
@@ -252,8 +260,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--runs", type=Path, default=Path("runs", "quality"))
     parser.add_argument("--output", type=Path, help="JSON file of all scores")
-    options = parser.parse_args()
-    extra = [] if options.mnist is None else ["--data.root", str(Path(options.mnist).resolve())]
+    options, extra = parser.parse_known_args()
+    if options.mnist is not None:
+        extra += ["--data.root", str(Path(options.mnist).resolve())]
     ends = [] if options.budget is None else ends_of(options.budget)
     torch.set_num_threads(1)
     wanted = [(recipe, seed) for recipe in options.recipes for seed in range(options.seeds)]

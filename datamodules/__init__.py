@@ -9,7 +9,7 @@ from datamodules.folder import ImageFolderDataModule
 from datamodules.images import ImageDataModule
 from datamodules.mnist import FashionMNISTDataModule, MNISTDataModule, StackedMNISTDataModule
 from datamodules.paired import PairedDataModule, PairedFolderDataModule
-from datamodules.paired_digits import PairedDigitsDataModule
+from datamodules.paired_digits import PairedDigitsDataModule, PairedMNISTDataModule
 from datamodules.toy import ToyDataModule
 from datamodules.unpaired import UnpairedDataModule, UnpairedFolderDataModule
 from datamodules.unpaired_digits import UnpairedDigitsDataModule
@@ -27,6 +27,7 @@ __all__ = [
     "PairedDataModule",
     "PairedDigitsDataModule",
     "PairedFolderDataModule",
+    "PairedMNISTDataModule",
     "StackedMNISTDataModule",
     "ToyDataModule",
     "UnpairedDataModule",

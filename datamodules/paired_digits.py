@@ -9,9 +9,10 @@ from torchvision.transforms.v2.functional import resize
 
 from datamodules.base import Split
 from datamodules.digits import check_digits_size, digits_of
+from datamodules.mnist import MNISTDataModule
 from datamodules.paired import PairedDataModule
 
-__all__ = ["PairedDigitsDataModule", "outlines"]
+__all__ = ["PairedDigitsDataModule", "PairedMNISTDataModule", "outlines"]
 
 
 def outlines(images: Tensor) -> Tensor:
@@ -54,5 +55,41 @@ class PairedDigitsDataModule(PairedDataModule):
     def load(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
         """Outlines and digits ``(N, 1, L, L)``, L being ``load_size``, and labels."""
         images, labels = digits_of(split)
+        images = resize(images, [self.load_size, self.load_size], antialias=True)
+        return outlines(images), images, labels
+
+
+class PairedMNISTDataModule(PairedDataModule):
+    """Domain A: outlines of MNIST's digits. Domain B: the digits themselves, white on black.
+
+    Outlines as those of :class:`PairedDigitsDataModule`; splits are :class:`MNISTDataModule`'s.
+
+    Args:
+        root: as of :class:`MNISTDataModule`.
+        image_size: side of the images.
+        val_size: as of :class:`MNISTDataModule`.
+        **kwargs: options of :class:`PairedDataModule`.
+
+    Raises:
+        ValueError: if an option is out of its range.
+        FileNotFoundError: if the files are missing and cannot be downloaded.
+    """
+
+    channels = 1
+    domains = ("outline", "digit")
+
+    def __init__(
+        self, *, root: str = "data", image_size: int = 32, val_size: int = 5_000, **kwargs: Any
+    ) -> None:
+        super().__init__(image_size=image_size, **kwargs)
+        self.digits = MNISTDataModule(root=root, val_size=val_size)
+
+    def prepare_data(self) -> None:
+        """Unpack archives that are there already; download only what is missing."""
+        self.digits.prepare_data()
+
+    def load(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
+        """Outlines and digits ``(N, 1, L, L)``, L being ``load_size``, and labels."""
+        images, labels = self.digits.load(split)
         images = resize(images, [self.load_size, self.load_size], antialias=True)
         return outlines(images), images, labels

@@ -112,8 +112,8 @@ def test_bf16_gradients(variant: Any, seed: int, make_trainer: Any) -> None:
     def gradients(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(seed)
         options: dict[str, Any] = {"num_classes": 3} if noise else {}
-        # of one channel CUT's first head sees no more than signs: the gradient of its biases is then
-        # that of the pixel nearest to 0
+        # of one channel CUT's first head sees no more than signs: the gradient of its biases would
+        # be that of the pixel nearest to 0
         shape = (1 if noise else 3, side, side)
         options |= {"image_shape": shape, "n_critic": 1, **narrower(variant)}
         options |= in_phase_of(variant, "generator")

@@ -11,9 +11,11 @@ from torch.testing import assert_close
 
 from datamodules import (
     DigitsDataModule,
+    MNISTDataModule,
     PairedDataModule,
     PairedDigitsDataModule,
     PairedFolderDataModule,
+    PairedMNISTDataModule,
 )
 from datamodules.augmentation import augment
 from datamodules.paired_digits import outlines
@@ -101,6 +103,19 @@ def test_digits_are_the_digits(split: Any) -> None:
     assert a.shape == b.shape == (64, 1, 16, 16)
     with pytest.raises(ValueError, match="image_size=8 must be 16 or 32 for PairedDigits"):
         PairedDigitsDataModule(image_size=8)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_mnist_pairs_are_mnist(split: Any, mnist_root: Path) -> None:
+    options: dict[str, Any] = {"root": str(mnist_root), "val_size": 0}
+    pairs, digits = PairedMNISTDataModule(**options), MNISTDataModule(image_size=32, **options)
+    for data in (pairs, digits):
+        data.prepare_data()
+        data.setup()
+    found, plain = pairs.splits[split], digits.splits[split]
+    assert_close(found.images[:, 1:], plain.images, rtol=0, atol=0)
+    assert_close(found.images[:, :1], outlines(plain.images), rtol=0, atol=0)
+    assert_close(found.labels, plain.labels, rtol=0, atol=0)
 
 
 # ---- folders ---------------------------------------------------------------------------------
