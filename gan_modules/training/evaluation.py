@@ -3,14 +3,14 @@
 from typing import Any
 
 from gan_modules.training.fitting import tried
-from gan_modules.training.objectives import Objectives
+from gan_modules.training.player_terms import PlayerTerms
 from gan_modules.training.receiving import Receiving
 from gan_modules.training.reporting import Reporting
 
 __all__ = ["Evaluation"]
 
 
-class Evaluation(Objectives, Reporting, Receiving):
+class Evaluation(PlayerTerms, Reporting, Receiving):
     """A module that can be validated and tested."""
 
     def on_validation_epoch_start(self) -> None:

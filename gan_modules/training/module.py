@@ -14,8 +14,8 @@ from gan_modules.training.compiling import check_compiler, compile_methods, run_
 from gan_modules.training.evaluation import Evaluation
 from gan_modules.training.fitting import tried
 from gan_modules.training.monitors import check_monitors
-from gan_modules.training.objectives import Objective
 from gan_modules.training.optimizers import look_for_gpus_once
+from gan_modules.training.player_terms import Objective
 from gan_modules.training.players import PlayerOptions, first_of_two, frozen
 from gan_modules.training.range_watch import RangeWatch
 from gan_modules.training.ranks import average_over_ranks

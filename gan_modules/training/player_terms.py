@@ -11,13 +11,13 @@ from gan_modules.training.compiling import run_without_effect
 from gan_modules.training.reporting import named, together, with_sum
 from gan_modules.training.rules import Rules
 
-__all__ = ["Objective", "Objectives"]
+__all__ = ["Objective", "PlayerTerms"]
 
 Objective = Callable[[Batch], dict[str, Tensor]]
 """Named, weighted terms of a part of the batch."""
 
 
-class Objectives(Rules):
+class PlayerTerms(Rules):
     """A module with the losses ``<player>_losses(batch)`` of every player."""
 
     def __init__(self) -> None:
