@@ -76,7 +76,7 @@ def _page(v: dict[str, Any], tables: dict[str, Any]) -> str:
         f"{v['authors']}: [{v['title']}](https://arxiv.org/abs/{v['arxiv']}), {v['year']}.",
         f"In short: {v['summary']}.",
         f"The players minimise\n\n```text\n{v['objective'].rstrip()}\n```",
-        f"Train it on embedded data:\n\n```bash\npython cli.py fit --config {first}\n```",
+        f"Train it on embedded data:\n\n```bash\n{_commands([*v.get('before', ()), first])}\n```",
     ]
     if others:
         parts.append(f"Other recipes: {', '.join(f'`{name}`' for name in others)}.")
@@ -85,6 +85,10 @@ def _page(v: dict[str, Any], tables: dict[str, Any]) -> str:
     for key, rows in v.get("figures", {}).items():
         parts.append(_figures(tables[key], rows))
     return "\n\n".join([*parts, REFERENCE.format(v["class"])])
+
+
+def _commands(configs: Iterable[str]) -> str:
+    return "\n".join(f"python cli.py fit --config {config}" for config in configs)
 
 
 def _figures(table: dict[str, Any], rows: Iterable[Sequence[str]]) -> str:

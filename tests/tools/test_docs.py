@@ -6,13 +6,16 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 import cli
+import datamodules
 import gan_modules
+import gan_modules.networks
 from gan_modules import GenerativeModule
 from gan_modules.lab import EXPERIMENTS
 
@@ -102,6 +105,18 @@ def test_an_experiment_has_its_page(name: str) -> None:
     assert rows
     assert f"python cli.py lab {name}" in page
     assert f'EXPERIMENTS[\\"{name}\\"](Lab(SEED, EFFORT))' in LAB["notebook.ipynb"]
+
+
+@pytest.mark.parametrize("package", [gan_modules.networks, gan_modules, datamodules])
+def test_the_reference_has_every_class(package: ModuleType) -> None:
+    pages = [page.read_text("utf-8") for page in (DOCS / "reference").glob("*.md")]
+    text = "".join([*pages, *GENERATED.values()])
+    modules = set(re.findall(r"automodule:: (\S+)", text))
+    for name in package.__all__:
+        is_told = f"autoclass:: {package.__name__}.{name}\n" in text
+        thing = getattr(package, name)
+        if isinstance(thing, type):
+            assert is_told or thing.__module__ in modules, name
 
 
 def test_rows_fit_their_tables() -> None:
