@@ -1,7 +1,8 @@
 """Whether ``thick - thin + other digit`` makes the other digit thicker and leaves it what it is.
 
-    python benchmarks/arithmetic.py                     # four recipes on digits, seeds 0, 1 and 2
+    python benchmarks/arithmetic.py                     # five recipes on digits, seeds 0, 1 and 2
     python benchmarks/arithmetic.py cgan.yaml --seeds 0 --picture sum.png
+    python benchmarks/arithmetic.py bigan.yaml --through invert
 
 Of each digit the quarter of the training images with the thickest strokes and that with the
 thinnest are averaged in latent space; their difference is added to, and subtracted from, the
@@ -32,9 +33,16 @@ from training import train
 from datamodules import DigitsDataModule
 from gan_modules import GenerativeModule, LatentModel
 from gan_modules.callbacks.sums import sum_page
-from gan_modules.tools.arithmetic import Operand, Term, images_of, operand_of_images, way_of
+from gan_modules.tools.arithmetic import (
+    Operand,
+    Term,
+    Through,
+    images_of,
+    operand_of_images,
+    way_of,
+)
 
-RECIPES = ["vae.yaml", "bigan.yaml", "vae_gan.yaml", "cgan.yaml"]
+RECIPES = ["vae.yaml", "bigan.yaml", "vae_gan.yaml", "cgan.yaml", "infogan.yaml"]
 QUARTER = 0.25
 CLASSES = 10
 
@@ -72,18 +80,26 @@ def _floats(data: DigitsDataModule, names: list[Any]) -> tuple[Tensor, Tensor]:
     return images, torch.cat([split.labels for split in splits])
 
 
-def operand(model: LatentModel, images: Tensor, labels: Tensor, steps: int) -> Operand:
+class Finder:
     """Latents of images: an encoder's, or after so many steps of optimisation."""
-    chosen = labels if model.num_classes else None
-    if way_of(model) == "encode":
-        return operand_of_images(model, images, chosen)
-    return operand_of_images(model, images, chosen, steps=steps, batch_size=len(images))
+
+    def __init__(self, model: LatentModel, through: Through | None, steps: int) -> None:
+        self.model, self.steps = model, steps
+        self.through = way_of(model, through)
+
+    def operand(self, images: Tensor, labels: Tensor) -> Operand:
+        """The latents of images of these classes."""
+        options: dict[str, Any] = {"through": self.through}
+        if self.through == "invert":
+            options |= {"steps": self.steps, "batch_size": len(images)}
+        chosen = labels if self.model.num_classes else None
+        return operand_of_images(self.model, images, chosen, **options)
 
 
-def score(model: LatentModel, digits: Digits, steps: int) -> dict[str, float]:
+def score(finder: Finder, digits: Digits) -> dict[str, float]:
     """Shares of classes that are kept and of widths that move, and mean widths."""
-    labels = digits.held_out_labels
-    places = operand(model, digits.held_out, labels, steps)
+    model, labels = finder.model, digits.held_out_labels
+    places = finder.operand(digits.held_out, labels)
     plain = images_of(model, places)
     kept: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
     moved: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
@@ -91,7 +107,7 @@ def score(model: LatentModel, digits: Digits, steps: int) -> dict[str, float]:
     before = stroke_widths(plain)
     for digit in range(CLASSES):
         thick, thin = (
-            operand(model, digits.images[rows], digits.labels[rows], steps).averaged()
+            finder.operand(digits.images[rows], digits.labels[rows]).averaged()
             for rows in (digits.thick[digit], digits.thin[digit])
         )
         others = labels != digit
@@ -115,14 +131,15 @@ def score(model: LatentModel, digits: Digits, steps: int) -> dict[str, float]:
     }
 
 
-def picture(model: LatentModel, digits: Digits, steps: int) -> Tensor:
+def picture(finder: Finder, digits: Digits) -> Tensor:
     """Thick threes less thin threes, plus a seven of each kind that there is."""
+    model = finder.model
     rows = {
         "thick 3": digits.thick[3],
         "thin 3": digits.thin[3],
         "7": (digits.labels == 7).nonzero().squeeze(1)[:8],
     }
-    found = {k: operand(model, digits.images[r], digits.labels[r], steps) for k, r in rows.items()}
+    found = {k: finder.operand(digits.images[r], digits.labels[r]) for k, r in rows.items()}
     operands = {name: o if name == "7" else o.averaged() for name, o in found.items()}
     result = images_of(model, operands["thick 3"] - operands["thin 3"] + operands["7"])
     terms = [Term(1, "thick 3"), Term(-1, "thin 3"), Term(1, "7")]
@@ -135,6 +152,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", default=RECIPES)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--through", choices=("encode", "invert"), help="by default encode if it can"
+    )
     parser.add_argument("--steps", type=int, default=300, help="of optimisation, without encoder")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--runs", type=Path, default=Path("runs", "arithmetic"))
@@ -152,11 +172,12 @@ def main() -> None:
         path = folder / "checkpoints" / "last.ckpt"
         model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
         assert isinstance(model, LatentModel)
-        found = score(model, digits, options.steps)
+        finder = Finder(model, options.through, options.steps)
+        found = score(finder, digits)
         print(job, {name: round(value, 3) for name, value in found.items()}, flush=True)
         if options.picture is not None and job == wanted[0]:
-            save_image(picture(model, digits, options.steps), options.picture)
-        return {"recipe": recipe, "seed": seed, **found}
+            save_image(picture(finder, digits), options.picture)
+        return {"recipe": recipe, "seed": seed, "through": finder.through, **found}
 
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(run, wanted))
@@ -164,7 +185,9 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for recipe in options.recipes:
         runs = [result for result in results if result["recipe"] == recipe]
-        means = {k: mean(r[k] for r in runs) for k in runs[0] if k not in ("recipe", "seed")}
+        means = {
+            k: mean(r[k] for r in runs) for k in runs[0] if k not in ("recipe", "seed", "through")
+        }
         kept = [means[f"class_kept_{name}"] for name in ("unchanged", "thicker", "thinner")]
         moved = [means[f"width_{name}_moved"] for name in ("thicker", "thinner")]
         widths = [means[f"width_{name}"] for name in ("unchanged", "thicker", "thinner")]
