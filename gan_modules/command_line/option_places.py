@@ -48,7 +48,8 @@ class Place(NamedTuple):
         """
         having = [c for c in self.classes if leaf in self.options_of(c)]
         ours = [c for c in having if _is_ours(c) and not issubclass(c, Optimizer)]
-        return [*dict.fromkeys(c.__name__ for c in ours or having if ours or not _is_ours(c))]
+        theirs = [c for c in having if not _is_ours(c)]
+        return [*dict.fromkeys(c.__name__ for c in ours or theirs)]
 
 
 def chosen_classes(arguments: Sequence[str], configs: Iterable[Any]) -> dict[str, str]:
