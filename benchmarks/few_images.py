@@ -151,6 +151,9 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     *panels, probability = figure.subplots(1, 3)
     counts = sorted({r["images"] for r in results})
     for axes, model in zip(panels, MODELS, strict=True):
+        if all(r["model"] != model for r in results):
+            axes.set_axis_off()
+            continue
         for augmentation, label in AUGMENTATIONS.items():
             found = {n: cell(results, model, augmentation, n) for n in counts}
             known = [n for n in counts if found[n]]

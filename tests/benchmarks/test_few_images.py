@@ -42,6 +42,8 @@ def test_the_table_and_the_figure_of_few_images() -> None:
     *_, row = few_images.rows(results)
     assert row == "| DCGAN | 300 | ADA | 110.5 ± 0.7 | 60.5 ± 0.7 | 50 | 0.50 | 0.25 ± 0.00 |"
     few_images.draw(results, Path("few.png"))
+    # one model alone, too
+    few_images.draw([r for r in results if r["model"] == "dcgan"], Path("one.png"))
     with Image.open("few.png") as picture:
         assert picture.width > 600
 
