@@ -86,8 +86,8 @@ COMMANDS = {
         "model has no class 'WGANPG'; nearest: WGANGP, WGAN, GAN"
     ),
     "fit --model WGANGP --data MNISTData": (
-        "data has no class 'MNISTData'; nearest: MNISTDataModule, StackedMNISTDataModule, "
-        "FashionMNISTDataModule"
+        "data has no class 'MNISTData'; nearest: MNISTDataModule, PairedMNISTDataModule, "
+        "StackedMNISTDataModule"
     ),
     "NAMED --model.generator MLPGen": (
         "model.generator has no class 'MLPGen'; nearest: MLPGenerator"
