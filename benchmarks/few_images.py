@@ -175,9 +175,9 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
         axes.set_xticks(counts, [f"{n:,}" for n in counts])
         axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3)
-    first = next(axes for axes in panels if axes.has_data())
-    first.set_ylabel("Fréchet distance; dotted: best checkpoint")
-    first.legend()
+    for first in [axes for axes in panels if axes.has_data()][:1]:
+        first.set_ylabel("Fréchet distance; dotted: best checkpoint")
+        first.legend()
     for shade, n in zip((1.0, 0.65, 0.35), counts, strict=False):
         runs = cell(results, "dcgan", "AdaptiveAugment", n)
         if runs:

@@ -11,6 +11,7 @@ from datamodules.base import Split
 from datamodules.digits import check_digits_size, digits_of
 from datamodules.mnist import MNISTDataModule
 from datamodules.paired import PairedDataModule
+from datamodules.resizing import Size, as_pair
 
 __all__ = ["PairedDigitsDataModule", "PairedMNISTDataModule", "outlines"]
 
@@ -27,6 +28,12 @@ def outlines(images: Tensor) -> Tensor:
     padded = F.pad(images.float(), (1, 1, 1, 1), mode="replicate")
     brightest, darkest = F.max_pool2d(padded, 3, 1), -F.max_pool2d(-padded, 3, 1)
     return (brightest - darkest).to(torch.uint8)
+
+
+def _pairs(digits: Tensor, labels: Tensor, size: Size) -> tuple[Tensor, Tensor, Tensor]:
+    """Outlines and digits of one size, and labels."""
+    images = resize(digits, [*as_pair(size)], antialias=True)
+    return outlines(images), images, labels
 
 
 class PairedDigitsDataModule(PairedDataModule):
@@ -54,9 +61,7 @@ class PairedDigitsDataModule(PairedDataModule):
 
     def load(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
         """Outlines and digits ``(N, 1, L, L)``, L being ``load_size``, and labels."""
-        images, labels = digits_of(split)
-        images = resize(images, [self.load_size, self.load_size], antialias=True)
-        return outlines(images), images, labels
+        return _pairs(*digits_of(split), self.load_size)
 
 
 class PairedMNISTDataModule(PairedDataModule):
@@ -66,7 +71,7 @@ class PairedMNISTDataModule(PairedDataModule):
 
     Args:
         root: as of :class:`MNISTDataModule`.
-        image_size: side of the images.
+        image_size: side of the images, or height and width.
         val_size: as of :class:`MNISTDataModule`.
         **kwargs: options of :class:`PairedDataModule`.
 
@@ -79,7 +84,7 @@ class PairedMNISTDataModule(PairedDataModule):
     domains = ("outline", "digit")
 
     def __init__(
-        self, *, root: str = "data", image_size: int = 32, val_size: int = 5_000, **kwargs: Any
+        self, *, root: str = "data", image_size: Size = 32, val_size: int = 5_000, **kwargs: Any
     ) -> None:
         super().__init__(image_size=image_size, **kwargs)
         self.digits = MNISTDataModule(root=root, val_size=val_size)
@@ -90,6 +95,4 @@ class PairedMNISTDataModule(PairedDataModule):
 
     def load(self, split: Split) -> tuple[Tensor, Tensor, Tensor]:
         """Outlines and digits ``(N, 1, L, L)``, L being ``load_size``, and labels."""
-        images, labels = self.digits.load(split)
-        images = resize(images, [self.load_size, self.load_size], antialias=True)
-        return outlines(images), images, labels
+        return _pairs(*self.digits.load(split), self.load_size)
