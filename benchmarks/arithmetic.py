@@ -2,13 +2,15 @@
 
     python benchmarks/arithmetic.py                     # five recipes on digits, seeds 0, 1 and 2
     python benchmarks/arithmetic.py cgan.yaml --seeds 0 --picture sum.png
-    python benchmarks/arithmetic.py bigan.yaml --through invert
+    python benchmarks/arithmetic.py bigan.yaml --through invert --parts 0.25 0.5 1
 
 Of each digit the quarter of the training images with the thickest strokes and that with the
-thinnest are averaged in latent space; their difference is added to, and subtracted from, the
-latents of every held-out image of another digit. A classifier trained on the real images says
-whether the class is kept: of the sums, and of the same images by way of their latents alone, which
-bounds it. Latents are an encoder's where there is one, else found by optimisation, with the class.
+thinnest are averaged in latent space; their difference, or a part of it, is added to, and
+subtracted from, the latents of every held-out image of another digit. "one" is the difference
+within one digit, for each pair of digits; "all" the mean of those within all digits but the
+image's. A classifier trained on the real images says whether the class is kept: of the sums, and of
+the same images by way of their latents alone, which bounds it. Latents are an encoder's where there
+is one, else found by optimisation, with the class.
 
 A stroke's width is twice its ink over the length of its outline, in pixels: of grey images the sum
 of the ink over their total variation. It moves as it should where a sum with the difference is
@@ -18,7 +20,9 @@ wider than the same image without, and one against it thinner.
 import argparse
 import json
 import os
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -45,6 +49,7 @@ from gan_modules.tools.arithmetic import (
 RECIPES = ["vae.yaml", "bigan.yaml", "vae_gan.yaml", "cgan.yaml", "infogan.yaml"]
 QUARTER = 0.25
 CLASSES = 10
+KEYS = ("recipe", "through", "examples", "part")
 
 
 def stroke_widths(images: Tensor) -> Tensor:
@@ -96,38 +101,50 @@ class Finder:
         return operand_of_images(self.model, images, chosen, **options)
 
 
-def score(finder: Finder, digits: Digits) -> dict[str, float]:
-    """Shares of classes that are kept and of widths that move, and mean widths."""
+def score(finder: Finder, digits: Digits, parts: Sequence[float]) -> Iterator[dict[str, Any]]:
+    """Shares of classes that are kept and of widths that move, and mean widths, of each way."""
     model, labels = finder.model, digits.held_out_labels
     places = finder.operand(digits.held_out, labels)
     plain = images_of(model, places)
-    kept: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
-    moved: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
-    widths: dict[str, list[Tensor]] = {"thicker": [], "thinner": []}
     before = stroke_widths(plain)
+    real = stroke_widths(digits.images)
+    thick_rows, thin_rows = (torch.cat([*rows.values()]) for rows in (digits.thick, digits.thin))
+    common = {
+        "class_kept_unchanged": (digits.judge.classify(plain) == labels).double().mean().item(),
+        "width_unchanged": before.mean().item(),
+        "width_of_thick": real[thick_rows].mean().item(),
+        "width_of_thin": real[thin_rows].mean().item(),
+    }
+    changes = []
     for digit in range(CLASSES):
         thick, thin = (
             finder.operand(digits.images[rows], digits.labels[rows]).averaged()
             for rows in (digits.thick[digit], digits.thin[digit])
         )
-        others = labels != digit
-        for name, change in (("thicker", thick - thin), ("thinner", thin - thick)):
-            made = images_of(model, change + places)[others]
-            after = stroke_widths(made)
-            kept[name].append(digits.judge.classify(made) == labels[others])
-            is_right = after > before[others] if name == "thicker" else after < before[others]
-            moved[name].append(is_right)
-            widths[name].append(after)
-    thick_rows, thin_rows = (torch.cat([*rows.values()]) for rows in (digits.thick, digits.thin))
-    real = stroke_widths(digits.images)
+        changes.append(thick - thin)
+    for (kind, used), part in product(_changes(changes, labels).items(), parts):
+        found: dict[str, Any] = {"examples": kind, "part": part, **common}
+        for name, sign in (("thicker", 1), ("thinner", -1)):
+            made = [images_of(model, sign * part * change + places)[rows] for change, rows in used]
+            rows = torch.cat([rows.nonzero().squeeze(1) for _, rows in used])
+            after = stroke_widths(torch.cat(made))
+            kept = digits.judge.classify(torch.cat(made)) == labels[rows]
+            found[f"class_kept_{name}"] = kept.double().mean().item()
+            moved = sign * (after - before[rows]) > 0
+            found[f"width_{name}_moved"] = moved.double().mean().item()
+            found[f"width_{name}"] = after.mean().item()
+        yield found
+
+
+def _changes(changes: Sequence[Operand], labels: Tensor) -> dict[str, list[tuple[Operand, Tensor]]]:
+    """Differences, and which images each is added to."""
+    of_others = []
+    for digit in range(CLASSES):
+        others = [change for k, change in enumerate(changes) if k != digit]
+        of_others.append(sum(others[1:], others[0]) * (1 / len(others)))
     return {
-        "class_kept_unchanged": (digits.judge.classify(plain) == labels).double().mean().item(),
-        **{f"class_kept_{k}": torch.cat(v).double().mean().item() for k, v in kept.items()},
-        **{f"width_{k}_moved": torch.cat(v).double().mean().item() for k, v in moved.items()},
-        "width_unchanged": before.mean().item(),
-        **{f"width_{k}": torch.cat(v).mean().item() for k, v in widths.items()},
-        "width_of_thick": real[thick_rows].mean().item(),
-        "width_of_thin": real[thin_rows].mean().item(),
+        "one": [(change, labels != digit) for digit, change in enumerate(changes)],
+        "all": [(change, labels == digit) for digit, change in enumerate(of_others)],
     }
 
 
@@ -156,6 +173,7 @@ def main() -> None:
         "--through", choices=("encode", "invert"), help="by default encode if it can"
     )
     parser.add_argument("--steps", type=int, default=300, help="of optimisation, without encoder")
+    parser.add_argument("--parts", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--runs", type=Path, default=Path("runs", "arithmetic"))
     parser.add_argument("--picture", type=Path, help="PNG of a sum, of the first recipe and seed")
@@ -166,33 +184,33 @@ def main() -> None:
     print(f"the classifier is right about {digits.accuracy:.1%} of held-out images", flush=True)
     wanted = [(recipe, seed) for recipe in options.recipes for seed in options.seeds]
 
-    def run(job: tuple[str, int]) -> dict[str, Any]:
+    def run(job: tuple[str, int]) -> list[dict[str, Any]]:
         recipe, seed = job
         folder, _ = train(recipe, seed, options.runs, ["--metrics.names", "[]"])
         path = folder / "checkpoints" / "last.ckpt"
         model = GenerativeModule.load_from_checkpoint(path, map_location="cpu")
         assert isinstance(model, LatentModel)
         finder = Finder(model, options.through, options.steps)
-        found = score(finder, digits)
-        print(job, {name: round(value, 3) for name, value in found.items()}, flush=True)
         if options.picture is not None and job == wanted[0]:
             save_image(picture(finder, digits), options.picture)
-        return {"recipe": recipe, "seed": seed, "through": finder.through, **found}
+        about = {"recipe": recipe, "seed": seed, "through": finder.through}
+        found = [about | each for each in score(finder, digits, options.parts)]
+        print(f"{recipe}, seed {seed}", flush=True)
+        return found
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(run, wanted))
-    print("| recipe | class kept: unchanged, thicker, thinner | width moved | mean width |")
-    print("| --- | --- | --- | --- |")
-    for recipe in options.recipes:
-        runs = [result for result in results if result["recipe"] == recipe]
-        means = {
-            k: mean(r[k] for r in runs) for k in runs[0] if k not in ("recipe", "seed", "through")
-        }
+        results = list(chain.from_iterable(pool.map(run, wanted)))
+    print("| recipe | latents | of digits | part | class kept | width moved | mean width |")
+    print("| --- " * 7 + "|")
+    ways = {tuple(r[name] for name in KEYS): None for r in results}
+    for way in ways:
+        runs = [result for result in results if tuple(result[name] for name in KEYS) == way]
+        means = {k: mean(r[k] for r in runs) for k in runs[0] if k not in (*KEYS, "seed")}
         kept = [means[f"class_kept_{name}"] for name in ("unchanged", "thicker", "thinner")]
         moved = [means[f"width_{name}_moved"] for name in ("thicker", "thinner")]
         widths = [means[f"width_{name}"] for name in ("unchanged", "thicker", "thinner")]
         print(
-            f"| `{recipe}` | {', '.join(f'{x:.1%}' for x in kept)} | "
+            f"| {' | '.join(map(str, way))} | {', '.join(f'{x:.1%}' for x in kept)} | "
             f"{', '.join(f'{x:.1%}' for x in moved)} | {', '.join(f'{x:.2f}' for x in widths)} |"
         )
     if options.output is not None:

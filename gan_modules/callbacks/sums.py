@@ -21,7 +21,7 @@ def sum_page(
     result: Tensor,
     examples: Mapping[str, Tensor],
 ) -> Tensor:
-    """A sum as it is written: operands with their signs, a line, the result; examples beside.
+    """A sum as it is written: operands with their weights, a line, the result; examples beside.
 
     Args:
         terms: of the expression.
@@ -48,6 +48,4 @@ def sum_page(
     page = rule(grid(table, 512), table, 0, [len(terms)])
     if beside:
         page = rule(page, table, 1, [n])
-    signs = ["+" if term.sign > 0 else "-" for term in terms]
-    names = [f"{sign} {term.name}" for sign, term in zip(signs, terms, strict=True)]
-    return with_row_names(page, [*names, "="])
+    return with_row_names(page, [*map(str, terms), "="])

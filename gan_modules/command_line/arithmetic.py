@@ -26,7 +26,7 @@ from gan_modules.tools.arithmetic import (
     images_of,
     operand_of_class,
     operand_of_images,
-    signed_terms,
+    terms_of,
     way_of,
 )
 from gan_modules.tools.files import whole_file
@@ -48,7 +48,9 @@ def arithmetic_parser() -> GANArgumentParser:
         usage='%(prog)s "NAME - NAME + NAME" --ckpt_path FILE [--images FOLDER] [options]',
     )
     parser.add_argument(
-        "expression", type=str, help="Names with + or - between them, spaces around these."
+        "expression",
+        type=str,
+        help="Names with + or - between them, spaces around these, weights before them: 0.5*thick.",
     )
     parser.add_argument(
         "--ckpt_path",
@@ -113,8 +115,9 @@ def arithmetic_parser() -> GANArgumentParser:
 def run_arithmetic(arguments: Sequence[str]) -> None:
     """Add up, write and say where it is.
 
-    The folder gets ``sum.png``, the operands below each other with their signs and the result under
-    a line, examples beside; ``result/``, the images; and ``latents.npy``, what they are made of.
+    The folder gets ``sum.png``, the operands below each other with their weights and the result
+    under a line, examples beside; ``result/``, the images; and ``latents.npy``, what they are made
+    of.
 
     Args:
         arguments: the command line after ``arithmetic``.
@@ -126,7 +129,7 @@ def run_arithmetic(arguments: Sequence[str]) -> None:
     parser = arithmetic_parser()
     parser.arguments = arguments
     chosen = parser.parse_args([*arguments])
-    terms = signed_terms(chosen.expression)
+    terms = terms_of(chosen.expression)
     names = [*dict.fromkeys(term.name for term in terms)]
     _check(chosen, terms, names)
     path = checkpoint_of(chosen.ckpt_path)
@@ -136,16 +139,16 @@ def run_arithmetic(arguments: Sequence[str]) -> None:
     check_writable("out", folder)
     model = load_model("arithmetic", path)
     # ahead of an inversion, which takes its time
-    if _has_classes(model, chosen) and sum(term.sign for term in terms) != 1:
-        right = f"one with one more + than -: {type(model).__name__} is conditional"
+    if _has_classes(model, chosen) and abs(sum(term.weight for term in terms) - 1) > 1e-6:
+        right = f"of weights that add up to 1: {type(model).__name__} is conditional"
         require(False, "expression", chosen.expression, right)
     examples: dict[str, Tensor] = {}
     if chosen.images is None:
         operands = _classes(model, names, chosen)
     else:
         operands, examples = _images(model, names, terms, chosen)
-    signed = [operands[name] if sign > 0 else -operands[name] for sign, name in terms]
-    result = sum(signed[1:], signed[0])
+    weighted = [weight * operands[name] for weight, name in terms]
+    result = sum(weighted[1:], weighted[0])
     images = images_of(model, result)
     shown = {name: images_of(model, operand) for name, operand in operands.items()}
     for number, image in enumerate(images):

@@ -27,7 +27,6 @@ __all__ = ["EditingPictures", "Found"]
 
 SUMS = 8
 """Columns of a sum of classes."""
-SIGNS = (1, -1, 1)
 
 
 class Found(NamedTuple):
@@ -82,17 +81,20 @@ class EditingPictures(SamplePictures):
         made = self._images(z, None if labels is None else labels.expand(2))
         return picture(torch.cat([found.image, made])[None], WIDTH)
 
-    def sum_of_classes(self, labels: Sequence[int], seed: int) -> Image.Image:
-        """``a - b + c`` of three classes, with latents of a seed."""
+    def sum_of_classes(self, labels: Sequence[int], part: float, seed: int) -> Image.Image:
+        """A part of ``a - b``, plus c, of three classes, with latents of a seed."""
         operands = [operand_of_class(self.model, label, SUMS, seed) for label in labels]
         names = [self.names[label] if self.names else str(label) for label in labels]
-        return self._sum(operands, names, {})
+        return self._sum(operands, names, part, {})
 
-    def sum_of_images(self, files: Sequence[Sequence[str | Path]], steps: int) -> Image.Image:
-        """``A - B + C`` of the mean latents of three sets of images; of a model without classes.
+    def sum_of_images(
+        self, files: Sequence[Sequence[str | Path]], part: float, steps: int
+    ) -> Image.Image:
+        """A part of ``A - B``, plus C, of mean latents of images; of a model without classes.
 
         Args:
-            files: of each set.
+            files: of each of the three sets.
+            part: of the difference.
             steps: of the search, where there is no encoder.
 
         Raises:
@@ -106,16 +108,20 @@ class EditingPictures(SamplePictures):
         options: Any = {} if isinstance(self.model, EncodingModel) else {"steps": steps}
         found = [operand_of_images(self.model, images, **options) for images in sets]
         examples = dict(zip(names, sets, strict=True))
-        return self._sum([operand.averaged() for operand in found], names, examples)
+        return self._sum([operand.averaged() for operand in found], names, part, examples)
 
     def _sum(
-        self, operands: Sequence[Operand], names: Sequence[str], examples: dict[str, Tensor]
+        self,
+        operands: Sequence[Operand],
+        names: Sequence[str],
+        part: float,
+        examples: dict[str, Tensor],
     ) -> Image.Image:
         a, b, c = operands
         images = [images_of(self.model, operand) for operand in operands]
-        terms = [Term(sign, name) for sign, name in zip(SIGNS, names, strict=True)]
+        terms = [Term(weight, name) for weight, name in zip((part, -part, 1), names, strict=True)]
         shown = dict(zip(names, images, strict=True))
-        page = sum_page(terms, shown, images_of(self.model, a - b + c), examples)
+        page = sum_page(terms, shown, images_of(self.model, part * (a - b) + c), examples)
         image: Image.Image = to_pil_image(page)
         return image
 

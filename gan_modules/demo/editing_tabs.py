@@ -82,13 +82,14 @@ def _sum_of_classes(tab: gr.Tab, choice: Choice[EditingPictures]) -> None:
             class_field(choice.pictures, name, f"sum-{k}", min(k, last))
             for k, name in enumerate(("Class", "minus", "plus"))
         ]
+        part = _part_field()
     with gr.Column(scale=5):
         image = picture_field("Each with the same latents, and the sum", "sum-picture")
 
-    def add(pictures: EditingPictures, seed: float, *labels: int) -> Any:
-        return pictures.sum_of_classes(labels, whole(seed))
+    def add(pictures: EditingPictures, seed: float, part: float, *labels: int) -> Any:
+        return pictures.sum_of_classes(labels, part, whole(seed))
 
-    inputs: list[Any] = [seed, *fields]
+    inputs: list[Any] = [seed, part, *fields]
     triggers = [tab.select, *(c.change for c in inputs), *choice.triggers]
     gr.on(triggers, choice.call(add), choice.inputs(*inputs), image, **LIVE)
 
@@ -102,16 +103,23 @@ def _sum_of_images(choice: Choice[EditingPictures]) -> None:
             )
             for sign, name in (("", "A"), ("minus ", "B"), ("plus ", "C"))
         ]  # fmt: skip
+        part = _part_field()
         has_encoder = isinstance(choice.pictures.model, EncodingModel)
         steps = _steps_field("sum-steps", visible=not has_encoder)
         button = gr.Button("A - B + C", variant="primary", elem_id="sum-add")
     with gr.Column(scale=5):
         image = picture_field("Means in the latent space, the sum, and the images", "sum-picture")
 
-    def add(pictures: EditingPictures, a: Any, b: Any, c: Any, steps: float) -> Any:
-        return pictures.sum_of_images([a or [], b or [], c or []], max(1, whole(steps)))
+    def add(pictures: EditingPictures, a: Any, b: Any, c: Any, part: float, steps: float) -> Any:
+        return pictures.sum_of_images([a or [], b or [], c or []], part, max(1, whole(steps)))
 
-    button.click(choice.call(add), choice.inputs(*files, steps), image, **ON_REQUEST)
+    button.click(choice.call(add), choice.inputs(*files, part, steps), image, **ON_REQUEST)
+
+
+def _part_field() -> gr.Slider:
+    return gr.Slider(
+        0, 2, 1, step=0.05, label="Part of the difference", elem_id="sum-part", buttons=[]
+    )
 
 
 def _steps_field(name: str, visible: bool) -> gr.Slider:

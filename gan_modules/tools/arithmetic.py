@@ -21,7 +21,7 @@ __all__ = [
     "images_of",
     "operand_of_class",
     "operand_of_images",
-    "signed_terms",
+    "terms_of",
     "way_of",
 ]
 
@@ -30,17 +30,23 @@ Through = Literal["encode", "invert"]
 
 SIGNS = {"+": 1, "-": -1, "\N{MINUS SIGN}": -1}
 SIGNED = re.escape("".join(SIGNS))
+WEIGHTED = re.compile(r"(?:(\d+\.?\d*|\.\d+)\s*\*)?\s*(.*)", re.DOTALL)
 
 
 class Term(NamedTuple):
-    """A name in an expression, and its sign, 1 or -1."""
+    """A name in an expression, and its weight: 1 or -1 where none is written."""
 
-    sign: int
+    weight: float
     name: str
 
+    def __str__(self) -> str:
+        """``- 0.5*thin``."""
+        size = abs(self.weight)
+        return f"{'-' if self.weight < 0 else '+'} {'' if size == 1 else f'{size:g}*'}{self.name}"
 
-def signed_terms(expression: str) -> list[Term]:
-    """The terms of an expression such as ``glasses - none + woman``, in their order.
+
+def terms_of(expression: str) -> list[Term]:
+    """The terms of ``glasses - none + woman``, or ``0.5*glasses - 0.5*none + woman``, in order.
 
     Signs have space around them, so that names may have hyphens; a name may be several words.
 
@@ -51,8 +57,10 @@ def signed_terms(expression: str) -> list[Term]:
     if text[:1] not in SIGNS:
         text = f"+ {text}"
     rest, *parts = re.split(rf"(?:^|\s)([{SIGNED}])(?=\s|$)", text)
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    terms = [Term(SIGNS[sign], " ".join(name.split())) for sign, name in pairs]
+    terms = []
+    for sign, part in zip(parts[::2], parts[1::2], strict=True):
+        size, name = WEIGHTED.fullmatch(part.strip()).groups()  # type: ignore[union-attr]
+        terms.append(Term(SIGNS[sign] * float(size or 1), " ".join(name.split())))
     right = "names with + or - between them, and spaces around these: glasses - none + woman"
     alternate = not rest and all(term.name for term in terms)
     require(alternate and len(terms) >= 2, "expression", expression, right)
@@ -76,9 +84,16 @@ class Operand:
     classes: Tensor | None = None
     are_codes: bool = False
 
+    def __mul__(self, weight: float) -> "Operand":
+        """So much of it."""
+        classes = None if self.classes is None else self.classes * weight
+        return Operand(self.vectors * weight, classes, self.are_codes)
+
+    __rmul__ = __mul__
+
     def __neg__(self) -> "Operand":
         """Every sign turned."""
-        return Operand(-self.vectors, _turned(self.classes), self.are_codes)
+        return self * -1
 
     def __sub__(self, other: "Operand") -> "Operand":
         """The difference."""
@@ -107,10 +122,6 @@ class Operand:
         """Of one vector, the mean of all."""
         classes = None if self.classes is None else self.classes.mean(0, keepdim=True)
         return Operand(self.vectors.mean(0, keepdim=True), classes, self.are_codes)
-
-
-def _turned(classes: Tensor | None) -> Tensor | None:
-    return None if classes is None else -classes
 
 
 def way_of(model: LatentModel, through: Through | None = None) -> Through:

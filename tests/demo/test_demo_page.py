@@ -31,7 +31,7 @@ from gan_modules.networks import (
     MLPGenerator,
     PatchGANDiscriminator,
 )
-from gan_modules.tools.arithmetic import signed_terms
+from gan_modules.tools.arithmetic import terms_of
 from gan_modules.tools.inversion import invert
 
 
@@ -168,15 +168,16 @@ def test_encoders_find_images_at_once(tmp_path: Path) -> None:
     assert_close(found.latents, model.encode(images[:1]))
     assert not parts["editing-steps"].visible
     assert not parts["editing-label"].visible
-    page = functions["add"](paths, paths[:1], paths[1:], 300)
+    page = functions["add"](paths, paths[:1], paths[1:], 0.5, 300)
     codes = model.encode(images)
     a, b, c = codes.mean(0, keepdim=True), codes[:1], codes[1:]
     shown = {name: model(z) for name, z in zip("ABC", (a, b, c), strict=True)}
     beside = {"A": images, "B": images[:1], "C": images[1:]}
-    expected = sum_page(signed_terms("A - B + C"), shown, model(a - b + c), beside)
+    total = model((a - b) / 2 + c)
+    expected = sum_page(terms_of("0.5*A - 0.5*B + C"), shown, total, beside)
     assert torch.equal(pixels(page), pixels(to_pil_image(expected)))
     with pytest.raises(Exception, match="B has no images: choose one file or more"):
-        functions["add"](paths, None, paths, 300)
+        functions["add"](paths, None, paths, 1, 300)
 
 
 def test_classes_are_added_up() -> None:
@@ -185,8 +186,8 @@ def test_classes_are_added_up() -> None:
     z = model.latents(8, 5)
     weights = torch.tensor([[2.0, -1, 0]]).expand(8, -1)
     shown = {name: model(z, torch.full((8,), k)) for k, name in ((0, "x"), (1, "y"))}
-    expected = sum_page(signed_terms("x - y + x"), shown, model.images_of(z, weights), {})
-    assert torch.equal(pixels(functions["add"](5, 0, 1, 0)), pixels(to_pil_image(expected)))
+    expected = sum_page(terms_of("x - y + x"), shown, model.images_of(z, weights), {})
+    assert torch.equal(pixels(functions["add"](5, 1, 0, 1, 0)), pixels(to_pil_image(expected)))
     assert parts["sum-2"].value == 2
     assert parts["sum-2"].choices[2] == ("z", 2)
 

@@ -22,7 +22,7 @@ from gan_modules.tools.arithmetic import (
     images_of,
     operand_of_class,
     operand_of_images,
-    signed_terms,
+    terms_of,
     way_of,
 )
 from gan_modules.tools.image_files import read_image, write_image
@@ -42,18 +42,24 @@ def small(cls: Any = GAN, **options: Any) -> Any:
 def test_an_expression_is_read_from_left_to_right() -> None:
     plus, minus = 1, -1
     expected = [Term(plus, "glasses"), Term(minus, "none"), Term(plus, "woman")]
-    assert signed_terms("glasses - none + woman") == expected
-    assert signed_terms(" -  none +glasses + non-smiling  face") == [
+    assert terms_of("glasses - none + woman") == expected
+    assert terms_of(" -  none +glasses + non-smiling  face") == [
         Term(minus, "none +glasses"),
         Term(plus, "non-smiling face"),
     ]
-    assert signed_terms("a \N{MINUS SIGN} a") == [Term(plus, "a"), Term(minus, "a")]
+    assert terms_of("a \N{MINUS SIGN} a") == [Term(plus, "a"), Term(minus, "a")]
 
 
-@pytest.mark.parametrize("text", ["", "a", "a-b", "a - - b", "a +", "+ a", "-a + b + c", "- + b"])
+def test_names_have_weights() -> None:
+    terms = terms_of("0.5*thick - .25 * thin face + 3 - 2*8")
+    assert terms == [Term(0.5, "thick"), Term(-0.25, "thin face"), Term(1, "3"), Term(-2, "8")]
+    assert [*map(str, terms)] == ["+ 0.5*thick", "- 0.25*thin face", "+ 3", "- 2*8"]
+
+
+@pytest.mark.parametrize("text", ["", "a", "a-b", "a - - b", "a +", "+ a", "-a + b + c", "- + b", "2* - b"])
 def test_other_expressions_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^expression='.*' must be names with \+ or - between"):
-        signed_terms(text)
+        terms_of(text)
 
 
 def test_sums_by_hand() -> None:
@@ -65,6 +71,9 @@ def test_sums_by_hand() -> None:
     total = thick - thin + sevens
     assert_close(total.vectors, torch.tensor([[3.0, 3.0], [7.0, 2.0]]))
     assert_close(total.classes, torch.tensor([[-0.5, 1.5]] * 2))
+    part = 0.5 * thick - thin * 0.5 + sevens
+    assert_close(part.vectors, torch.tensor([[2.0, 2.0], [6.0, 1.0]]))
+    assert_close(part.classes, torch.tensor([[-0.25, 1.25]] * 2))
 
 
 def test_operands_that_do_not_belong_together_are_refused() -> None:
@@ -223,6 +232,10 @@ def test_the_command_adds_up_examples(save: Any, capsys: Any) -> None:
     with Image.open("sums/sum.png") as page:
         # 2 results and 3 examples wide, 4 high, names at the left
         assert page.width > page.height * 5 / 4
+    half = typed("0.5*thick - 0.5*thin + 7", "--images", "photos", "--each", "7", "--out", "half")
+    cli.main(half)
+    expected = 0.5 * (thick - thin) + model.encode(read["7"])
+    assert_close(torch.from_numpy(np.load("half/latents.npy")), expected)
     cli.main(typed("thick - 7", "--images", "photos"))
     assert len([*Path("run/arithmetic/step_000001/result").iterdir()]) == 1
 
@@ -237,7 +250,7 @@ def test_the_command_inverts_where_there_is_no_encoder(save: Any, capsys: Any) -
     assert len([*Path("classes/result").iterdir()]) == 3
     with pytest.raises(SystemExit):
         cli.main(typed("thick + thin + 7", *options))
-    line = "error: expression='thick + thin + 7' must be one with one more + than -: GAN is cond"
+    line = "error: expression='thick + thin + 7' must be of weights that add up to 1: GAN is cond"
     assert capsys.readouterr().err.startswith(line)
 
 
