@@ -56,7 +56,9 @@ def test_names_have_weights() -> None:
     assert [*map(str, terms)] == ["+ 0.5*thick", "- 0.25*thin face", "+ 3", "- 2*8"]
 
 
-@pytest.mark.parametrize("text", ["", "a", "a-b", "a - - b", "a +", "+ a", "-a + b + c", "- + b", "2* - b"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a-b", "a - - b", "a +", "+ a", "-a + b + c", "- + b", "2* - b"]
+)
 def test_other_expressions_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^expression='.*' must be names with \+ or - between"):
         terms_of(text)
