@@ -23,13 +23,14 @@ Job = dict[str, Any]
 GRAPHS = ("--model.cuda_graphs", "true")
 
 
-def add_options(parser: argparse.ArgumentParser, name: str, updates: int) -> None:
-    """What every such benchmark can be told."""
+def add_options(parser: argparse.ArgumentParser, name: str, updates: int | None = None) -> None:
+    """What every such benchmark can be told; the number of updates where one is given."""
     default = Path("runs", name)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="trainings at a time")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="that trains")
-    parser.add_argument("--updates", type=int, default=updates, help="of the generator, of each")
+    if updates is not None:
+        parser.add_argument("--updates", type=int, default=updates, help="of the generator")
     parser.add_argument("--seconds", type=float, help="begin no training after so many")
     parser.add_argument("--runs", type=Path, default=default, help="folder of trainings")
     parser.add_argument("--output", type=Path, default=default / "found.json", help="JSON file")
