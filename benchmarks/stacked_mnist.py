@@ -90,6 +90,8 @@ UNROLLED_RATES = {
 }
 # as mnist/r3gan.yaml
 R3GAN_RATES = both(5e-4, 0.0, 0.99)
+# rates and updates of the critic as mnist/wgan_gp.yaml
+WGAN_GP_TRAINING = {**both(5e-4, 0.5, 0.9), "n_critic": 3}
 
 
 class Setup(NamedTuple):
@@ -114,13 +116,11 @@ def unrolled(discriminator: dict[str, Any], batch_size: int) -> Setup:
 MODELS: dict[str, dict[str, Setup]] = {
     "dcgan": {
         "gan": dcgan(of_dcgan()),
-        # rates and updates of the critic as mnist/wgan_gp.yaml
         "wgan_gp": Setup(
             part(
                 "WGANGP",
                 **DCGAN_GENERATOR,
-                **both(5e-4, 0.5, 0.9),
-                n_critic=3,
+                **WGAN_GP_TRAINING,
                 discriminator=of_dcgan(norm="layer"),
             )
         ),
@@ -149,6 +149,15 @@ MODELS: dict[str, dict[str, Setup]] = {
     },
     "pacgan": {
         "gan": unrolled(of_unrolled(), 128),
+        "wgan_gp": Setup(
+            part(
+                "WGANGP",
+                **UNROLLED_GENERATOR,
+                **WGAN_GP_TRAINING,
+                discriminator=of_unrolled(norm="layer"),
+            ),
+            128,
+        ),
         "pacgan": unrolled(packed(of_unrolled()), 256),
         "r3gan": Setup(
             part(
