@@ -87,7 +87,8 @@ def choose(labels: Tensor, n: int) -> Tensor:
 def augmented(model: str, augmentation: str) -> list[str]:
     """Options of the command line."""
     if augmentation == "none":
-        return []
+        # recipes may have one of their own
+        return ["--model.augmentation", "null"]
     diff_augment = {"policy": ["translation", "cutout"]}
     arguments = diff_augment if augmentation == "DiffAugment" else ADA[model]
     entry = {"class_path": augmentation, "init_args": arguments}
