@@ -122,7 +122,7 @@ def score(finder: Finder, digits: Digits, parts: Sequence[float]) -> Iterator[di
             for rows in (digits.thick[digit], digits.thin[digit])
         )
         changes.append(thick - thin)
-    for (kind, used), part in product(_changes(changes, labels).items(), parts):
+    for (kind, used), part in product(changes_of(changes, labels).items(), parts):
         found: dict[str, Any] = {"examples": kind, "part": part, **common}
         for name, sign in (("thicker", 1), ("thinner", -1)):
             made = [images_of(model, sign * part * change + places)[rows] for change, rows in used]
@@ -136,7 +136,9 @@ def score(finder: Finder, digits: Digits, parts: Sequence[float]) -> Iterator[di
         yield found
 
 
-def _changes(changes: Sequence[Operand], labels: Tensor) -> dict[str, list[tuple[Operand, Tensor]]]:
+def changes_of(
+    changes: Sequence[Operand], labels: Tensor
+) -> dict[str, list[tuple[Operand, Tensor]]]:
     """Differences, and which images each is added to."""
     of_others = []
     for digit in range(CLASSES):

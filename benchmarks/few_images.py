@@ -5,10 +5,10 @@
 
 100, 300 and all 1,437 training digits, classes in proportion; WGAN-GP and DCGAN, with nothing,
 DiffAugment or ADA in front of the discriminator; seeds 0, 1 and 2. All train for the same number of
-generator updates, long enough for 100 images to be learnt by heart, and every checkpoint is judged
-as in ``quality.py``: by the Frechet distance of 1,437 samples to the 360 held-out digits, in the
-features of a classifier of all real training digits. The best checkpoint is chosen by the very
-distance it is reported with.
+generator updates, of batches of 64 images, long enough for 100 images to be learnt by heart, and
+every checkpoint is judged as in ``quality.py``: by the Frechet distance of 1,437 samples to the 360
+held-out digits, in the features of a classifier of all real training digits. The best checkpoint is
+chosen by the very distance it is reported with.
 
 DiffAugment is translation and cutout: digits are grey. ADA starts at ``p = 0`` and may rise to 1
 within 50,000 images, an eighth of DCGAN's training; its 500,000 are a fiftieth of the paper's. A
@@ -98,7 +98,7 @@ def augmented(model: str, augmentation: str) -> list[str]:
 def train_and_judge(runs: Path, device: str, every: int, job: Job) -> dict[str, Any]:
     """Scores of every checkpoint of a training, which are then removed."""
     model, augmentation, n = job["model"], job["augmentation"], job["images"]
-    options = ["--data", "few_images.FewDigits", "--data.images", str(n)]
+    options = ["--data", "few_images.FewDigits", "--data.images", str(n), "--data.batch_size", "64"]
     options += augmented(model, augmentation)
     options += ["--trainer.max_steps", str(job["updates"])]
     options += ["--checkpoint.every_n_train_steps", str(every)]

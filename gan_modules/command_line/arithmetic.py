@@ -139,7 +139,7 @@ def run_arithmetic(arguments: Sequence[str]) -> None:
     check_writable("out", folder)
     model = load_model("arithmetic", path)
     # ahead of an inversion, which takes its time
-    if _has_classes(model, chosen) and abs(sum(term.weight for term in terms) - 1) > 1e-6:
+    if _has_classes(model, chosen) and abs(sum(term.weight for term in terms) - 1) > 1e-4:
         right = f"of weights that add up to 1: {type(model).__name__} is conditional"
         require(False, "expression", chosen.expression, right)
     examples: dict[str, Tensor] = {}

@@ -48,7 +48,8 @@ class Term(NamedTuple):
 def terms_of(expression: str) -> list[Term]:
     """The terms of ``glasses - none + woman``, or ``0.5*glasses - 0.5*none + woman``, in order.
 
-    Signs have space around them, so that names may have hyphens; a name may be several words.
+    Signs have space around them, so that names may have hyphens; a name may be several words. A
+    weight is a decimal number and ``*``, behind the sign.
 
     Raises:
         ValueError: if there are not two names at least, or names and signs do not alternate.
@@ -61,7 +62,10 @@ def terms_of(expression: str) -> list[Term]:
     for sign, part in zip(parts[::2], parts[1::2], strict=True):
         size, name = WEIGHTED.fullmatch(part.strip()).groups()  # type: ignore[union-attr]
         terms.append(Term(SIGNS[sign] * float(size or 1), " ".join(name.split())))
-    right = "names with + or - between them, and spaces around these: glasses - none + woman"
+    right = (
+        "names with + or - between them, and spaces around these: glasses - none + woman; "
+        "weights are 0.5*glasses"
+    )
     alternate = not rest and all(term.name for term in terms)
     require(alternate and len(terms) >= 2, "expression", expression, right)
     return terms
@@ -85,7 +89,7 @@ class Operand:
     are_codes: bool = False
 
     def __mul__(self, weight: float) -> "Operand":
-        """So much of it."""
+        """Every vector times a weight."""
         classes = None if self.classes is None else self.classes * weight
         return Operand(self.vectors * weight, classes, self.are_codes)
 
@@ -222,8 +226,7 @@ def images_of(model: LatentModel, operand: Operand) -> Tensor:
         Float images in [-1, 1], shape ``(N, C, H, W)``, on the model's device.
 
     Raises:
-        ValueError: if the weights of the classes do not add up to 1, as they do with one more plus
-            than minus.
+        ValueError: if the weights of the classes do not add up to 1.
     """
     if operand.are_codes:
         assert isinstance(model, EncodingModel)
@@ -234,7 +237,7 @@ def images_of(model: LatentModel, operand: Operand) -> Tensor:
         return model.images_of(z, None)
     sums = weights.sum(1)
     wrong = sums[(sums - 1).abs() > 1e-4].tolist()
-    right = "1: a conditional model needs one more plus than minus"
+    right = "1: the weights of a conditional model's operands add up to 1"
     require(not wrong, "sum of classes", round(wrong[0], 4) if wrong else 1, right)
     weights = weights.expand(len(z), -1)
     # a class alone is told as any network takes it

@@ -1,8 +1,23 @@
-"""Widths of strokes, by hand."""
+"""Widths of strokes, and which changes are made to which images, by hand."""
 
 import torch
-from arithmetic import stroke_widths
+from arithmetic import changes_of, stroke_widths
 from torch.testing import assert_close
+
+from gan_modules.tools.arithmetic import Operand
+
+
+def test_changes_are_of_other_digits() -> None:
+    # the change of digit k is k
+    differences = [Operand(torch.tensor([[float(k)]])) for k in range(10)]
+    labels = torch.tensor([3, 0, 3, 9])
+    found = changes_of(differences, labels)
+    for k, (change, rows) in enumerate(found["one"]):
+        assert change.vectors.item() == k
+        assert rows.tolist() == [label != k for label in (3, 0, 3, 9)]
+    for k, (change, rows) in enumerate(found["all"]):
+        assert_close(change.vectors.item(), (45 - k) / 9, rtol=1e-6, atol=0)
+        assert rows.tolist() == [label == k for label in (3, 0, 3, 9)]
 
 
 def test_the_width_of_a_bar() -> None:

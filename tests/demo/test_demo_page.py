@@ -184,10 +184,10 @@ def test_classes_are_added_up() -> None:
     model = named(PageCGAN(image_shape=(1, 8, 8), num_classes=3), classes=("x", "y", "z"))
     functions, parts, _ = build(model, 1, "a")
     z = model.latents(8, 5)
-    weights = torch.tensor([[2.0, -1, 0]]).expand(8, -1)
+    weights = torch.tensor([[1.5, -0.5, 0]]).expand(8, -1)
     shown = {name: model(z, torch.full((8,), k)) for k, name in ((0, "x"), (1, "y"))}
-    expected = sum_page(terms_of("x - y + x"), shown, model.images_of(z, weights), {})
-    assert torch.equal(pixels(functions["add"](5, 1, 0, 1, 0)), pixels(to_pil_image(expected)))
+    expected = sum_page(terms_of("0.5*x - 0.5*y + x"), shown, model.images_of(z, weights), {})
+    assert torch.equal(pixels(functions["add"](5, 0.5, 0, 1, 0)), pixels(to_pil_image(expected)))
     assert parts["sum-2"].value == 2
     assert parts["sum-2"].choices[2] == ("z", 2)
 

@@ -250,6 +250,12 @@ def test_the_command_inverts_where_there_is_no_encoder(save: Any, capsys: Any) -
     cli.main(typed("2 - 1 + 0", "--n", "3", "--seed", "4", "--out", "classes"))
     assert capsys.readouterr().out.endswith("classes: 2 - 1 + 0 = 3 images\n")
     assert len([*Path("classes/result").iterdir()]) == 3
+    cli.main(typed("0.5*2 + 0.5*1", "--n", "3", "--out", "mixed"))
+    assert len([*Path("mixed/result").iterdir()]) == 3
+    line = "expression='0.5*2 - 0.5*1 + 0.5*0' must be of weights that add up to 1: GAN"
+    with pytest.raises(SystemExit):
+        cli.main(typed("0.5*2 - 0.5*1 + 0.5*0"))
+    assert line in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(typed("thick + thin + 7", *options))
     line = "error: expression='thick + thin + 7' must be of weights that add up to 1: GAN is cond"
