@@ -140,7 +140,7 @@ def test_classes_cancel_or_mix() -> None:
     unconditional = torch.cat([z, weights], 1)
     expected = model.sampler.layers(unconditional)
     assert_close(images_of(model, a - b + c), expected)
-    with pytest.raises(ValueError, match=r"sum of classes=2\.0 must be 1: a conditional"):
+    with pytest.raises(ValueError, match=r"sum of classes=2\.0 must be 1: the weights of a cond"):
         images_of(model, a + c)
     with pytest.raises(ValueError, match="n=0 must be at least 1"):
         operand_of_class(model, 0, n=0)
