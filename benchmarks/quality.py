@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py                               # every variant on digits
     python benchmarks/quality.py --mnist DIR mnist/dcgan.yaml mnist/wgan_gp.yaml
-    python benchmarks/quality.py --budget 120 wgan_gp.yaml r3gan.yaml dmd2.yaml   # equal seconds
+    python benchmarks/quality.py --budget 60 wgan_gp.yaml r3gan.yaml dmd2.yaml    # equal seconds
     python benchmarks/quality.py pix2pix.yaml --model.adversarial_weight=0        # an option of fit
 
 Each recipe is trained through the command line with seeds 0, 1 and 2, every checkpoint is judged,
