@@ -125,10 +125,12 @@ def score(finder: Finder, digits: Digits, parts: Sequence[float]) -> Iterator[di
     for (kind, used), part in product(changes_of(changes, labels).items(), parts):
         found: dict[str, Any] = {"examples": kind, "part": part, **common}
         for name, sign in (("thicker", 1), ("thinner", -1)):
-            made = [images_of(model, sign * part * change + places)[rows] for change, rows in used]
+            made = torch.cat(
+                [images_of(model, sign * part * change + places)[rows] for change, rows in used]
+            )
             rows = torch.cat([rows.nonzero().squeeze(1) for _, rows in used])
-            after = stroke_widths(torch.cat(made))
-            kept = digits.judge.classify(torch.cat(made)) == labels[rows]
+            after = stroke_widths(made)
+            kept = digits.judge.classify(made) == labels[rows]
             found[f"class_kept_{name}"] = kept.double().mean().item()
             moved = sign * (after - before[rows]) > 0
             found[f"width_{name}_moved"] = moved.double().mean().item()

@@ -7,11 +7,11 @@
 Both (github.com/kwotsin/mimicry, ``cgan_pd``, its networks, training step, trainer and transforms)
 follow Miyato & Koyama, with ``--width`` channels in the generator and half of them in the
 discriminator, 256 in the paper; Adam 2e-4 with betas (0, 0.9), constant; five discriminator updates
-of batches of 64, no flips. Mimicry upsamples bilinearly, ours repeats pixels, as the official code;
-its generator is updated with 64 fakes, ours with 128, as in the official code. Neither prints,
-draws or saves on the way. Ours is judged twice: by its last weights, as mimicry is, and by their
-average, which is what it ships. Data are a folder ``train/<class>/*``, ``test/<class>/*``, which
-mimicry gets as torchvision's CIFAR-10 would give them, from memory.
+of batches of 64, no flips. Mimicry upsamples bilinearly and updates its generator with 64 fakes;
+ours repeats pixels and has 128, as the official code. Neither prints, draws or saves on the way.
+Ours is judged twice: by its last weights, as mimicry is, and by their average, which is what it
+ships. Data are a folder ``train/<class>/*``, ``test/<class>/*``, which mimicry gets as
+torchvision's CIFAR-10 would give them, from memory.
 
 On a CPU seconds are CPU seconds of training on one thread; on a GPU, by the clock and one training
 at a time, mimicry as its example is, with four workers, ours with images on the device, CUDA graphs
@@ -28,14 +28,14 @@ from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
 from judges import Classifier, accuracy, frechet_distance, train_classifier
 from PIL import Image
 from quality import ends_of
-from side_by_side import Job, add_options, run_all, spread
+from side_by_side import Job, add_options, kept, load_kept, run_all, spread
 from throughput import conditions
 from torch import Tensor
 from torch.optim import Adam
@@ -49,7 +49,6 @@ from gan_modules import SNGAN, GenerativeModule
 RECIPE = Path(__file__).parents[1] / "configs" / "cifar10" / "sngan.yaml"
 SAMPLES, TOGETHER = 10_000, 500
 NEVER = 10**9
-JUDGE = {"num_features": 128, "width": 32}
 
 
 class LikeCIFAR10(Dataset[tuple[Any, int]]):
@@ -196,34 +195,32 @@ def clock_of(seconds: float) -> str:
 WHO = {"mimicry": by_mimicry, "gan_modules": by_us}
 
 
+class Judge(NamedTuple):
+    """Who tells things apart, its accuracy on test images, and the distance of real images."""
+
+    classifier: Classifier
+    accuracy: float
+    floor: float
+
+
 def file_of(options: argparse.Namespace) -> Path:
     return Path(options.runs, f"judge_{Path(options.data).name}.pt")
 
 
-@cache
-def judge_in(path: Path) -> Classifier:
-    """The judge that another process has trained."""
-    classifier = Classifier(3, 10, **JUDGE)
-    classifier.load_state_dict(torch.load(path, weights_only=True))
-    return classifier.eval().requires_grad_(False)
-
-
-def make_judge(options: argparse.Namespace) -> dict[str, Any]:
-    """Leave the judge in a file, unless it is there; return what is known of it."""
-    path = file_of(options)
+def new_judge(options: argparse.Namespace) -> tuple[Any, ...]:
+    """What a judge is made of: a file has no classes of the script that is run."""
     images, labels = cifar(options.data, "train")
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        judge = train_classifier(
-            images.to(options.device), labels.to(options.device), epochs=10, **JUDGE
-        )
-        torch.save(judge.cpu().state_dict(), path)
-    judge, (test, test_labels) = judge_in(path), cifar(options.data, "test")
+    test, test_labels = cifar(options.data, "test")
+    classifier = train_classifier(
+        images.to(options.device),
+        labels.to(options.device),
+        epochs=10,
+        num_features=128,
+        width=32,
+    ).cpu()
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:SAMPLES]
-    return {
-        "accuracy": accuracy(judge, floats(test), test_labels),
-        "floor": frechet_distance(judge, floats(test), floats(images[chosen])),
-    }
+    floor = frechet_distance(classifier, floats(test), floats(images[chosen]))
+    return classifier, accuracy(classifier, floats(test), test_labels), floor
 
 
 def train_and_judge(options: argparse.Namespace, job: Job) -> dict[str, Any]:
@@ -232,7 +229,7 @@ def train_and_judge(options: argparse.Namespace, job: Job) -> dict[str, Any]:
     begun = time.perf_counter()
     found = WHO[job["who"]](options, job["seed"], folder)
     test = floats(cifar(options.data, "test")[0])
-    judge = judge_in(file_of(options))
+    judge = Judge(*load_kept(file_of(options))).classifier
     samples = found.pop("samples")
     distances = {name: frechet_distance(judge, test, images) for name, images in samples.items()}
     took = {"seconds": time.perf_counter() - begun, "conditions": conditions(options.device)}
@@ -245,20 +242,21 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of CIFAR-10's images")
     parser.add_argument("--budget", type=float, default=600, help="seconds of each training")
     parser.add_argument("--width", type=int, default=256, help="channels of the generator")
+    parser.set_defaults(jobs=1)
     options = parser.parse_args()
     options.data = str(Path(options.data).resolve())
     torch.set_num_threads(1)
-    facts = make_judge(options)
-    if options.device == "cuda":
-        # they would share the card, and the clock is what counts
-        options.jobs = 1
+    if options.device == "cuda" and options.jobs > 1:
+        parser.error(f"--jobs {options.jobs} must be 1 on a GPU: trainings would share the clock")
+    judge = Judge(*kept(file_of(options), partial(new_judge, options)))
+    facts = {"accuracy": judge.accuracy, "floor": judge.floor}
     common = {name: getattr(options, name) for name in ("budget", "width", "device")}
     common["data"] = Path(options.data).name
     jobs: list[Job] = [
         {**common, "who": who, "seed": seed} for seed, who in product(range(options.seeds), WHO)
     ]
     results = run_all(partial(train_and_judge, options), jobs, options, facts)
-    print(f"the classifier is right on {facts['accuracy']:.1%}; floor {facts['floor']:.1f}")
+    print(f"the classifier is right on {judge.accuracy:.1%}; floor {judge.floor:.1f}")
     print("| who | runs | updates | FD, last weights | FD, averaged |")
     print("| --- | --- | --- | --- | --- |")
     for who in WHO:

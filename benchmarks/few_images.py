@@ -31,7 +31,7 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 from quality import judge
-from side_by_side import Job, add_options, load_judge, prepare_judge, run_all, spread, train_on
+from side_by_side import Job, add_options, load_kept, prepare_judge, run_all, spread, train_on
 from torch import Tensor
 
 from datamodules import DigitsDataModule
@@ -105,7 +105,7 @@ def train_and_judge(runs: Path, device: str, every: int, job: Job) -> dict[str, 
     folder = runs / f"{augmentation}_{n}"
     took = train_on(device, f"{model}.yaml", job["seed"], folder, options)
     run = took.pop("run")
-    scores = judge(run, lambda _: load_judge(runs / "judge.pt"))
+    scores = judge(run, lambda _: load_kept(runs / "judge.pt"))
     if augmentation == "AdaptiveAugment":
         for score in scores:
             checkpoint = run / "checkpoints" / f"step_{score['step']:06d}.ckpt"
@@ -176,9 +176,10 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
         axes.set_xticks(counts, [f"{n:,}" for n in counts])
         axes.set_xticks([], minor=True)
         axes.grid(alpha=0.3)
-    for first in [axes for axes in panels if axes.has_data()][:1]:
-        first.set_ylabel("Fréchet distance; dotted: best checkpoint")
-        first.legend()
+    drawn = [axes for axes in panels if axes.has_data()]
+    if drawn:
+        drawn[0].set_ylabel("Fréchet distance; dotted: best checkpoint")
+        drawn[0].legend()
     for shade, n in zip((1.0, 0.65, 0.35), counts, strict=False):
         runs = cell(results, "dcgan", "AdaptiveAugment", n)
         if runs:

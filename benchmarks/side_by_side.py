@@ -16,7 +16,16 @@ import torch
 from quality import Digits
 from training import train
 
-__all__ = ["Job", "add_options", "load_judge", "prepare_judge", "run_all", "spread", "train_on"]
+__all__ = [
+    "Job",
+    "add_options",
+    "kept",
+    "load_kept",
+    "prepare_judge",
+    "run_all",
+    "spread",
+    "train_on",
+]
 
 Job = dict[str, Any]
 """What a training is, in values that JSON keeps."""
@@ -65,22 +74,31 @@ def train_on(
 
 
 def prepare_judge(path: Path, image_size: int, mnist: str | None, device: str) -> Digits:
-    """Train the judge where there is none, and keep it for all processes and further calls."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """Train the judge where there is none."""
+
+    def make() -> Digits:
         digits = Digits(image_size, mnist, device)
         # no longer needed, and large
         digits.train = digits.train[:0].clone()
-        torch.save(digits, path)
-    return load_judge(path)
+        return digits
+
+    digits: Digits = kept(path, make)
+    return digits
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What is made where the file is not there, for all processes and further calls."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(make(), path)
+    return load_kept(path)
 
 
 @cache
-def load_judge(path: Path) -> Digits:
-    """The judge, once per process."""
+def load_kept(path: Path) -> Any:
+    """The same, once per process."""
     # a file of our own
-    digits: Digits = torch.load(path, weights_only=False)
-    return digits
+    return torch.load(path, weights_only=False)
 
 
 def _attempt(work: Callable[[Job], dict[str, Any]], deadline: float, job: Job) -> Any:

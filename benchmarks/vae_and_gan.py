@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from judges import frechet_distance
 from matplotlib.figure import Figure
-from side_by_side import Job, add_options, load_judge, prepare_judge, run_all, spread, train_on
+from side_by_side import Job, add_options, load_kept, prepare_judge, run_all, spread, train_on
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -52,7 +52,7 @@ def laplacian_variance(images: Tensor) -> float:
 
 def score(model: LatentModel, runs: Path) -> tuple[dict[str, float], Tensor, Tensor | None]:
     """What a model reaches, some of its samples, and of its reconstructions, if it makes any."""
-    digits = load_judge(runs / "judge.pt")
+    digits = load_kept(runs / "judge.pt")
     real = digits.held_out
     samples = torch.cat([model.sample(1000, seed=seed) for seed in range(len(real) // 1000)])
     found = {
