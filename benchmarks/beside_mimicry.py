@@ -6,11 +6,11 @@
 
 Both (github.com/kwotsin/mimicry, ``cgan_pd``, its networks, training step, trainer and transforms)
 follow Miyato & Koyama, with ``--width`` channels in the generator and half of them in the
-discriminator, 256 in the paper; Adam 2e-4 with betas (0, 0.9), constant; five discriminator updates
-of batches of 64, no flips. Mimicry upsamples bilinearly and updates its generator with 64 fakes;
-ours repeats pixels and has 128, as the official code. Neither prints, draws or saves on the way.
-Ours is judged twice: by its last weights, as mimicry is, and by their average, which is what it
-ships. Data are a folder ``train/<class>/*``, ``test/<class>/*``, which mimicry gets as
+discriminator (256 and 128 there); Adam 2e-4 with betas (0, 0.9), constant; five discriminator
+updates of batches of 64, no flips. Mimicry upsamples bilinearly and updates its generator with 64
+fakes; ours repeats pixels and has 128, as the official code. Neither prints, draws or saves on the
+way. Ours is judged twice: by its last weights, as mimicry is, and by their average, which is what
+it ships. Data are a folder ``train/<class>/*``, ``test/<class>/*``, which mimicry gets as
 torchvision's CIFAR-10 would give them, from memory.
 
 On a CPU seconds are CPU seconds of training on one thread; on a GPU, by the clock and one training
